@@ -1,0 +1,1 @@
+"""The pure-Python half: time, schedules, specs, recipes, plans, traces. Imports no framework and no NumPy."""

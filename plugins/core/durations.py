@@ -1,0 +1,207 @@
+"""Exact time: durations with a unit, positions in a run, and the clock that turns one into the other.
+
+Time is rational (`fractions.Fraction`) and is resolved to updates once, without rounding: `percent(29)` of 100 updates
+is 29 updates, and one and a half epochs of 3 updates is 4.5 updates, a boundary that takes effect at update 5.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+Unit = Literal["epochs", "updates", "percent"]
+
+_TEXT = re.compile(r"\s*(?P<amount>\S+?)\s*(?P<unit>epochs?|updates?|%)\s*")
+_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,18}|/\d{1,18})?")
+_SPELLINGS = "epochs({0}), updates({0}) or percent({0}), or as text '{0} epochs', '{0} updates' or '{0}%'"
+
+
+class Position(NamedTuple):
+    """Where the training loop is: epoch `epoch` (from 0), about to make update `update` (from 0) of that epoch."""
+
+    epoch: int
+    update: int = 0
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}, update {self.update}"
+
+
+@dataclass(frozen=True)
+class Duration:
+    """An exact, non-negative amount of time with a unit. Made by `epochs`, `updates`, `percent` or from text."""
+
+    amount: Fraction
+    unit: Unit
+
+    def __repr__(self) -> str:
+        amount = _number_text(self.amount)
+        return f"{self.unit}({amount if amount.isdigit() else repr(amount)})"
+
+    def __str__(self) -> str:
+        amount = _number_text(self.amount)
+        if self.unit == "percent":
+            return f"{amount}%"
+        return f"{amount} {self.unit[:-1] if self.amount == 1 else self.unit}"
+
+
+DurationLike = Duration | str
+
+
+def epochs(amount: int | float | str | Fraction) -> Duration:
+    """`amount` epochs, which may be a fraction: `epochs(5)`, `epochs("1.5")`, `epochs("1/3")`.
+
+    A float means the decimal that it prints as. Raises TypeError for what is not a number and ValueError for a
+    negative or non-finite one.
+
+    >>> epochs(5), epochs("1.5"), str(epochs(1))
+    (epochs(5), epochs('1.5'), '1 epoch')
+    """
+    return Duration(_exact(amount, "epochs"), "epochs")
+
+
+def updates(amount: int | float | str | Fraction) -> Duration:
+    """`amount` updates: applications of the optimizer. A micro-batch of gradient accumulation is not an update.
+
+    >>> updates(500), str(updates(500))
+    (updates(500), '500 updates')
+    """
+    return Duration(_exact(amount, "updates"), "updates")
+
+
+def percent(amount: int | float | str | Fraction) -> Duration:
+    """`amount` percent of the run, whose length the plan's clock must then know.
+
+    >>> percent(10), str(percent("12.5"))
+    (percent(10), '12.5%')
+    """
+    return Duration(_exact(amount, "percent"), "percent")
+
+
+def as_duration(value: object, name: str) -> Duration:
+    """`value` as a Duration; `name` is the argument that the error message speaks of.
+
+    >>> as_duration("1.5 epochs", "over"), as_duration("10%", "over")
+    (epochs('1.5'), percent(10))
+    """
+    if isinstance(value, Duration):
+        return value
+    if isinstance(value, str):
+        match = _TEXT.fullmatch(value)
+        if match is not None:
+            unit: Unit = "percent" if match["unit"] == "%" else _plural(match["unit"])
+            return Duration(_exact(match["amount"], name), unit)
+        found = f"{value!r}, which has no unit that is known"
+        example = "5"
+    elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
+        found = f"the bare number {value}"
+        example = str(value) if isinstance(value, int) and value >= 0 else "5"
+    else:
+        found = f"{value!r} ({type(value).__name__})"
+        example = "5"
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name}: found {found}; expected a duration: write {_SPELLINGS.format(example)}.")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is known of a run's length, and how durations become updates.
+
+    updates_per_epoch: updates in each epoch, or None where the training data has no length.
+    epochs: epochs of the run, or None where it is not known.
+    max_updates: the run ends after this many updates even if `epochs` are not complete.
+
+    A clock that does not know `updates_per_epoch` counts in epochs, and refuses durations in updates.
+    """
+
+    updates_per_epoch: int | None = None
+    epochs: int | None = None
+    max_updates: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("updates_per_epoch", "epochs", "max_updates"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(
+                    f"{name}: found {value!r}; expected a whole number of at least 1, or None if it is not known."
+                )
+
+    @property
+    def unit(self) -> Unit:
+        """What `exact` counts in: updates where their number in an epoch is known, epochs otherwise."""
+        return "epochs" if self.updates_per_epoch is None else "updates"
+
+    def length(self) -> Fraction | None:
+        """The run's length in `unit`, or None if it is not known."""
+        lengths = []
+        if self.epochs is not None:
+            lengths.append(Fraction(self.epochs * (self.updates_per_epoch or 1)))
+        if self.max_updates is not None:
+            if self.updates_per_epoch is None:
+                return None
+            lengths.append(Fraction(self.max_updates))
+        return min(lengths) if lengths else None
+
+    def exact(self, duration: Duration) -> Fraction:
+        """`duration` in this clock's `unit`, without rounding. Raises ValueError where the clock knows too little."""
+        if duration.unit == "percent":
+            length = self.length()
+            if length is None:
+                raise ValueError(
+                    f"'{duration}' needs the length of the run, which is unknown; give the trainer a number of "
+                    f"epochs, or write the duration in epochs or updates."
+                )
+            return duration.amount * length / 100
+        if duration.unit == "epochs":
+            return duration.amount * (self.updates_per_epoch or 1)
+        if self.updates_per_epoch is None:
+            raise ValueError(
+                f"'{duration}' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=, "
+                f"or write the duration in epochs."
+            )
+        return duration.amount
+
+
+def _exact(amount: object, name: str) -> Fraction:
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, str, Fraction)):
+        raise TypeError(
+            f"{name}: found {amount!r} ({type(amount).__name__}); expected a number of at least 0, such as 5 or '1.5'."
+        )
+    try:
+        if isinstance(amount, str):
+            if _AMOUNT.fullmatch(amount.strip()) is None:
+                raise ValueError
+            exact = Fraction(amount.strip())
+        else:
+            # The shortest decimal of a float is what was typed: epochs(0.1) is a tenth, not 0.1000000000000000055.
+            exact = Fraction(repr(amount)) if isinstance(amount, float) else Fraction(amount)
+        if exact < 0:
+            raise ValueError
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(
+            f"{name}: found {amount!r}; expected a finite number of at least 0, such as 5 or '1.5'."
+        ) from None
+    return exact
+
+
+def _plural(unit: str) -> Unit:
+    return "epochs" if unit.startswith("epoch") else "updates"
+
+
+def _number_text(amount: Fraction) -> str:
+    """The shortest text that reads back as `amount`: '5', '1.5' or '1/3'."""
+    if amount.denominator == 1:
+        return str(amount.numerator)
+    twos_and_fives = amount.denominator
+    digits = 0
+    for prime in (2, 5):
+        power = 0
+        while twos_and_fives % prime == 0:
+            twos_and_fives //= prime
+            power += 1
+        digits = max(digits, power)
+    if twos_and_fives != 1 or digits > 18:
+        return f"{amount.numerator}/{amount.denominator}"
+    shifted = str(amount.numerator * 10**digits // amount.denominator).rjust(digits + 1, "0")
+    return f"{shifted[:-digits]}.{shifted[-digits:]}"

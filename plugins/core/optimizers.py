@@ -1,0 +1,71 @@
+"""Optimizer specs: every number of an optimizer, written down, none left to a framework's default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from .values import Value, real
+
+
+@dataclass(frozen=True, repr=False)
+class Spec(Value, family=True):
+    """Base of the optimizer specs."""
+
+    _example: ClassVar[str] = "AdamW(learning_rate=1e-3, weight_decay=0.01)"
+
+    learning_rate: float
+    weight_decay: float
+
+    def difference(self, other: Spec) -> str | None:
+        """The first field in which `other` differs, in words, or None if the two are equal."""
+        if type(self) is not type(other):
+            return f"the optimizer is {type(other).__name__} and not {type(self).__name__}"
+        for field in fields(self):
+            ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            if ours != theirs:
+                return f"{field.name} is {theirs!r} and not {ours!r}"
+        return None
+
+
+@dataclass(frozen=True, repr=False)
+class AdamW(Spec):
+    """Adam with decoupled weight decay, in PyTorch's conventions in every framework.
+
+    With g the gradient, m and v zero before the first update, and t = 1, 2, ...:
+
+    theta <- theta * (1 - learning_rate * weight_decay)
+    m <- beta_1 * m + (1 - beta_1) * g
+    v <- beta_2 * v + (1 - beta_2) * g**2
+    theta <- theta - learning_rate / (1 - beta_1**t) * m / (sqrt(v) / sqrt(1 - beta_2**t) + epsilon)
+
+    learning_rate: base value alpha, at least 0.
+    weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update.
+    betas: (beta_1, beta_2), each in [0, 1).
+    epsilon: greater than 0, added after the bias correction (Keras' own Adam adds it before).
+
+    Raises ValueError or TypeError for a number out of its range, naming the field.
+    Source: Loshchilov and Hutter 2019, algorithm 2; torch.optim.AdamW.
+
+    >>> AdamW(learning_rate=0.01).weight_decay
+    0.01
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("learning_rate", "weight_decay"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(
+            isinstance(self.betas, (tuple, list)) and len(self.betas) == 2,
+            "betas",
+            "two numbers, such as (0.9, 0.999)",
+        )
+        betas = tuple(real(beta, "AdamW.betas") for beta in self.betas)
+        object.__setattr__(self, "betas", betas)
+        self._require(all(0 <= beta < 1 for beta in betas), "betas", "two numbers in [0, 1)")
+        self._require(self.epsilon > 0, "epsilon", "a number greater than 0")

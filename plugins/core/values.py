@@ -1,0 +1,131 @@
+"""What schedules and specs have in common: they are values, checked when made, that turn into plain data and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar, Self, get_type_hints
+
+from .durations import Duration, as_duration
+
+Functions = Mapping[str, Callable[..., float]]
+
+
+@dataclass(frozen=True, repr=False)
+class Value:
+    """Base of a family of frozen dataclasses whose fields are numbers, durations, other values or tuples of them.
+
+    A field annotated `float` accepts any real number and holds a finite float; one annotated with `Duration` accepts
+    a Duration or its text. Subclasses register themselves by name within their family, so that `from_dict` finds
+    them.
+    """
+
+    _example: ClassVar[str]  # of a family: what the message about a wrong type shows
+    _family: ClassVar[type[Value]]
+    _registry: ClassVar[dict[str, type[Value]]]
+
+    def __init_subclass__(cls, family: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if family:
+            cls._family, cls._registry = cls, {}
+        elif not cls.__name__.startswith("_"):
+            cls._registry[cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints(type(self)).items():
+            value = getattr(self, name)
+            where = f"{type(self).__name__}.{name}"
+            if hint is float:
+                object.__setattr__(self, name, real(value, where))
+            elif Duration in getattr(hint, "__args__", (hint,)) and value is not None:
+                object.__setattr__(self, name, as_duration(value, where))
+            elif isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
+                kind = hint.__name__.lower()
+                raise TypeError(
+                    f"{where}: found {value!r} ({type(value).__name__}); expected a {kind}, such as {hint._example}."
+                )
+
+    def _require(self, condition: bool, name: str, expected: str) -> None:
+        if not condition:
+            raise ValueError(f"{type(self).__name__}.{name}: found {getattr(self, name)!r}; expected {expected}.")
+
+    def __repr__(self) -> str:
+        """The expression that makes this value, without the arguments that have their default."""
+        arguments = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default)
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """This value as JSON-ready data: its class name under "type" and its fields; durations as text."""
+        return {
+            "type": type(self).__name__,
+            **{f.name: _encode(getattr(self, f.name)) for f in fields(self)},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], functions: Functions | None = None) -> Self:
+        """The value that `to_dict` wrote. Only classes of this family are made and nothing is imported or executed.
+
+        functions: the user's functions by the name that `to_dict` wrote for them; needed for `EpochFunction` only.
+        Raises ValueError for an unknown type and for missing, unknown or invalid fields.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
+            raise ValueError(f"found {data!r}; expected a dictionary with a 'type', as written by to_dict().")
+        found = cls._registry.get(data["type"])
+        if found is None or not issubclass(found, cls):
+            known = ", ".join(sorted(n for n, c in cls._registry.items() if issubclass(c, cls)))
+            raise ValueError(f"found the {cls.__name__.lower()} type {data['type']!r}; expected one of {known}.")
+        return found._from_fields({k: v for k, v in data.items() if k != "type"}, functions or {})
+
+    @classmethod
+    def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
+        names = {f.name for f in fields(cls)}
+        unknown = sorted(set(data) - names)
+        missing = sorted(names - set(data))
+        if unknown or missing:
+            what = f"unknown fields {unknown}" if unknown else f"no {missing}"
+            raise ValueError(f"{cls.__name__}: found {what}; expected exactly the fields {sorted(names)}.")
+        try:
+            return cls(**{name: cls._decode(value, functions) for name, value in data.items()})
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    @classmethod
+    def _decode(cls, value: Any, functions: Functions) -> Any:
+        if isinstance(value, Mapping):
+            return cls._family.from_dict(value, functions)
+        if isinstance(value, (list, tuple)):
+            return tuple(cls._decode(item, functions) for item in value)
+        return value
+
+
+def real(value: object, name: str) -> float:
+    """`value` as a finite float; raises TypeError or ValueError in the words of the argument `name`."""
+    try:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]  # anything with __float__: NumPy and framework scalars
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: found {value!r} ({type(value).__name__}); expected a number.") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: found {number}; expected a finite number.")
+    return number
+
+
+@cache
+def _hints(cls: type[Value]) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {f.name: hints[f.name] for f in fields(cls)}
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.to_dict()
+    if isinstance(value, Duration):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if callable(value):
+        return f"{value.__module__}:{value.__qualname__}"
+    return value
