@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from .durations import Clock, Position, epochs
@@ -59,8 +58,13 @@ class ScheduleMixin(ABC):
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         """The value of a hyperparameter for the update at `position`, of a parameter group with this base value."""
 
+    def varies_within_epochs(self) -> bool:
+        """Whether some value changes between two updates of the same epoch."""
+        return False
+
     def check_bases(self, bases: Sequence[float]) -> None:
         """Refuse base values of the learning rate that this callback cannot follow. By default there are none."""
+        return
 
     def refuse(self, reason: str, remedy: str) -> ValueError:
         """The error for what cannot be honoured: who, what was found, and what to write instead."""
@@ -90,7 +94,6 @@ class _PlanMixin(ScheduleMixin):
         return self._plan.value(hyperparameter, position.epoch, update, base)
 
     def varies_within_epochs(self) -> bool:
-        """Whether some value changes between two updates of the same epoch."""
         return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))
 
 
@@ -268,8 +271,3 @@ def _checked_base(callback: ScheduleMixin, base: float | None) -> float | None:
     if checked <= 0:
         raise callback.refuse(f"base={base!r}", "write the learning rate before any decay, greater than 0")
     return checked
-
-
-def spec_with(spec: Spec, **values: float) -> Spec:
-    """`spec` with some numbers replaced, for comparison with an optimizer that carries its own."""
-    return replace(spec, **values)  # type: ignore[arg-type]

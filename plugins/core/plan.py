@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 from .durations import Clock
 from .recipe import HYPERPARAMETERS, Recipe
@@ -165,7 +164,8 @@ class Plan:
                 for a, b in zip(self.values("learning_rate", e), self.values("weight_decay", e), strict=True)
             ]
             logs = [math.log1p(-r) if r < 1 else -math.inf for r in rates]
-            yield f"  by {_text(-math.expm1(math.fsum(logs[:count])))} in the first epoch, by {_text(-math.expm1(math.fsum(logs)))} in the run"
+            epoch, run = (-math.expm1(math.fsum(part)) for part in (logs[:count], logs))
+            yield f"  by {_text(epoch)} in the first epoch, by {_text(run)} in the run"
         if 0 < rate < 1:
             yield f"  and at the first update's rate would halve in {_text(math.log(0.5) / math.log1p(-rate))} updates"
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HYPERPARAMETERS = ("learning_rate", "weight_decay")
 """The hyperparameters that have a schedule, in the order in which everything lists them."""
 
+UNCHANGED = Constant()
 _VERSION = 1
 
 
@@ -36,8 +37,8 @@ class Recipe:
     """
 
     optimizer: Spec | None = None
-    learning_rate: Schedule = Constant()
-    weight_decay: Schedule = Constant()
+    learning_rate: Schedule = UNCHANGED
+    weight_decay: Schedule = UNCHANGED
 
     def __post_init__(self) -> None:
         if self.optimizer is not None and not isinstance(self.optimizer, Spec):
@@ -63,7 +64,7 @@ class Recipe:
         """The hyperparameters that this recipe decides: all of them with a spec, else those with a schedule."""
         if self.optimizer is not None:
             return HYPERPARAMETERS
-        return tuple(name for name in HYPERPARAMETERS if self.schedule(name) != Constant())
+        return tuple(name for name in HYPERPARAMETERS if self.schedule(name) != UNCHANGED)
 
     def schedule(self, hyperparameter: str) -> Schedule:
         """The schedule of `hyperparameter`; raises ValueError for a name that is not one."""

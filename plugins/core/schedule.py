@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from .durations import Clock, Duration, DurationLike, as_duration
@@ -43,6 +44,14 @@ class Schedule(Value, ABC, family=True):
     def stepwise(self) -> bool:
         """Whether the value is constant between the schedule's own durations, as that of a StepDecay is."""
         return self._stepwise and all(part.stepwise for part in self._parts() if isinstance(part, Schedule))
+
+    def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
+        """eta at the first update of each of `epochs` epochs.
+
+        Raises ValueError for a schedule in updates without `updates_per_epoch`.
+        """
+        curve, scale = resolve(self, Clock(updates_per_epoch, epochs))
+        return [curve(epoch * (updates_per_epoch or 1) * scale) for epoch in range(epochs)]
 
     def durations(self) -> Iterator[Duration]:
         """Every duration that is written in this schedule."""
@@ -219,7 +228,7 @@ class Sequence(Schedule):
 
     def curve(self, ticks: Ticks) -> Curve:
         begins = [0, *(ticks(begin) for begin, _ in self.rest)]
-        if any(late <= early for early, late in zip(begins, begins[1:], strict=False)):
+        if any(late <= early for early, late in pairwise(begins)):
             times = ", ".join(str(begin) for begin, _ in self.rest)
             raise ValueError(
                 f"sequence: found the times {times}; expected each to lie after the one before it and after the start."

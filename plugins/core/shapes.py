@@ -31,8 +31,8 @@ class StepDecay(Schedule):
     Raises ValueError or TypeError for a factor or a duration that is not one.
     Source: torch.optim.lr_scheduler.StepLR, whose `step_size` is `every`.
 
-    >>> values(StepDecay(0.1, every=epochs(5)), epochs=[0, 4, 5, 9, 10])
-    [1.0, 1.0, 0.1, 0.1, 0.010000000000000002]
+    >>> StepDecay(0.5, every=epochs(2)).preview(epochs=6)
+    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
     factor: float
@@ -62,8 +62,8 @@ class ExponentialDecay(Schedule):
 
     Source: torch.optim.lr_scheduler.ExponentialLR with every=epochs(1); keras.optimizers.schedules.ExponentialDecay.
 
-    >>> values(ExponentialDecay(0.25, every=epochs(2)), epochs=[0, 1, 2, 4])
-    [1.0, 0.5, 0.25, 0.0625]
+    >>> ExponentialDecay(0.25, every=epochs(2)).preview(epochs=4)
+    [1.0, 0.5, 0.25, 0.125]
     """
 
     factor: float
@@ -90,8 +90,8 @@ class InverseTimeDecay(Schedule):
 
     Source: tf_keras.optimizers.legacy.Adam(decay=); keras.optimizers.schedules.InverseTimeDecay.
 
-    >>> values(InverseTimeDecay(1.0, every=epochs(1)), epochs=[0, 1, 3])
-    [1.0, 0.5, 0.25]
+    >>> InverseTimeDecay(1.0, every=updates(2)).preview(epochs=4, updates_per_epoch=2)
+    [1.0, 0.5, 0.3333333333333333, 0.25]
     """
 
     rate: float
@@ -145,8 +145,8 @@ class LinearDecay(_Ramp):
 
     Source: torch.optim.lr_scheduler.LinearLR.
 
-    >>> values(LinearDecay(over=epochs(4)), epochs=[0, 1, 3, 4, 5])
-    [1.0, 0.75, 0.25, 0.0, 0.0]
+    >>> LinearDecay(over=epochs(4)).preview(epochs=6)
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
 
     start: float = 1.0
@@ -167,7 +167,7 @@ class CosineDecay(_Ramp):
 
     Source: Loshchilov and Hutter 2017 (SGDR), equation 5; keras.optimizers.schedules.CosineDecay.
 
-    >>> values(CosineDecay(over=epochs(4), end=0.5), epochs=[0, 2, 4, 5])
+    >>> CosineDecay(over=epochs(2), end=0.5).preview(epochs=4)
     [1.0, 0.75, 0.5, 0.5]
     """
 
@@ -188,8 +188,8 @@ class Warmup(_Ramp):
 
     Source: Goyal et al. 2017, section 2.2.
 
-    >>> values(Warmup(over=epochs(4)), epochs=[0, 1, 3, 4, 5])
-    [0.0, 0.25, 0.75, 1.0, 1.0]
+    >>> Warmup(over=epochs(4)).preview(epochs=6)
+    [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     start: float = 0.0
@@ -214,7 +214,7 @@ class EpochFunction(Schedule):
     Raises TypeError for what cannot be called with one or two arguments; ValueError for a value that is not finite
     or is negative. `to_dict` writes the function's name, and `from_dict` needs `functions={name: function}`.
 
-    >>> values(EpochFunction(lambda epoch, eta: eta * 0.5 if epoch >= 2 else eta), epochs=[0, 1, 2, 3])
+    >>> EpochFunction(lambda epoch, eta: eta * 0.5 if epoch >= 2 else eta).preview(epochs=4)
     [1.0, 1.0, 0.5, 0.25]
     """
 
@@ -233,8 +233,9 @@ class EpochFunction(Schedule):
     @classmethod
     def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
         name = data.get("function")
-        known = isinstance(name, str) and name in functions
-        return super()._from_fields({**data, "function": functions[name]} if known else data, functions)
+        if isinstance(name, str) and name in functions:
+            data = {**data, "function": functions[name]}
+        return super()._from_fields(data, functions)
 
     def durations(self) -> Iterator[Duration]:
         yield epochs(1)
@@ -281,7 +282,7 @@ def by_epoch(function: EpochCallable, base: float) -> Callable[[int], float]:
         while len(values) <= epoch:
             e = len(values)
             arguments = (e, values[-1] if values else base) if folded else (e,)
-            found = real(function(*arguments), f"the value of {function!r} at epoch {e}")  # type: ignore[operator]
+            found = real(function(*arguments), f"the value of {function!r} at epoch {e}")
             if found < 0:
                 raise ValueError(f"{function!r} returned {found} at epoch {e}; expected a number of at least 0.")
             values.append(found)

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 class Difference(NamedTuple):
     """The first update at which two traces part. `ours` or `theirs` is None where that trace has no such update."""
 
-    index: int
+    number: int
     position: Position
     hyperparameter: str
     ours: float | Position | None
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
 
     def describe(self, ours: str, theirs: str) -> str:
         """The difference in one sentence; `ours` and `theirs` name the two traces."""
-        where = f"update {self.index} ({self.position})"
+        where = f"update {self.number} ({self.position})"
         if self.ours is None or self.theirs is None:
             longer, shorter = (theirs, ours) if self.ours is None else (ours, theirs)
             return f"{longer} made {where} and {shorter} did not"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, ClassVar, Self, get_type_hints
 
 from .durations import Duration, as_duration
@@ -25,6 +24,7 @@ class Value:
     _example: ClassVar[str]  # of a family: what the message about a wrong type shows
     _family: ClassVar[type[Value]]
     _registry: ClassVar[dict[str, type[Value]]]
+    _field_hints: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, family: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -113,10 +113,12 @@ def real(value: object, name: str) -> float:
     return number
 
 
-@cache
 def _hints(cls: type[Value]) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls)}
+    """The annotations of a class's fields, looked up once per class."""
+    if "_field_hints" not in vars(cls):
+        hints = get_type_hints(cls)
+        cls._field_hints = {f.name: hints[f.name] for f in fields(cls)}
+    return cls._field_hints
 
 
 def _encode(value: Any) -> Any:

@@ -1,0 +1,95 @@
+"""torch optimizers that a spec decides, and reading and writing the hyperparameters of any torch optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..core.optimizers import AdamW, Spec
+
+_KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay"}
+_OPTIONS = ("foreach", "fused", "capturable", "differentiable")
+
+
+def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
+    """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
+
+    options: torch's own `foreach`, `fused`, `capturable`, `differentiable`; which kernel runs, not what it computes.
+    Every number of the spec is written into the optimizer. Raises TypeError for another option or for what is not a
+    spec, and ValueError for a model without trainable parameters.
+    """
+    if not isinstance(spec, AdamW):
+        raise TypeError(
+            f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}."
+        )
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise TypeError(
+            f"build_optimizer: found the options {unknown}; expected some of {list(_OPTIONS)}. Numbers belong into the "
+            f"spec."
+        )
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
+    return torch.optim.AdamW(parameters, **_torch_arguments(spec), amsgrad=False, maximize=False, **options)
+
+
+def base_value(group: dict[str, Any], hyperparameter: str) -> float:
+    """The base value of a parameter group: what it held before any schedule, remembered in the group itself.
+
+    torch saves a group's keys with the optimizer, so that a resumed run finds the base value and not a decayed one.
+    `initial_lr` is the key that torch's own schedulers use.
+    """
+    key = _KEYS[hyperparameter]
+    return float(group.setdefault(f"initial_{key}", float(group[key])))
+
+
+def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
+    """Write a value into a parameter group; a tensor is filled in place, so that captured graphs see it."""
+    key = _KEYS[hyperparameter]
+    if isinstance(group[key], torch.Tensor):
+        group[key].fill_(value)
+    else:
+        group[key] = value
+
+
+def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The hyperparameters that the optimizer holds; those of parameter group i > 0 are named `name/i`."""
+    return {
+        name if index == 0 else f"{name}/{index}": float(group[key])
+        for index, group in enumerate(optimizer.param_groups)
+        for name, key in _KEYS.items()
+        if key in group
+    }
+
+
+def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
+    """The first number in which the optimizer is not the spec's, in words, or None.
+
+    Base values are compared with those that the groups started from, so that a resumed optimizer is recognised.
+    """
+    if type(optimizer) is not torch.optim.AdamW or not isinstance(spec, AdamW):
+        return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
+    names = {"lr": "learning_rate", "eps": "epsilon"}
+    for group in optimizer.param_groups:
+        for key, expected in _torch_arguments(spec).items():
+            found = group.get(f"initial_{key}", group[key])
+            found = tuple(map(float, found)) if isinstance(found, (tuple, list)) else float(found)
+            # A float32 tensor holds its own rounding of the number.
+            if found != expected and not (isinstance(group[key], torch.Tensor) and _rounds_to(found, expected)):
+                return f"{names.get(key, key)} is {found!r} and not {expected!r}"
+    return None
+
+
+def _torch_arguments(spec: AdamW) -> dict[str, Any]:
+    return {
+        "lr": spec.learning_rate,
+        "betas": spec.betas,
+        "eps": spec.epsilon,
+        "weight_decay": spec.weight_decay,
+    }
+
+
+def _rounds_to(found: object, expected: float) -> bool:
+    return found == float(torch.tensor(expected, dtype=torch.float32))
