@@ -1,0 +1,12 @@
+"""Keras 3 follows a recipe: optimizers in torch's numerics on every backend, and callbacks for `fit(callbacks=[...])`."""
+
+from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
+from .optimizers import build_optimizer
+
+__all__ = [
+    "EpochGatedDecay",
+    "HyperparameterScheduler",
+    "LearningRateScheduler",
+    "TraceRecorder",
+    "build_optimizer",
+]

@@ -1,0 +1,214 @@
+"""Keras' half of the callbacks: when to write, and where in the run the loop is.
+
+An optimizer of `build_optimizer` gets the values of an epoch's updates at the start of the epoch, in its table. Any
+other optimizer has a learning rate that is set at the start of the epoch; what would need more is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..core.callbacks import (
+    EpochGatedDecayMixin,
+    HyperparameterSchedulerMixin,
+    LearningRateSchedulerMixin,
+    ScheduleMixin,
+    TraceRecorderMixin,
+    refuse_other_driver,
+    refuse_other_spec,
+    refuse_second_driver,
+)
+from ..core.durations import Position
+from ..core.trace import Trace, float32
+from .optimizers import ScheduledOptimizer
+
+_RECORDED_COLUMNS = 65536  # of an epoch whose number of updates is unknown
+_DRIVERS = "samestep_drivers"
+
+# The learning rate of optimizers that are not ours, as it was before their first update.
+_FRESH: WeakKeyDictionary[keras.optimizers.Optimizer, float] = WeakKeyDictionary()
+
+
+class _Driver(ScheduleMixin, keras.callbacks.Callback):
+    """The hooks that all scheduling callbacks share."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        optimizer = _inner_optimizer(self.model)
+        # Keras makes one `params` for each fit and hands it to all of its callbacks.
+        drivers = self.params.setdefault(_DRIVERS, {})
+        for name in self.driven:
+            if drivers.setdefault(name, self) is not self:
+                raise refuse_second_driver(drivers[name], self, name)
+        clock = self.clock(_updates_per_epoch(self, self.params["steps"], optimizer), self.params["epochs"])
+        self.prepare(clock)
+        self._updates = clock.updates_per_epoch if self.varies_within_epochs() else None
+        if isinstance(optimizer, ScheduledOptimizer):
+            self._begin_ours(optimizer)
+        else:
+            self._begin_other(optimizer)
+        self.check_bases([self._bases["learning_rate"]] if "learning_rate" in self._bases else [])
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        optimizer = _inner_optimizer(self.model)
+        values = {
+            name: [self.value(name, base, Position(epoch, update)) for update in range(self._updates or 1)]
+            for name, base in self._bases.items()
+        }
+        if isinstance(optimizer, ScheduledOptimizer):
+            optimizer.table.begin_epoch(values)
+        else:
+            self._written = values["learning_rate"][0]
+            optimizer.learning_rate = self._written
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        optimizer = _inner_optimizer(self.model)
+        if not isinstance(optimizer, ScheduledOptimizer):
+            found = _number(optimizer.learning_rate)
+            if float32(found) != float32(self._written):
+                raise self.refuse(
+                    f"the learning rate {found!r} in epoch {epoch}, where {self._written!r} was written",
+                    "remove the other callback that sets it",
+                )
+        elif self._updates is not None and optimizer.table.made > self._updates:
+            raise self.refuse(
+                f"{optimizer.table.made} updates in epoch {epoch}, where updates_per_epoch={self._updates}",
+                "give the number of updates that an epoch makes",
+            )
+
+    def _begin_ours(self, optimizer: ScheduledOptimizer) -> None:
+        if self.spec is not None:
+            difference = self.spec.difference(optimizer.spec)
+            if difference is not None:
+                raise refuse_other_spec(self, difference)
+        self._bases = {name: getattr(optimizer.spec, name) for name in self.driven}
+        if self.base is not None:
+            self._bases["learning_rate"] = self.base
+        _reserve(self.model, optimizer, self._updates or 1)
+
+    def _begin_other(self, optimizer: keras.optimizers.Optimizer) -> None:
+        kind = type(optimizer).__name__
+        if self.spec is not None:
+            raise refuse_other_spec(self, f"the optimizer is Keras' own {kind}")
+        if "weight_decay" in self.driven:
+            raise self.refuse(
+                f"a weight_decay schedule for Keras' own {kind}, whose compiled train step would not see it",
+                "build the optimizer with build_optimizer(spec, model)",
+            )
+        rate = optimizer._learning_rate
+        if not isinstance(rate, keras.Variable):
+            raise refuse_other_driver(
+                self,
+                "learning_rate",
+                f"an optimizer built with the schedule {type(rate).__name__}",
+                "build the optimizer with a number as its learning rate",
+            )
+        if self._updates is not None:
+            raise self.refuse(
+                f"a learning_rate schedule that changes within an epoch, and Keras' own {kind}",
+                "build the optimizer with build_optimizer(spec, model), or give resolution='epoch'",
+            )
+        if int(ops.convert_to_numpy(optimizer.iterations)) == 0:
+            _FRESH[optimizer] = _number(rate)
+        base = self.base if self.base is not None else _FRESH.get(optimizer)
+        if base is None:
+            raise self.refuse(
+                f"an optimizer that has made {int(ops.convert_to_numpy(optimizer.iterations))} updates already, whose "
+                f"learning rate before any decay is not known",
+                "give base=, or build a fresh optimizer",
+            )
+        self._bases = {"learning_rate": base}
+
+
+class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):
+    __doc__ = HyperparameterSchedulerMixin.__doc__
+
+
+class EpochGatedDecay(EpochGatedDecayMixin, _Driver):
+    __doc__ = EpochGatedDecayMixin.__doc__
+
+
+class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
+    __doc__ = LearningRateSchedulerMixin.__doc__
+
+
+class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
+    __doc__ = TraceRecorderMixin.__doc__
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.trace = Trace()
+        optimizer = _inner_optimizer(self.model)
+        if isinstance(optimizer, ScheduledOptimizer):
+            _reserve(self.model, optimizer, 1, self.params["steps"] or _RECORDED_COLUMNS)
+        elif self.model.steps_per_execution != 1:
+            raise ValueError(
+                f"TraceRecorder: found steps_per_execution={self.model.steps_per_execution} and Keras' own "
+                f"{type(optimizer).__name__}, whose updates cannot be seen one by one; build the optimizer with "
+                f"build_optimizer(spec, model), or set steps_per_execution=1."
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        optimizer = _inner_optimizer(self.model)
+        if isinstance(optimizer, ScheduledOptimizer):
+            optimizer.table.begin_epoch({})
+        else:
+            self._made = self._start = int(ops.convert_to_numpy(optimizer.iterations))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if isinstance(_inner_optimizer(self._model), ScheduledOptimizer):
+            return
+        self._rate = _number(_inner_optimizer(self.model).learning_rate)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if isinstance(_inner_optimizer(self._model), ScheduledOptimizer):
+            return
+        # A stock optimizer's learning rate is a variable, which the update reads. Its weight decay is not recorded:
+        # the attribute may hold what the compiled step has never seen.
+        made = int(ops.convert_to_numpy(_inner_optimizer(self.model).iterations))
+        if made > self._made:
+            self.trace.record(Position(self._epoch, self._made - self._start), {"learning_rate": self._rate})
+            self._made = made
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        optimizer = _inner_optimizer(self.model)
+        if not isinstance(optimizer, ScheduledOptimizer):
+            return
+        if optimizer.table.made > optimizer.table.recorded_columns:
+            raise ValueError(
+                f"TraceRecorder: found {optimizer.table.made} updates in an epoch of unknown length; it records at "
+                f"most {optimizer.table.recorded_columns}: give fit(steps_per_epoch=...)."
+            )
+        for update, values in enumerate(optimizer.table.used()):
+            self.trace.record(Position(epoch, update), values)
+
+
+def _inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer that makes the updates, inside the LossScaleOptimizer of mixed precision if there is one."""
+    optimizer = model.optimizer
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _updates_per_epoch(callback: ScheduleMixin, batches: int | None, optimizer: Any) -> int | None:
+    accumulated = optimizer.gradient_accumulation_steps or 1
+    if batches is None or batches % accumulated == 0:
+        return None if batches is None else batches // accumulated
+    raise callback.refuse(
+        f"{batches} batches in an epoch and gradient_accumulation_steps={accumulated}, which does not divide them",
+        "make it divide: Keras would carry the rest over into the next epoch",
+    )
+
+
+def _reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, recorded: int = 0) -> None:
+    if optimizer.table.reserve(columns, recorded):
+        # A train step that was traced with the smaller variables would go on using them.
+        model.make_train_function(force=True)
+
+
+def _number(variable: Any) -> float:
+    """A float32 variable as the decimal that it was written as: 0.001, not 0.0010000000474974513."""
+    return float(str(np.float32(ops.convert_to_numpy(variable))))

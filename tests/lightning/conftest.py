@@ -1,0 +1,166 @@
+"""A training run whose every update says what it used: tiny, on the CPU, with the real torch and the real Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+
+from samestep import Position, Trace
+from samestep.lightning import TraceRecorder
+
+Build = Callable[[pl.LightningModule], Any]
+
+QUIET = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+}
+
+
+class Ramp(pl.LightningModule):
+    """Float64 weights that are put back to `start` before each update, so that an update is read without rounding.
+
+    With gradient 1 from 0, plain SGD leaves -lr; with gradient 0 from 1, AdamW leaves 1 - lr * wd.
+    """
+
+    def __init__(self, build: Build, gradient: float, weights: int, fail_at: int | None) -> None:
+        super().__init__()
+        self.build, self.gradient, self.fail_at = build, gradient, fail_at
+        self.start = 0.0 if gradient else 1.0
+        self.weights = torch.nn.ParameterList(torch.zeros((), dtype=torch.float64) for _ in range(weights))
+        self.batches = 0
+        self.left: list[list[float]] = []
+        self.gradients: list[list[float]] = []
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        self.batches += 1
+        if self.batches == self.fail_at:
+            raise RuntimeError("the user's own failure")
+        return self.gradient * torch.stack(list(self.weights)).sum()
+
+    def configure_optimizers(self) -> Any:
+        return self.build(self)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        with torch.no_grad():
+            for weight in self.weights:
+                weight.fill_(self.start)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.left.append([weight.item() for weight in self.weights])
+        self.gradients.append([weight.grad.item() for weight in self.weights])
+
+
+@dataclass
+class Run:
+    """A finished run: what was trained, by which Trainer, and what its updates used."""
+
+    module: Ramp
+    trainer: pl.Trainer
+    trace: Trace = field(repr=False)
+
+    def learning_rates(self, weight: int = 0) -> list[float]:
+        """The decrement of a weight under plain SGD, per unit of gradient, at every update."""
+        pairs = zip(self.module.left, self.module.gradients, strict=True)
+        return [-left[weight] / gradient[weight] for left, gradient in pairs]
+
+    def kept(self, weight: int = 0) -> list[float]:
+        """What was left of a weight of 1 at every update."""
+        return [left[weight] for left in self.module.left]
+
+    def positions(self) -> list[Position]:
+        return [entry.position for entry in self.trace.entries]
+
+
+def train(
+    optimizer: Build | type[torch.optim.Optimizer] | Any,
+    *callbacks: Any,
+    batches: int = 5,
+    epochs: int = 3,
+    gradient: float = 1.0,
+    weights: int = 1,
+    fail_at: int | None = None,
+    data: Any = None,
+    module: Ramp | None = None,
+    fit: dict[str, Any] | None = None,
+    **trainer: Any,
+) -> Run:
+    """Train a new `Ramp` (or `module`) with these callbacks, in this order, and a TraceRecorder after them."""
+    recorder = TraceRecorder()
+    module = module or Ramp(optimizer, gradient, weights, fail_at)
+    options = {**QUIET, "max_epochs": epochs, **trainer}
+    loader = torch.utils.data.DataLoader(torch.zeros(batches) if data is None else data)
+    trained = pl.Trainer(callbacks=[*callbacks, recorder], **options)
+    trained.fit(module, loader, **(fit or {}))
+    return Run(module, trained, recorder.trace)
+
+
+def refusal(optimizer: Any, *callbacks: Any, weights: int = 2, module: Ramp | None = None, **options: Any) -> str:
+    """The message with which training was refused, once it is sure to be one sentence and to precede any batch."""
+    module = module or Ramp(optimizer, 1.0, weights, None)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        train(None, *callbacks, module=module, **options)
+    message = str(caught.value)
+    assert module.batches == 0
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture(name="train")
+def _train() -> Callable[..., Run]:
+    return train
+
+
+@pytest.fixture(name="refusal")
+def _refusal() -> Callable[..., str]:
+    return refusal
+
+
+@pytest.fixture
+def ramp() -> Callable[..., Ramp]:
+    """Make a module by hand: ramp(optimizer, gradient, weights, fail_at)."""
+
+    def make(optimizer: Any, gradient: float = 1.0, weights: int = 1, fail_at: int | None = None) -> Ramp:
+        return Ramp(optimizer, gradient, weights, fail_at)
+
+    return make
+
+
+@pytest.fixture
+def sgd() -> Callable[..., Build]:
+    """sgd(0.1) is plain SGD over all weights; sgd(0.1, 0.3) has a group for each weight."""
+
+    def build(*learning_rates: float, **options: Any) -> Build:
+        def make(module: pl.LightningModule) -> torch.optim.SGD:
+            if len(learning_rates) == 1:
+                return torch.optim.SGD(module.parameters(), lr=learning_rates[0], **options)
+            pairs = zip(module.parameters(), learning_rates, strict=True)
+            return torch.optim.SGD([{"params": [p], "lr": lr} for p, lr in pairs], lr=1.0, **options)
+
+        return make
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning", "lightning.pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
