@@ -1,4 +1,4 @@
-"""Keras 3 follows a recipe: optimizers in torch's numerics on every backend, and callbacks for `fit(callbacks=[...])`."""
+"""Keras 3 follows a recipe: optimizers in torch's numerics, and callbacks for `fit(callbacks=[...])`."""
 
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 from .optimizers import build_optimizer

@@ -124,9 +124,7 @@ class GraphTable(HyperparameterTable):
         return [dict(zip(HYPERPARAMETERS, map(float, column), strict=True)) for column in log.T]
 
     def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
-        variable = keras.Variable(
-            value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica"
-        )
+        variable = keras.Variable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
         self._optimizer._track_variable(variable)
         return variable
 

@@ -1,4 +1,4 @@
-"""PyTorch Lightning follows a recipe: optimizers in torch's own kernels, and callbacks for `Trainer(callbacks=[...])`."""
+"""PyTorch Lightning follows a recipe: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
 
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 from .optimizers import build_optimizer
