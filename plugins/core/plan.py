@@ -32,6 +32,9 @@ class Plan:
     def __repr__(self) -> str:
         return f"Plan({self.recipe!r}, {self.clock!r})"
 
+    def __reduce__(self) -> tuple[type[Plan], tuple[Recipe, Clock]]:
+        return Plan, (self.recipe, self.clock)
+
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
         """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
         if hyperparameter not in self._curves:

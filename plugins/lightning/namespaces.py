@@ -4,29 +4,23 @@
 theirs. A class that derives from both where both are installed is accepted by either.
 """
 
-from typing import Any
+from importlib import import_module
+from types import ModuleType
 
-_bases: list[Any] = []
-try:
-    from pytorch_lightning import Callback as _Callback
-
-    _bases.append(_Callback)
-except ModuleNotFoundError as error:
-    if error.name != "pytorch_lightning":
-        raise
-try:
-    from lightning.pytorch import Callback as _OtherCallback
-
-    _bases.append(_OtherCallback)
-except ModuleNotFoundError as error:
-    if error.name not in ("lightning", "lightning.pytorch"):
-        raise
-if not _bases:
+modules: list[ModuleType] = []
+for _name in ("pytorch_lightning", "lightning.pytorch"):
+    try:
+        modules.append(import_module(_name))
+    except ModuleNotFoundError as error:
+        # A package that is installed and lacks one of its own requirements is not ours to hide.
+        if error.name not in ("pytorch_lightning", "lightning", "lightning.pytorch"):
+            raise
+if not modules:
     raise ModuleNotFoundError(
         "samestep.lightning: found neither pytorch_lightning nor lightning; write pip install 'samestep[lightning]'.",
         name="pytorch_lightning",
     )
 
 
-class Callback(*_bases):  # type: ignore[misc]
+class Callback(*(module.Callback for module in modules)):  # type: ignore[misc]
     """The base class of the callbacks."""

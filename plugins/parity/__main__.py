@@ -1,0 +1,56 @@
+"""The demonstration: one recipe in Lightning and in Keras, beside the stock optimizers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..core.durations import epochs, percent
+from ..core.optimizers import AdamW
+from ..core.recipe import Recipe
+from ..core.shapes import CosineDecay, StepDecay
+from . import check, draw, installed_frameworks
+
+RECIPE = Recipe(
+    optimizer=AdamW(learning_rate=2e-3, weight_decay=0.1),
+    learning_rate=StepDecay(0.3, every=epochs(2), first=epochs(4)),
+    weight_decay=CosineDecay(over=percent(100), end=0.1),
+)
+
+
+def main() -> None:
+    """Train, print the table, write the picture and the figures."""
+    parser = argparse.ArgumentParser(prog="python -m samestep.parity", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the picture and the figures")
+    parser.add_argument("--epochs", type=int, default=10)
+    arguments = parser.parse_args()
+    console = Console()
+    problem_epochs = arguments.epochs
+    console.print(RECIPE.plan(epochs=problem_epochs, updates_per_epoch=44).explain(), highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks = {
+            name: bars.add_task(name, total=2 * problem_epochs, what="starting", start=True)
+            for name in installed_frameworks()
+        }
+
+        def progress(framework: str, epoch: int) -> None:
+            stock = epoch > problem_epochs
+            what = f"{'stock' if stock else 'samestep'}, epoch {epoch - problem_epochs * stock} of {problem_epochs}"
+            bars.update(tasks[framework], completed=epoch, what=what)
+
+        result = check(RECIPE, epochs=problem_epochs, stock=True, progress=progress)
+    console.print(result.table())
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    result.save(arguments.out / "parity.json")
+    draw(result, arguments.out / "parity.png")
+    console.print(f"wrote {arguments.out / 'parity.png'} and {arguments.out / 'parity.json'}")
+    result.assert_same()
+    console.print("the same step in every framework: [bold green]yes[/]")
+
+
+if __name__ == "__main__":
+    main()

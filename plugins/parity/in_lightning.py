@@ -1,0 +1,113 @@
+"""The parity problem, trained in PyTorch Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.plan import Plan
+from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
+from ..lightning.namespaces import Callback, modules
+from .problem import PROBE, Problem, Weights
+from .runs import Run
+
+pl = modules[0]
+
+
+class Network(pl.LightningModule):  # type: ignore[name-defined,misc]
+    """The network of `Problem`, with the optimizer that a function makes of it."""
+
+    def __init__(self, weights: Weights, configure: Callable[[Network], Any], losses: list[float]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(*weights[f"kernel_{i}"].shape) for i in (1, 2))
+        self.probe = torch.nn.Parameter(torch.tensor(weights[PROBE]))
+        for i, layer in enumerate(self.layers, 1):
+            layer.weight.data = torch.tensor(weights[f"kernel_{i}"].T).contiguous()
+            layer.bias.data = torch.tensor(weights[f"bias_{i}"])
+        self._configure = configure
+        self._losses = losses
+
+    def weights(self) -> Weights:
+        """The weights as `Problem` has them."""
+        kernels = {f"kernel_{i}": layer.weight.detach().numpy().T.copy() for i, layer in enumerate(self.layers, 1)}
+        biases = {f"bias_{i}": layer.bias.detach().numpy().copy() for i, layer in enumerate(self.layers, 1)}
+        return {**kernels, **biases, PROBE: self.probe.detach().numpy().copy()}
+
+    def training_step(self, batch: Any, batch_index: int) -> torch.Tensor:
+        """Mean cross-entropy of a batch."""
+        inputs, classes = batch
+        logits = self.layers[1](torch.relu(self.layers[0](inputs))) + 0.0 * self.probe
+        loss = torch.nn.functional.cross_entropy(logits, classes)
+        self._losses.append(float(loss.detach()))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and the schedulers if it is to have some."""
+        return self._configure(self)
+
+
+class _Epochs(Callback):  # type: ignore[misc]
+    """Keeps the weights of each epoch, and tells how far the run is."""
+
+    def __init__(self, run: Run, progress: Callable[[int], None]) -> None:
+        self._run, self._progress = run, progress
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Network) -> None:
+        self._run.weights.append(pl_module.weights())
+        self._progress(trainer.current_epoch + 1)
+
+
+class _WeightDecayByHand(Callback):  # type: ignore[misc]
+    """What one writes without samestep to schedule the weight decay: it works in torch."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Network, batch: Any, batch_index: int) -> None:
+        for group in trainer.optimizers[0].param_groups:
+            group["weight_decay"] = self._plan.value("weight_decay", trainer.current_epoch, batch_index)
+
+
+def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], None]) -> Run:
+    """Train with samestep, or with what Lightning and torch have themselves."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning)\.")
+    run, recorder = Run("lightning"), TraceRecorder()
+    spec: Any = plan.recipe.optimizer
+
+    def stock_optimizer(network: Network) -> Any:
+        optimizer = torch.optim.AdamW(
+            network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay
+        )
+        per_epoch = problem.updates_per_epoch
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda made: plan.multiplier("learning_rate", *divmod(made, per_epoch))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    network = Network(
+        problem.initial_weights(),
+        stock_optimizer if stock else lambda model: build_optimizer(spec, model),
+        run.losses,
+    )
+    driver = _WeightDecayByHand(plan) if stock else HyperparameterScheduler(plan.recipe)
+    inputs, classes = (torch.from_numpy(np.ascontiguousarray(array)) for array in problem.train)
+    dataset = torch.utils.data.TensorDataset(inputs, classes)
+    pl.Trainer(
+        max_epochs=problem.epochs,
+        callbacks=[driver, recorder, _Epochs(run, progress)],
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    ).fit(network, torch.utils.data.DataLoader(dataset, batch_size=problem.batch_size))
+    run.trace = recorder.trace
+    return run

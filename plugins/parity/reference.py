@@ -1,0 +1,62 @@
+"""The same training in NumPy float64, written from the paper: what every framework should come close to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.durations import Position
+from ..core.optimizers import AdamW
+from ..core.plan import Plan
+from .problem import Problem, Weights, forward
+from .runs import Run
+
+
+def train(plan: Plan, problem: Problem) -> Run:
+    """Train in float64 with AdamW as Loshchilov and Hutter 2019 (algorithm 2) have it, in torch's conventions."""
+    spec = plan.recipe.optimizer
+    if not isinstance(spec, AdamW):
+        raise TypeError(f"found {spec!r}; the reference knows AdamW.")
+    run = Run("float64 reference")
+    inputs, classes = problem.train
+    weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
+    first = {name: np.zeros_like(value) for name, value in weights.items()}
+    second = {name: np.zeros_like(value) for name, value in weights.items()}
+    t = 0
+    for epoch in range(problem.epochs):
+        for update in range(problem.updates_per_epoch):
+            batch = slice(update * problem.batch_size, (update + 1) * problem.batch_size)
+            loss, gradients = _loss_and_gradients(weights, inputs[batch], classes[batch])
+            t += 1
+            rate = plan.value("learning_rate", epoch, update)
+            decay = plan.value("weight_decay", epoch, update)
+            for name, gradient in gradients.items():
+                first[name] = spec.betas[0] * first[name] + (1 - spec.betas[0]) * gradient
+                second[name] = spec.betas[1] * second[name] + (1 - spec.betas[1]) * gradient**2
+                unbiased_first = first[name] / (1 - spec.betas[0] ** t)
+                unbiased_second = second[name] / (1 - spec.betas[1] ** t)
+                weights[name] = weights[name] - rate * (
+                    unbiased_first / (np.sqrt(unbiased_second) + spec.epsilon) + decay * weights[name]
+                )
+            run.losses.append(loss)
+            run.trace.record(Position(epoch, update), {"learning_rate": rate, "weight_decay": decay})
+        run.weights.append({name: value.copy() for name, value in weights.items()})
+    return run
+
+
+def _loss_and_gradients(weights: Weights, inputs: np.ndarray, classes: np.ndarray) -> tuple[float, Weights]:
+    hidden, logits = forward(weights, inputs)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    rows = np.arange(len(classes))
+    loss = float(-np.log(probabilities[rows, classes]).mean())
+    at_logits = probabilities.copy()
+    at_logits[rows, classes] -= 1.0
+    at_logits /= len(classes)
+    at_hidden = (at_logits @ weights["kernel_2"].T) * (hidden > 0)
+    return loss, {
+        "kernel_1": inputs.astype(np.float64).T @ at_hidden,
+        "bias_1": at_hidden.sum(axis=0),
+        "kernel_2": hidden.T @ at_logits,
+        "bias_2": at_logits.sum(axis=0),
+        "probe": np.zeros(()),
+    }

@@ -1,0 +1,205 @@
+"""What a comparison found: the table, the assertion, the figures as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.plan import Plan
+from ..core.recipe import HYPERPARAMETERS
+from .problem import PROBE, TRAINED, Problem, Weights, loss_and_accuracy
+from .runs import Run
+
+WEIGHT_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one run.
+
+    learning_rate, weight_decay: largest absolute difference from Lightning's at any update. A stock Keras optimizer
+        does not tell the weight decay that its compiled step uses; that one is measured for each epoch, on a weight
+        without a gradient, to about three digits.
+    from_lightning, from_reference: distance of the final weights from those of Lightning and of the float64 reference,
+        relative to the distance that the weights travelled.
+    loss: final mean cross-entropy of the training examples. accuracy: of the others.
+    """
+
+    framework: str
+    stock: bool
+    learning_rate: float
+    weight_decay: float
+    from_lightning: float
+    from_reference: float
+    loss: float
+    accuracy: float
+
+
+@dataclass
+class ParityResult:
+    """One recipe, trained in several frameworks. Shows its table when printed.
+
+    runs, stock: by framework, with samestep and with the frameworks' own optimizers. reference: in float64.
+    """
+
+    plan: Plan
+    problem: Problem
+    runs: dict[str, Run]
+    stock: dict[str, Run]
+    reference: Run
+
+    def rows(self) -> list[Row]:
+        """The figures of every run, those of samestep first."""
+        return [
+            self._row(run, runs[self.first], runs is self.stock)
+            for runs in (self.runs, self.stock)
+            for run in runs.values()
+        ]
+
+    @property
+    def first(self) -> str:
+        """The framework that the others are compared with: Lightning where it was trained."""
+        return "lightning" if "lightning" in self.runs else next(iter(self.runs))
+
+    def assert_same(self, weights: float = WEIGHT_TOLERANCE) -> None:
+        """Raise AssertionError unless every framework made the same training step.
+
+        Every hyperparameter of every update must be that of the plan, after rounding to float32, and the same in all
+        frameworks; the final weights must be within `weights` of the distance travelled. The message names the first
+        update that differs.
+        """
+        for name, run in self.runs.items():
+            others = {"the plan": self.reference.trace, self.first: self.runs[self.first].trace}
+            for other, trace in others.items():
+                difference = trace.first_difference(run.trace)
+                if difference is not None:
+                    raise AssertionError(difference.describe(other, name))
+        for row in self.rows():
+            if not row.stock and not row.from_lightning <= weights:
+                raise AssertionError(
+                    f"the final weights of {row.framework} are {row.from_lightning:.1e} of the distance travelled from "
+                    f"those of {self.first}; expected at most {weights:.1e}. Every hyperparameter is the same."
+                )
+
+    def distances(self, run: Run, other: Run) -> list[float]:
+        """After each epoch: the distance between two runs' weights, relative to the distance that `other` travelled."""
+        start = self.problem.initial_weights()
+        return [
+            _distance(a, b) / (_distance(b, start) or math.nan) for a, b in zip(run.weights, other.weights, strict=True)
+        ]
+
+    def measured_weight_decay(self, run: Run) -> list[float]:
+        """The weight decay that acted in each epoch, from the shrinking of the weight that has no gradient.
+
+        A weight that only decays is multiplied by 1 - learning_rate * weight_decay in each update; nan where the
+        learning rate of the whole epoch is zero.
+        """
+        probes = [1.0, *(float(weights[PROBE]) for weights in run.weights)]
+        count = self.problem.updates_per_epoch
+        decays = []
+        for epoch in range(self.problem.epochs):
+            rate = math.fsum(self.plan.values("learning_rate", epoch)[:count])
+            ratio = probes[epoch + 1] / probes[epoch] if probes[epoch] > 0 else math.nan
+            decays.append(-math.log(ratio) / rate if rate > 0 and ratio > 0 else math.nan)
+        return decays
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        console.print(self.table())
+        return console.export_text()
+
+    def table(self) -> Any:
+        """The figures as a rich.table.Table."""
+        from rich.table import Table
+
+        table = Table(title=f"{self.problem.epochs} epochs of {self.problem.updates_per_epoch} updates")
+        for column in ("", "learning rate", "weight decay", "weights", "weights", "loss", "accuracy"):
+            table.add_column(column, justify="left" if not column else "right")
+        table.add_row(
+            "", "largest difference", "at any update", f"from {self.first}", "from float64", "", "", end_section=True
+        )
+        for by_stock, title in ((False, "samestep"), (True, "stock optimizers, same hyperparameters")):
+            rows = [row for row in self.rows() if row.stock is by_stock]
+            if rows:
+                table.add_row(f"[bold]{title}[/]")
+            for i, row in enumerate(rows):
+                table.add_row(
+                    f"  {row.framework}",
+                    _figure(row.learning_rate),
+                    _figure(row.weight_decay),
+                    "" if row.framework == self.first else _figure(row.from_lightning),
+                    _figure(row.from_reference),
+                    f"{row.loss:.6f}",
+                    f"{row.accuracy:.3%}",
+                    end_section=i == len(rows) - 1,
+                )
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, the plan's recipe and the traces, as JSON-ready data."""
+        return {
+            "problem": asdict(self.problem),
+            "recipe": self.plan.recipe.to_dict(),
+            "rows": [asdict(row) for row in self.rows()],
+            "runs": [
+                {
+                    "framework": run.framework,
+                    "stock": runs is self.stock,
+                    "trace": run.trace.to_dict(),
+                    "losses": run.losses,
+                    "distance_by_epoch": self.distances(run, runs[self.first]),
+                    "measured_weight_decay_by_epoch": self.measured_weight_decay(run),
+                }
+                for runs in (self.runs, self.stock)
+                for run in runs.values()
+            ],
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_dict` as JSON."""
+        Path(path).write_text(json.dumps(_without_nan(self.to_dict()), indent=1) + "\n")
+
+    def _row(self, run: Run, other: Run, by_stock: bool) -> Row:
+        recorded = all("weight_decay" in entry.values for entry in run.trace.entries)
+        if recorded:
+            weight_decay = other.trace.largest_difference(run.trace, "weight_decay")
+        else:
+            pairs = zip(self.measured_weight_decay(run), self.measured_weight_decay(other), strict=True)
+            weight_decay = float(np.nanmax([abs(a - b) for a, b in pairs]))
+        loss, _ = loss_and_accuracy(run.weights[-1], self.problem.train)
+        _, accuracy = loss_and_accuracy(run.weights[-1], self.problem.test)
+        return Row(
+            framework=run.framework,
+            stock=by_stock,
+            learning_rate=other.trace.largest_difference(run.trace, HYPERPARAMETERS[0]),
+            weight_decay=weight_decay,
+            from_lightning=self.distances(run, other)[-1],
+            from_reference=self.distances(run, self.reference)[-1],
+            loss=loss,
+            accuracy=accuracy,
+        )
+
+
+def _distance(a: Weights, b: Weights) -> float:
+    squares = [np.sum((a[name].astype(np.float64) - b[name].astype(np.float64)) ** 2) for name in TRAINED]
+    return math.sqrt(math.fsum(map(float, squares)))
+
+
+def _figure(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no nan: null stands for a figure that does not exist."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
