@@ -121,6 +121,8 @@ class AdamW(ScheduledOptimizer):
     foreach, fused: torch's own choice of kernel, on the torch backend.
     """
 
+    spec: AdamWSpec
+
     def __init__(self, spec: AdamWSpec, foreach: bool | None = None, fused: bool | None = None, **options: Any) -> None:
         super().__init__(spec, **options)
         self.foreach = foreach
@@ -133,7 +135,7 @@ class AdamW(ScheduledOptimizer):
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
-        column = self.table.column()
+        column: Any = self.table.column()
         self.table.record(column)
         if keras.backend.backend() == "torch":
             self._torch_update(grads, trainable_variables, *column)

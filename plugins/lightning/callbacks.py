@@ -38,7 +38,8 @@ class _Driver(ScheduleMixin, Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         optimizer = _the_optimizer(trainer, type(self).__name__)
-        for first, second in combinations([c for c in trainer.callbacks if isinstance(c, _Driver)], 2):
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
+        for first, second in combinations([c for c in callbacks if isinstance(c, _Driver)], 2):
             for name in first.driven:
                 if name in second.driven:
                     raise refuse_second_driver(first, second, name)

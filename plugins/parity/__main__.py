@@ -28,21 +28,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     console = Console()
-    problem_epochs = arguments.epochs
-    console.print(RECIPE.plan(epochs=problem_epochs, updates_per_epoch=44).explain(), highlight=False)
+    total = arguments.epochs
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
-        tasks = {
-            name: bars.add_task(name, total=2 * problem_epochs, what="starting", start=True)
-            for name in installed_frameworks()
-        }
+        tasks = {name: bars.add_task(name, total=2 * total, what="starting") for name in installed_frameworks()}
 
         def progress(framework: str, epoch: int) -> None:
-            stock = epoch > problem_epochs
-            what = f"{'stock' if stock else 'samestep'}, epoch {epoch - problem_epochs * stock} of {problem_epochs}"
+            stock = epoch > total
+            what = f"{'stock' if stock else 'samestep'}, epoch {epoch - total * stock} of {total}"
             bars.update(tasks[framework], completed=epoch, what=what)
 
-        result = check(RECIPE, epochs=problem_epochs, stock=True, progress=progress)
+        result = check(RECIPE, epochs=total, stock=True, progress=progress)
+    console.print(result.plan.explain(), highlight=False, soft_wrap=True)
     console.print(result.table())
     arguments.out.mkdir(parents=True, exist_ok=True)
     result.save(arguments.out / "parity.json")

@@ -88,7 +88,7 @@ def _train(job: Path, framework: str, progress: Progress | None) -> None:
         log.open("w") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as worker,
     ):
-        assert worker.stdout is not None  # noqa: S101  # for the type checker: we asked for a pipe
+        assert worker.stdout is not None  # for the type checker: we asked for a pipe
         for line in worker.stdout:
             if progress is not None and line.startswith("epoch "):
                 progress(framework, int(line.split()[1]))

@@ -24,24 +24,27 @@ class Network(pl.LightningModule):  # type: ignore[name-defined,misc]
 
     def __init__(self, weights: Weights, configure: Callable[[Network], Any], losses: list[float]) -> None:
         super().__init__()
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(*weights[f"kernel_{i}"].shape) for i in (1, 2))
+        layers = [torch.nn.Linear(*weights[f"kernel_{i}"].shape) for i in (1, 2)]
         self.probe = torch.nn.Parameter(torch.tensor(weights[PROBE]))
-        for i, layer in enumerate(self.layers, 1):
+        for i, layer in enumerate(layers, 1):
             layer.weight.data = torch.tensor(weights[f"kernel_{i}"].T).contiguous()
             layer.bias.data = torch.tensor(weights[f"bias_{i}"])
+        self.hidden, self.classes = layers
         self._configure = configure
         self._losses = losses
 
     def weights(self) -> Weights:
         """The weights as `Problem` has them."""
-        kernels = {f"kernel_{i}": layer.weight.detach().numpy().T.copy() for i, layer in enumerate(self.layers, 1)}
-        biases = {f"bias_{i}": layer.bias.detach().numpy().copy() for i, layer in enumerate(self.layers, 1)}
-        return {**kernels, **biases, PROBE: self.probe.detach().numpy().copy()}
+        weights = {PROBE: self.probe.detach().numpy().copy()}
+        for i, layer in enumerate((self.hidden, self.classes), 1):
+            weights[f"kernel_{i}"] = layer.weight.detach().numpy().T.copy()
+            weights[f"bias_{i}"] = layer.bias.detach().numpy().copy()
+        return weights
 
     def training_step(self, batch: Any, batch_index: int) -> torch.Tensor:
         """Mean cross-entropy of a batch."""
         inputs, classes = batch
-        logits = self.layers[1](torch.relu(self.layers[0](inputs))) + 0.0 * self.probe
+        logits = self.classes(torch.relu(self.hidden(inputs))) + 0.0 * self.probe
         loss = torch.nn.functional.cross_entropy(logits, classes)
         self._losses.append(float(loss.detach()))
         return loss

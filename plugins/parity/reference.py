@@ -18,7 +18,7 @@ def train(plan: Plan, problem: Problem) -> Run:
         raise TypeError(f"found {spec!r}; the reference knows AdamW.")
     run = Run("float64 reference")
     inputs, classes = problem.train
-    weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
+    weights: Weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
     first = {name: np.zeros_like(value) for name, value in weights.items()}
     second = {name: np.zeros_like(value) for name, value in weights.items()}
     t = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -111,34 +112,48 @@ class ParityResult:
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-        console.print(self.table())
-        return console.export_text()
+        console = Console(width=100, file=StringIO())
+        with console.capture() as capture:
+            console.print(self.table())
+        return capture.get()
 
     def table(self) -> Any:
         """The figures as a rich.table.Table."""
+        from rich import box
         from rich.table import Table
 
-        table = Table(title=f"{self.problem.epochs} epochs of {self.problem.updates_per_epoch} updates")
-        for column in ("", "learning rate", "weight decay", "weights", "weights", "loss", "accuracy"):
-            table.add_column(column, justify="left" if not column else "right")
-        table.add_row(
-            "", "largest difference", "at any update", f"from {self.first}", "from float64", "", "", end_section=True
+        caption = (
+            f"Largest difference of learning rate and weight decay from {self.first}'s at any update; distance of the "
+            f"final weights from {self.first}'s and from a float64 reference's, relative to the distance travelled; "
+            f"cross-entropy of the training examples, accuracy on the others."
         )
-        for by_stock, title in ((False, "samestep"), (True, "stock optimizers, same hyperparameters")):
+        title = f"{self.problem.epochs} epochs of {self.problem.updates_per_epoch} updates"
+        table = Table(title=title, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        columns = (
+            "",
+            "learning\nrate",
+            "weight\ndecay",
+            f"weights,\n{self.first}",
+            "weights,\nfloat64",
+            "loss",
+            "accuracy",
+        )
+        for column in columns:
+            table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        for by_stock, heading in ((False, "samestep"), (True, "stock optimizers")):
             rows = [row for row in self.rows() if row.stock is by_stock]
             if rows:
-                table.add_row(f"[bold]{title}[/]")
-            for i, row in enumerate(rows):
+                table.add_row(f"[bold]{heading}[/]")
+            for row in rows:
                 table.add_row(
-                    f"  {row.framework}",
+                    f" {row.framework}",
                     _figure(row.learning_rate),
                     _figure(row.weight_decay),
                     "" if row.framework == self.first else _figure(row.from_lightning),
                     _figure(row.from_reference),
                     f"{row.loss:.6f}",
-                    f"{row.accuracy:.3%}",
-                    end_section=i == len(rows) - 1,
+                    f"{row.accuracy:.2%}",
+                    end_section=row is rows[-1],
                 )
         return table
 

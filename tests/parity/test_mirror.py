@@ -1,0 +1,194 @@
+"""The two rooms are mirror images: names, order, signatures, defaults and messages."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+import samestep.keras
+import samestep.lightning
+from samestep import AdamW, ExponentialDecay, Recipe, StepDecay, epochs, percent, updates
+
+ROOMS = (samestep.lightning, samestep.keras)
+RATE = Recipe(learning_rate=StepDecay(0.1, every=epochs(1)))
+SPEC = AdamW(learning_rate=0.1)
+
+
+def test_both_rooms_have_the_same_names_in_the_same_order() -> None:
+    assert samestep.lightning.__all__ == samestep.keras.__all__
+
+
+@pytest.mark.parametrize("name", samestep.keras.__all__)
+def test_signatures_are_equal_and_documented(name: str) -> None:
+    theirs, ours = (inspect.signature(getattr(room, name)) for room in ROOMS)
+    strip = [[(p.name, p.kind, p.default) for p in signature.parameters.values()] for signature in (theirs, ours)]
+    assert strip[0] == strip[1]
+    if inspect.isclass(getattr(ROOMS[0], name)):
+        assert str(theirs) == str(ours)
+    assert all(len(inspect.getdoc(getattr(room, name)) or "") > 80 for room in ROOMS)
+
+
+class Module(pl.LightningModule):
+    def __init__(self, optimizer: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+        self.optimizer = optimizer
+        self.batches = 0
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        self.batches += 1
+        return self.layer(batch[0]).square().mean()
+
+    def configure_optimizers(self) -> Any:
+        return self.optimizer(self)
+
+
+class Endless(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        return iter([(torch.zeros(2),)] * 4)
+
+
+def fit_lightning(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> str:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+    def optimizer(model: Any) -> Any:
+        if spec is None:
+            return torch.optim.SGD(model.parameters(), lr=0.1)
+        return samestep.lightning.build_optimizer(spec, model)
+
+    module = Module(optimizer)
+    data: Any = torch.utils.data.TensorDataset(torch.zeros(4, 2)) if known_length else Endless()
+    trainer = pl.Trainer(
+        max_epochs=2,
+        callbacks=callbacks,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with pytest.raises((ValueError, TypeError)) as error:
+        trainer.fit(module, torch.utils.data.DataLoader(data, batch_size=1))
+    assert module.batches == 0
+    return str(error.value)
+
+
+def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> str:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(0.1) if spec is None else samestep.keras.build_optimizer(spec, model)
+    model.compile(optimizer, "mse")
+    before = model.get_weights()
+    batch = (np.ones((1, 2), "float32"), np.zeros((1, 1), "float32"))
+    data: Any = {"x": np.ones((4, 2)), "y": np.zeros((4, 1)), "batch_size": 1}
+    if not known_length:
+        data = {"x": (batch for _ in range(4))}
+    with pytest.raises((ValueError, TypeError)) as error:
+        model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "spec", "known_length", "expected"),
+    [
+        (
+            lambda room: [room.HyperparameterScheduler(RATE), room.EpochGatedDecay(0.1, start_epoch=1)],
+            None,
+            True,
+            "found two callbacks that drive learning_rate: HyperparameterScheduler(",
+        ),
+        (
+            lambda room: [room.LearningRateScheduler(lambda e: 0.1), room.EpochGatedDecay(0.1, start_epoch=1)],
+            SPEC,
+            True,
+            "found two callbacks that drive learning_rate: LearningRateScheduler(",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(learning_rate=ExponentialDecay(0.1, every=percent(10))))],
+            SPEC,
+            False,
+            "a learning_rate schedule that changes within an epoch, and training data of unknown length",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(learning_rate=StepDecay(0.1, every=updates(3))))],
+            SPEC,
+            False,
+            "'3 updates' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(RATE, updates_per_epoch=3)],
+            SPEC,
+            True,
+            "found updates_per_epoch=3, but the trainer makes 4 updates in an epoch",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(AdamW(learning_rate=0.2), RATE.learning_rate))],
+            SPEC,
+            True,
+            "an optimizer that is not the recipe's: learning_rate is 0.1 and not 0.2; build it with build_optimizer",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(SPEC))],
+            None,
+            True,
+            "an optimizer that is not the recipe's: the optimizer is",
+        ),
+        (
+            lambda room: [room.EpochGatedDecay(0.1, start_epoch=1, floor=0.2)],
+            None,
+            True,
+            "found floor=0.2 above the learning rate 0.1 from which the decay starts",
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_words(
+    make: Callable[[Any], list[Any]], spec: AdamW | None, known_length: bool, expected: str
+) -> None:
+    messages = [
+        fit(make(room), spec, known_length) for fit, room in zip((fit_lightning, fit_keras), ROOMS, strict=True)
+    ]
+    assert expected in messages[0]
+    # Names of the framework's own things may differ: the optimizer's class, the address of a lambda.
+    same = [message.split(" at 0x")[0].replace("Keras' own ", "").replace(" and not AdamW", "") for message in messages]
+    assert same[0] == same[1]
+    assert messages[0].count(". ") == 0, "one sentence"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda room: room.EpochGatedDecay(0.1, start_epoch=-1),
+        lambda room: room.EpochGatedDecay(0.1, start_epoch=1.5),
+        lambda room: room.EpochGatedDecay(0.1, start_epoch=1, every_epochs=0),
+        lambda room: room.EpochGatedDecay("a tenth", start_epoch=1),
+        lambda room: room.EpochGatedDecay(0.1, start_epoch=1, floor=-1.0),
+        lambda room: room.EpochGatedDecay(0.1, start_epoch=1, base=0.0),
+        lambda room: room.LearningRateScheduler(0.1),
+        lambda room: room.LearningRateScheduler(lambda: 0.1),
+        lambda room: room.HyperparameterScheduler("recipe"),
+        lambda room: room.HyperparameterScheduler(RATE, resolution="batch"),
+        lambda room: room.HyperparameterScheduler(RATE, updates_per_epoch=0),
+        lambda room: room.build_optimizer("adamw", None),
+    ],
+)
+def test_bad_arguments_are_refused_in_the_same_words(make: Callable[[Any], Any]) -> None:
+    messages = []
+    for room in ROOMS:
+        with pytest.raises((ValueError, TypeError)) as error:
+            make(room)
+        messages.append(f"{error.type.__name__}: {error.value}".split(" at 0x")[0])
+    assert messages[0] == messages[1]
+    assert "found" in messages[0]
