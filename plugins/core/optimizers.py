@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from .values import Value, real
 
+HYPERPARAMETERS = ("learning_rate", "weight_decay")
+"""The hyperparameters that have a schedule, in the order in which everything lists them."""
+
 
 @dataclass(frozen=True, repr=False)
 class Spec(Value, family=True):

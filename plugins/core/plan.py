@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .durations import Clock
-from .recipe import HYPERPARAMETERS, Recipe
+from .optimizers import HYPERPARAMETERS
 from .schedule import resolve
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
 
 
 class Plan:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .durations import Clock
-from .optimizers import Spec
+from .optimizers import HYPERPARAMETERS, Spec
+from .plan import Plan
 from .schedule import Constant, Schedule
 from .values import Functions
-
-if TYPE_CHECKING:
-    from .plan import Plan
-
-HYPERPARAMETERS = ("learning_rate", "weight_decay")
-"""The hyperparameters that have a schedule, in the order in which everything lists them."""
 
 UNCHANGED = Constant()
 _VERSION = 1
@@ -86,8 +81,6 @@ class Recipe:
         max_updates: int | None = None,
     ) -> Plan:
         """This recipe resolved against a run's length; see `Clock` for the arguments and `Plan` for the errors."""
-        from .plan import Plan
-
         return Plan(self, Clock(updates_per_epoch, epochs, max_updates))
 
     def to_dict(self) -> dict[str, Any]:

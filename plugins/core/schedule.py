@@ -150,9 +150,7 @@ class Until(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class AtLeast(Schedule):
-    """`schedule.at_least(bound)`: eta(t) = max(schedule(t), bound)."""
-
+class _Bounded(Schedule):
     schedule: Schedule
     bound: float
     _stepwise: ClassVar[bool] = True
@@ -160,6 +158,11 @@ class AtLeast(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(self.bound >= 0, "bound", "a multiplier of at least 0")
+
+
+@dataclass(frozen=True, repr=False)
+class AtLeast(_Bounded):
+    """`schedule.at_least(bound)`: eta(t) = max(schedule(t), bound)."""
 
     def curve(self, ticks: Ticks) -> Curve:
         inner, bound = self.schedule.curve(ticks), self.bound
@@ -170,16 +173,8 @@ class AtLeast(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class AtMost(Schedule):
+class AtMost(_Bounded):
     """`schedule.at_most(bound)`: eta(t) = min(schedule(t), bound)."""
-
-    schedule: Schedule
-    bound: float
-    _stepwise: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require(self.bound >= 0, "bound", "a multiplier of at least 0")
 
     def curve(self, ticks: Ticks) -> Curve:
         inner, bound = self.schedule.curve(ticks), self.bound

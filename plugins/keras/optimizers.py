@@ -172,7 +172,9 @@ class AdamW(ScheduledOptimizer):
         from torch.optim.adamw import adamw
 
         indices = [self._get_variable_index(variable) for variable in variables]
-        made = float(self.iterations)
+        # One counter for each variable, as torch keeps them; its fused kernel wants them beside the variables.
+        device = variables[0].value.device if self.fused else "cpu"
+        made = torch.full((len(indices),), float(self.iterations), device=device).unbind()
         with torch.no_grad():
             adamw(
                 [variable.value for variable in variables],
@@ -180,7 +182,7 @@ class AdamW(ScheduledOptimizer):
                 [self._momentums[i].value for i in indices],
                 [self._velocities[i].value for i in indices],
                 [],
-                [torch.tensor(made) for _ in indices],
+                list(made),
                 foreach=self.foreach,
                 fused=self.fused,
                 amsgrad=False,

@@ -14,8 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.optimizers import Spec
-from ..core.recipe import HYPERPARAMETERS
+from ..core.optimizers import HYPERPARAMETERS, Spec
 
 _ROWS = (*HYPERPARAMETERS, "retention")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.optimizers import HYPERPARAMETERS
 from ..core.plan import Plan
-from ..core.recipe import HYPERPARAMETERS
 from .problem import PROBE, TRAINED, Problem, Weights, loss_and_accuracy
 from .runs import Run
 
