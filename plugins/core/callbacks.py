@@ -14,7 +14,7 @@ from .durations import Clock, Position, epochs
 from .optimizers import Spec
 from .plan import Plan
 from .recipe import Recipe
-from .shapes import EpochCallable, StepDecay, by_epoch, takes_previous
+from .shapes import EpochCallable, EpochValues, StepDecay, takes_previous
 from .trace import Trace
 from .values import real
 
@@ -62,6 +62,10 @@ class ScheduleMixin(ABC):
         """Whether some value changes between two updates of the same epoch."""
         return False
 
+    def counts_updates(self) -> bool:
+        """Whether some value would be another one if an epoch had another number of updates."""
+        return False
+
     def check_bases(self, bases: Sequence[float]) -> None:
         """Refuse base values of the learning rate that this callback cannot follow. By default there are none."""
         return
@@ -95,6 +99,9 @@ class _PlanMixin(ScheduleMixin):
 
     def varies_within_epochs(self) -> bool:
         return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))
+
+    def counts_updates(self) -> bool:
+        return self.varies_within_epochs() or not all(map(self._plan.in_epochs_alone, self.driven))
 
 
 class HyperparameterSchedulerMixin(_PlanMixin):
@@ -211,16 +218,15 @@ class LearningRateSchedulerMixin(ScheduleMixin):
             raise TypeError(f"{type(self).__name__}: {error}") from None
         self.function = function
         self.base = _checked_base(self, base)
-        self._by_base: dict[float, Any] = {}
+        self._by_base: dict[float, EpochValues] = {}
 
     def prepare(self, clock: Clock) -> None:
         """A function of the epoch needs to know nothing of the run's length."""
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         if base not in self._by_base:
-            self._by_base[base] = by_epoch(self.function, base)
-        value: float = self._by_base[base](position.epoch)
-        return value
+            self._by_base[base] = EpochValues(self.function, base)
+        return self._by_base[base](position.epoch)
 
     def check_bases(self, bases: Sequence[float]) -> None:
         if not self._folded and len(set(bases)) > 1:
@@ -253,6 +259,14 @@ def refuse_second_driver(first: ScheduleMixin, second: ScheduleMixin, hyperparam
 def refuse_other_driver(callback: ScheduleMixin, hyperparameter: str, other: str, remedy: str) -> ValueError:
     """The error for a hyperparameter that something else drives already, such as a framework's own scheduler."""
     return callback.refuse(f"{other}, which drives {hyperparameter} already", remedy)
+
+
+def refuse_longer_epoch(callback: ScheduleMixin, epoch: int, updates: int) -> ValueError:
+    """The error for an epoch that goes on after the number of updates that the plan was resolved for."""
+    return callback.refuse(
+        f"more than {updates} updates in epoch {epoch}, where updates_per_epoch is {updates}",
+        "give the number of updates that an epoch makes",
+    )
 
 
 def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:

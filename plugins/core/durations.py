@@ -147,6 +147,11 @@ class Clock:
         """`duration` in this clock's `unit`, without rounding. Raises ValueError where the clock knows too little."""
         if duration.unit == "percent":
             length = self.length()
+            if length is None and self.max_updates is not None:
+                raise ValueError(
+                    f"'{duration}' of a run that ends after {self.max_updates} updates needs the number of updates in "
+                    f"an epoch, which is unknown; give updates_per_epoch=, or write the duration in epochs."
+                )
             if length is None:
                 raise ValueError(
                     f"'{duration}' needs the length of the run, which is unknown; give the trainer a number of "

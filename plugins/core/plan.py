@@ -98,6 +98,11 @@ class Plan:
         length = self.clock.updates_per_epoch or 1
         return schedule.stepwise and all(self.clock.exact(duration) % length == 0 for duration in schedule.durations())
 
+    def in_epochs_alone(self, hyperparameter: str) -> bool:
+        """Whether the schedule's durations mean the same whatever the number of updates in an epoch."""
+        units = {duration.unit for duration in self.recipe.schedule(hyperparameter).durations()}
+        return "updates" not in units and ("percent" not in units or self.clock.max_updates is None)
+
     def table(self) -> str:
         """One row per epoch: its first update, counted over the run, and each value there and at the epoch's end."""
         names = self.recipe.driven

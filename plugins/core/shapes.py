@@ -241,7 +241,7 @@ class EpochFunction(Schedule):
         yield epochs(1)
 
     def curve(self, ticks: Ticks) -> Curve:
-        epoch, eta = ticks(epochs(1)), by_epoch(self.function, 1.0)
+        epoch, eta = ticks(epochs(1)), EpochValues(self.function, 1.0)
         return lambda t: eta(t // epoch)
 
     def __repr__(self) -> str:
@@ -269,26 +269,29 @@ def takes_previous(function: EpochCallable) -> bool:
     raise TypeError(f"found a function of {signature}; {expected}.")
 
 
-def by_epoch(function: EpochCallable, base: float) -> Callable[[int], float]:
+class EpochValues:
     """The value of each epoch under a user's function, as a pure function of the epoch.
 
     f(epoch) is asked as it is; f(epoch, previous) is folded over epochs 0..e from `base`, never from what an
     optimizer holds, so that a resumed or repeated run cannot decay twice. Values are computed once and remembered.
     """
-    folded = takes_previous(function)
-    values: list[float] = []
 
-    def value(epoch: int) -> float:
-        while len(values) <= epoch:
-            e = len(values)
-            arguments = (e, values[-1] if values else base) if folded else (e,)
-            found = real(function(*arguments), f"the value of {function!r} at epoch {e}")
-            if found < 0:
-                raise ValueError(f"{function!r} returned {found} at epoch {e}; expected a number of at least 0.")
-            values.append(found)
-        return values[epoch]
+    def __init__(self, function: EpochCallable, base: float) -> None:
+        self._function: Callable[..., float] = function
+        self._base = base
+        self._folded = takes_previous(function)
+        self._values: list[float] = []
 
-    return value
+    def __call__(self, epoch: int) -> float:
+        while len(self._values) <= epoch:
+            e = len(self._values)
+            previous = self._values[-1] if self._values else self._base
+            found = self._function(e, previous) if self._folded else self._function(e)
+            value = real(found, f"the value of {self._function!r} at epoch {e}")
+            if value < 0:
+                raise ValueError(f"{self._function!r} returned {value} at epoch {e}; expected a number of at least 0.")
+            self._values.append(value)
+        return self._values[epoch]
 
 
 def _require_length(schedule: Schedule, name: str) -> None:

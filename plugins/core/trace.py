@@ -114,3 +114,12 @@ def float32(value: float) -> float:
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
     return rounded
+
+
+def shortest_decimal(value: float) -> float:
+    """The shortest decimal that a float32 rounds from: what was written, where a framework keeps only the float32.
+
+    >>> shortest_decimal(0.0010000000474974513)
+    0.001
+    """
+    return next(decimal for digits in range(1, 18) if float32(decimal := float(f"{value:.{digits}g}")) == value)

@@ -10,7 +10,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
-import numpy as np
 from keras import ops
 
 from ..core.callbacks import (
@@ -19,12 +18,13 @@ from ..core.callbacks import (
     LearningRateSchedulerMixin,
     ScheduleMixin,
     TraceRecorderMixin,
+    refuse_longer_epoch,
     refuse_other_driver,
     refuse_other_spec,
     refuse_second_driver,
 )
 from ..core.durations import Position
-from ..core.trace import Trace, float32
+from ..core.trace import Trace, float32, shortest_decimal
 from .optimizers import ScheduledOptimizer
 
 _RECORDED_COLUMNS = 65536  # of an epoch whose number of updates is unknown
@@ -75,10 +75,7 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
                     "remove the other callback that sets it",
                 )
         elif self._updates is not None and optimizer.table.made > self._updates:
-            raise self.refuse(
-                f"{optimizer.table.made} updates in epoch {epoch}, where updates_per_epoch={self._updates}",
-                "give the number of updates that an epoch makes",
-            )
+            raise refuse_longer_epoch(self, epoch, self._updates)
 
     def _begin_ours(self, optimizer: ScheduledOptimizer) -> None:
         if self.spec is not None:
@@ -210,5 +207,6 @@ def _reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, re
 
 
 def _number(variable: Any) -> float:
-    """A float32 variable as the decimal that it was written as: 0.001, not 0.0010000000474974513."""
-    return float(str(np.float32(ops.convert_to_numpy(variable))))
+    """A variable's number as the decimal that it was written as: 0.001, not 0.0010000000474974513."""
+    value = ops.convert_to_numpy(variable)
+    return shortest_decimal(float(value)) if value.dtype == "float32" else float(value)

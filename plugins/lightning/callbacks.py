@@ -17,6 +17,7 @@ from ..core.callbacks import (
     LearningRateSchedulerMixin,
     ScheduleMixin,
     TraceRecorderMixin,
+    refuse_longer_epoch,
     refuse_other_driver,
     refuse_other_spec,
     refuse_second_driver,
@@ -33,11 +34,39 @@ else:
     LightningModule = Trainer = Any
 
 
-class _Driver(ScheduleMixin, Callback):
+class _Counter(Callback):
+    """Counts the updates that the optimizer really makes in an epoch: one that a loss scaler skips is none."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._optimizer = _the_optimizer(trainer, type(self).__name__)
+        # Resumed within an epoch, Lightning does not announce the epoch again: its progress tells the update. Resumed
+        # between two epochs, that progress is still the one of the epoch before.
+        loop = trainer.fit_loop
+        within = loop.epoch_progress.current.ready > loop.epoch_progress.current.completed
+        updates = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
+        self._made = updates.current.completed if within else 0
+        self._hook = self._optimizer.register_step_post_hook(lambda *_: self._count(trainer))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._made = 0
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._hook.remove()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_hook"):
+            self._hook.remove()
+
+    def _count(self, trainer: Trainer) -> None:
+        """Called after an update."""
+        self._made += 1
+
+
+class _Driver(ScheduleMixin, _Counter):
     """The hooks that all scheduling callbacks share."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        optimizer = _the_optimizer(trainer, type(self).__name__)
+        super().on_train_start(trainer, pl_module)
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
         for first, second in combinations([c for c in callbacks if isinstance(c, _Driver)], 2):
             for name in first.driven:
@@ -48,43 +77,50 @@ class _Driver(ScheduleMixin, Callback):
             raise refuse_other_driver(
                 self, "learning_rate", f"the {scheduler} of configure_optimizers", "return the optimizer alone"
             )
-        self._accumulation = trainer.accumulate_grad_batches
-        updates = _updates_per_epoch(trainer)
         epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
-        self.prepare(self.clock(updates, epochs, trainer.max_steps if trainer.max_steps > 0 else None))
+        max_updates = trainer.max_steps if trainer.max_steps > 0 else None
+        self._found_updates = _updates_per_epoch(trainer)
+        clock = self.clock(self._found_updates, epochs, max_updates)
+        self.prepare(clock)
+        self._updates = clock.updates_per_epoch
         if self.spec is not None:
-            difference = optimizers.spec_difference(self.spec, optimizer)
+            difference = optimizers.spec_difference(self.spec, self._optimizer)
             if difference is not None:
                 raise refuse_other_spec(self, difference)
-        self._bases = {name: self._base_values(optimizer, name) for name in self.driven}
+        self._bases = {name: self._base_values(name) for name in self.driven}
         self.check_bases(self._bases.get("learning_rate", []))
-        position = loop_position(trainer)
-        # Restored from the end of an epoch, the loop still shows that epoch's updates until it starts the next one.
-        self._write(trainer, position if updates is None or position.update < updates else Position(position.epoch))
+        self._write(Position(trainer.current_epoch, self._made))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.accumulate_grad_batches != self._accumulation and self.varies_within_epochs():
-            raise self.refuse(
-                f"accumulate_grad_batches={trainer.accumulate_grad_batches} after {self._accumulation}, and with it "
-                f"another number of updates in an epoch",
-                "keep it constant, or use a schedule that changes between epochs only",
-            )
-        self._write(trainer, Position(trainer.current_epoch))
+        super().on_train_epoch_start(trainer, pl_module)
+        self._write(Position(trainer.current_epoch))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self._write(trainer, loop_position(trainer))
+        if self._updates is not None and self.counts_updates():
+            found = _updates_per_epoch(trainer)
+            if found != self._found_updates:
+                raise self.refuse(
+                    f"{found} updates in epoch {trainer.current_epoch} and {self._found_updates} in the first",
+                    "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
+                )
+            if self._made >= self._updates:
+                raise refuse_longer_epoch(self, trainer.current_epoch, self._updates)
+        self._write(Position(trainer.current_epoch, self._made))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if not trainer.is_last_batch:
-            self._write(trainer, loop_position(trainer))
+            self._write(Position(trainer.current_epoch, self._made))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         following = trainer.current_epoch + 1
         if trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1:
-            self._write(trainer, Position(following))
+            self._write(Position(following))
 
-    def _base_values(self, optimizer: torch.optim.Optimizer, name: str) -> list[float]:
-        found = [optimizers.base_value(group, name) for group in optimizer.param_groups]
+    def _base_values(self, name: str) -> list[float]:
+        kind = type(self._optimizer).__name__
+        if not all(optimizers.has(group, name) for group in self._optimizer.param_groups):
+            raise self.refuse(f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another")
+        found = [optimizers.base_value(group, name) for group in self._optimizer.param_groups]
         given = getattr(self.spec, name) if self.spec is not None else self.base
         if given is None:
             return found
@@ -95,9 +131,14 @@ class _Driver(ScheduleMixin, Callback):
             )
         return [given] * len(found)
 
-    def _write(self, trainer: Trainer, position: Position) -> None:
-        groups = trainer.optimizers[0].param_groups
+    def _write(self, position: Position) -> None:
+        groups = self._optimizer.param_groups
         for name, bases in self._bases.items():
+            if len(bases) != len(groups):
+                raise self.refuse(
+                    f"{len(groups)} parameter groups where training started with {len(bases)}",
+                    "give the optimizer all of its parameter groups in configure_optimizers",
+                )
             for group, base in zip(groups, bases, strict=True):
                 optimizers.write(group, name, self.value(name, base, position))
 
@@ -114,31 +155,17 @@ class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
     __doc__ = LearningRateSchedulerMixin.__doc__
 
 
-class TraceRecorder(TraceRecorderMixin, Callback):
+class TraceRecorder(TraceRecorderMixin, _Counter):
     __doc__ = TraceRecorderMixin.__doc__
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.trace = Trace()
-        optimizer = _the_optimizer(trainer, type(self).__name__)
+        super().on_train_start(trainer, pl_module)
 
-        def record(*_: Any) -> None:
-            self.trace.record(loop_position(trainer), optimizers.read(optimizer))
-
-        # After the step, when nothing can have changed the values between reading them and their use.
-        self._hook = optimizer.register_step_post_hook(record)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._hook.remove()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if hasattr(self, "_hook"):
-            self._hook.remove()
-
-
-def loop_position(trainer: Trainer) -> Position:
-    """Where the loop is: the epoch, and how many updates it has completed in it; both are restored by Lightning."""
-    progress = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
-    return Position(trainer.current_epoch, progress.current.completed)
+    def _count(self, trainer: Trainer) -> None:
+        # After the update, when nothing can have changed the values between their use and this reading.
+        self.trace.record(Position(trainer.current_epoch, self._made), optimizers.read(self._optimizer))
+        super()._count(trainer)
 
 
 def _updates_per_epoch(trainer: Trainer) -> int | None:
@@ -158,4 +185,6 @@ def _the_optimizer(trainer: Trainer, callback: str) -> torch.optim.Optimizer:
             f"one optimizer under automatic optimization."
         )
     optimizer: torch.optim.Optimizer = trainer.optimizers[0]
+    if type(optimizer).__name__ == "_MockOptimizer":  # what Lightning puts there for None
+        raise ValueError(f"{callback}: found no optimizer; return one from configure_optimizers.")
     return optimizer

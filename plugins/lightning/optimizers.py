@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..core.optimizers import AdamW, Spec
+from ..core.trace import shortest_decimal
 
 _KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _OPTIONS = ("foreach", "fused", "capturable", "differentiable")
@@ -32,7 +33,12 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
-    return torch.optim.AdamW(parameters, **_torch_arguments(spec), amsgrad=False, maximize=False, **options)
+    return torch.optim.AdamW(parameters, **_torch_arguments(spec), **options)
+
+
+def has(group: dict[str, Any], hyperparameter: str) -> bool:
+    """Whether a parameter group has this hyperparameter at all."""
+    return _KEYS[hyperparameter] in group
 
 
 def base_value(group: dict[str, Any], hyperparameter: str) -> float:
@@ -42,7 +48,7 @@ def base_value(group: dict[str, Any], hyperparameter: str) -> float:
     `initial_lr` is the key that torch's own schedulers use.
     """
     key = _KEYS[hyperparameter]
-    return float(group.setdefault(f"initial_{key}", float(group[key])))
+    return float(group.setdefault(f"initial_{key}", _number(group[key])))
 
 
 def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
@@ -75,9 +81,8 @@ def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
     for group in optimizer.param_groups:
         for key, expected in _torch_arguments(spec).items():
             found = group.get(f"initial_{key}", group[key])
-            found = tuple(map(float, found)) if isinstance(found, (tuple, list)) else float(found)
-            # A float32 tensor holds its own rounding of the number.
-            if found != expected and not (isinstance(group[key], torch.Tensor) and _rounds_to(found, expected)):
+            found = tuple(map(_number, found)) if isinstance(found, (tuple, list)) else _number(found)
+            if found != expected:
                 return f"{names.get(key, key)} is {found!r} and not {expected!r}"
     return None
 
@@ -88,8 +93,13 @@ def _torch_arguments(spec: AdamW) -> dict[str, Any]:
         "betas": spec.betas,
         "eps": spec.epsilon,
         "weight_decay": spec.weight_decay,
+        "amsgrad": False,
+        "maximize": False,
     }
 
 
-def _rounds_to(found: object, expected: float) -> bool:
-    return found == float(torch.tensor(expected, dtype=torch.float32))
+def _number(value: float | torch.Tensor) -> float:
+    """A number that may be held in a tensor, as the decimal that it was written as."""
+    if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
+        return shortest_decimal(float(value))
+    return float(value) if not isinstance(value, bool) else value

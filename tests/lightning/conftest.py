@@ -34,7 +34,7 @@ class Ramp(pl.LightningModule):
     With gradient 1 from 0, plain SGD leaves -lr; with gradient 0 from 1, AdamW leaves 1 - lr * wd.
     """
 
-    def __init__(self, build: Build, gradient: float, weights: int, fail_at: int | None) -> None:
+    def __init__(self, build: Build | None, gradient: float, weights: int, fail_at: int | None) -> None:
         super().__init__()
         self.build, self.gradient, self.fail_at = build, gradient, fail_at
         self.start = 0.0 if gradient else 1.0
@@ -83,7 +83,7 @@ class Run:
 
 
 def train(
-    optimizer: Build | type[torch.optim.Optimizer] | Any,
+    optimizer: Build | None,
     *callbacks: Any,
     batches: int = 5,
     epochs: int = 3,
@@ -105,7 +105,9 @@ def train(
     return Run(module, trained, recorder.trace)
 
 
-def refusal(optimizer: Any, *callbacks: Any, weights: int = 2, module: Ramp | None = None, **options: Any) -> str:
+def refusal(
+    optimizer: Build | None, *callbacks: Any, weights: int = 2, module: Ramp | None = None, **options: Any
+) -> str:
     """The message with which training was refused, once it is sure to be one sentence and to precede any batch."""
     module = module or Ramp(optimizer, 1.0, weights, None)
     with pytest.raises((TypeError, ValueError)) as caught:
@@ -161,6 +163,8 @@ def _silence() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
+        for message in (".*LeafSpec", ".*callbacks used to create the checkpoint", "The dirpath has changed"):
+            warnings.filterwarnings("ignore", message)
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)

@@ -121,9 +121,7 @@ def test_micro_batches_of_accumulation_are_not_updates(train: Callable[..., Any]
 def test_epoch_resolution_holds_the_value_of_the_first_update(
     train: Callable[..., Any], sgd: Callable[..., Any], accumulate: int
 ) -> None:
-    run = train(
-        sgd(0.1), HyperparameterScheduler(SCHEDULES, resolution="epoch"), accumulate_grad_batches=accumulate
-    )
+    run = train(sgd(0.1), HyperparameterScheduler(SCHEDULES, resolution="epoch"), accumulate_grad_batches=accumulate)
     per_epoch = -(-5 // accumulate)
     plan = SCHEDULES.plan(updates_per_epoch=per_epoch, epochs=3)
     firsts = [plan.value("learning_rate", epoch, 0, 0.1) for epoch in range(3)]
@@ -131,9 +129,7 @@ def test_epoch_resolution_holds_the_value_of_the_first_update(
     assert run.learning_rates() == [value for value in firsts for _ in range(per_epoch)]
 
 
-def test_legacy_keras_decay_is_reproduced_at_the_optimizer(
-    train: Callable[..., Any], sgd: Callable[..., Any]
-) -> None:
+def test_legacy_keras_decay_is_reproduced_at_the_optimizer(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
     recipe = Recipe(learning_rate=InverseTimeDecay(0.01, every=updates(1)))
     run = train(sgd(0.1), HyperparameterScheduler(recipe))
     # Written otherwise than our product, the same quotient differs in the last bit of a double.

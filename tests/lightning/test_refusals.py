@@ -1,0 +1,209 @@
+"""What cannot be honoured is refused in one sentence, before the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
+from samestep.lightning import (
+    EpochGatedDecay,
+    HyperparameterScheduler,
+    LearningRateScheduler,
+    TraceRecorder,
+    build_optimizer,
+)
+
+WHOLE_RUN = Recipe(learning_rate=CosineDecay(over=percent(100)))
+PER_UPDATE = Recipe(learning_rate=LinearDecay(over=epochs(2), end=0.25))
+PER_EPOCH = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
+SPEC = AdamW(learning_rate=0.1, weight_decay=0.05, betas=(0.8, 0.99), epsilon=1e-6)
+DECAY = LearningRateScheduler(lambda epoch, lr: lr / 2)
+
+
+class Stream(torch.utils.data.IterableDataset[torch.Tensor]):
+    """Four batches, and no word about how many there will be."""
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.zeros(4))
+
+
+def test_percent_of_a_run_without_an_end(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+    message = refusal(sgd(0.1), HyperparameterScheduler(WHOLE_RUN), max_epochs=-1)
+    assert message.startswith("HyperparameterScheduler: the learning_rate schedule: '100%' needs the length of the run")
+
+
+def test_change_within_epochs_of_unknown_length(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+    message = refusal(sgd(0.1), HyperparameterScheduler(PER_UPDATE), data=Stream())
+    assert "training data of unknown length" in message
+    assert "give updates_per_epoch=, or resolution='epoch'" in message
+
+
+def test_updates_in_epochs_of_unknown_length(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+    recipe = Recipe(learning_rate=StepDecay(0.5, every=updates(3)))
+    message = refusal(sgd(0.1), HyperparameterScheduler(recipe), data=Stream())
+    assert "'3 updates' needs the number of updates in an epoch" in message
+
+
+@pytest.mark.parametrize(
+    ("callback", "expected"),
+    [
+        pytest.param(
+            HyperparameterScheduler(PER_UPDATE, updates_per_epoch=4),
+            [1 - 0.75 * k / 8 for k in range(8)] + [0.25] * 4,
+            id="length-given",
+        ),
+        pytest.param(
+            HyperparameterScheduler(PER_UPDATE, resolution="epoch"), [1.0] * 4 + [0.625] * 4 + [0.25] * 4, id="held"
+        ),
+        pytest.param(HyperparameterScheduler(PER_EPOCH), [1.0] * 4 + [0.5] * 4 + [0.25] * 4, id="epoch-constant"),
+        pytest.param(EpochGatedDecay(0.5, start_epoch=1), [1.0] * 4 + [0.5] * 4 + [0.25] * 4, id="gated-decay"),
+        pytest.param(DECAY, [0.5] * 4 + [0.25] * 4 + [0.125] * 4, id="function"),
+    ],
+)
+def test_unknown_length_is_accepted_where_it_does_not_matter(
+    train: Callable[..., Any], sgd: Callable[..., Any], callback: Any, expected: list[float]
+) -> None:
+    assert train(sgd(1.0), callback, data=Stream()).learning_rates() == expected
+
+
+def test_updates_per_epoch_that_contradicts_the_trainer(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+    callback = HyperparameterScheduler(PER_UPDATE, updates_per_epoch=5)
+    message = refusal(sgd(0.1), callback, accumulate_grad_batches=2)
+    assert "found updates_per_epoch=5, but the trainer makes 3 updates in an epoch" in message
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (EpochGatedDecay(0.1, start_epoch=1), EpochGatedDecay(0.1, start_epoch=1)),
+        (HyperparameterScheduler(PER_EPOCH), EpochGatedDecay(0.1, start_epoch=1)),
+        (DECAY, HyperparameterScheduler(PER_EPOCH)),
+    ],
+)
+def test_two_callbacks_for_one_hyperparameter(
+    refusal: Callable[..., str], sgd: Callable[..., Any], first: Any, second: Any
+) -> None:
+    message = refusal(sgd(0.1), first, second)
+    assert message.startswith(f"found two callbacks that drive learning_rate: {first!r} and {second!r};")
+
+
+@pytest.mark.parametrize("callback", [EpochGatedDecay(0.1, start_epoch=1), HyperparameterScheduler(PER_EPOCH), DECAY])
+@pytest.mark.parametrize("name", ["StepLR", "ReduceLROnPlateau"])
+def test_a_torch_scheduler_beside_ours(refusal: Callable[..., str], callback: Any, name: str) -> None:
+    def both(module: pl.LightningModule) -> dict[str, Any]:
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+        if name == "StepLR":
+            return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1)}
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss"}}
+
+    message = refusal(both, callback)
+    assert f"found the {name} of configure_optimizers, which drives learning_rate already" in message
+    assert "return the optimizer alone" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"lr": 0.2}, "learning_rate is 0.2 and not 0.1"),
+        ({"weight_decay": 0.01}, "weight_decay is 0.01 and not 0.05"),
+        ({"betas": (0.9, 0.99)}, "betas is (0.9, 0.99) and not (0.8, 0.99)"),
+        ({"eps": 1e-8}, "epsilon is 1e-08 and not 1e-06"),
+        ({"lr": 0.2, "betas": (0.9, 0.99)}, "learning_rate is 0.2 and not 0.1"),
+        ({"lr": torch.tensor(0.2)}, f"learning_rate is {torch.tensor(0.2).item()!r} and not 0.1"),
+    ],
+)
+def test_an_optimizer_of_other_numbers_than_the_spec(
+    refusal: Callable[..., str], changes: dict[str, Any], difference: str
+) -> None:
+    numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
+    message = refusal(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
+    assert f"not the recipe's: {difference};" in message
+    assert "build_optimizer(recipe.optimizer, model)" in message
+
+
+@pytest.mark.parametrize("changes", [{}, {"lr": torch.tensor(0.1)}])
+def test_an_optimizer_of_the_specs_numbers_is_followed(train: Callable[..., Any], changes: dict[str, Any]) -> None:
+    numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
+    run = train(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
+    assert len(run.trace) == 15
+
+
+@pytest.mark.parametrize("other", [torch.optim.SGD, torch.optim.Adam, torch.optim.NAdam])
+def test_an_optimizer_of_another_kind_than_the_spec(
+    refusal: Callable[..., str], other: type[torch.optim.Optimizer]
+) -> None:
+    message = refusal(
+        lambda m: other(m.parameters(), lr=0.1, weight_decay=0.05),  # type: ignore[call-arg]
+        HyperparameterScheduler(Recipe(SPEC)),
+    )
+    assert f"not the recipe's: the optimizer is {other.__name__} and not AdamW;" in message
+
+
+class ByHand(pl.LightningModule):
+    """Manual optimization, with as many optimizers as asked for."""
+
+    def __init__(self, optimizers: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.automatic_optimization = False
+        self.number = optimizers
+        self.batches = 0
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        self.batches += 1
+        return self.weight * 1.0
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.SGD(self.parameters(), lr=0.1) for _ in range(self.number)]
+
+
+# Under automatic optimization Lightning refuses several optimizers itself, before any callback is asked.
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(
+    "callback", [EpochGatedDecay(0.1, start_epoch=1), HyperparameterScheduler(PER_EPOCH), DECAY, TraceRecorder()]
+)
+def test_several_optimizers_and_manual_optimization(refusal: Callable[..., str], callback: Any, number: int) -> None:
+    message = refusal(None, callback, module=ByHand(number))
+    assert message.startswith(f"{type(callback).__name__}: found {number} optimizers under manual optimization;")
+
+
+@pytest.mark.parametrize("learning_rates", [(0.1,), (1.0, 0.1)])
+def test_a_floor_above_the_learning_rate(
+    refusal: Callable[..., str], sgd: Callable[..., Any], learning_rates: tuple[float, ...]
+) -> None:
+    message = refusal(sgd(*learning_rates), EpochGatedDecay(0.1, start_epoch=1, floor=0.5))
+    assert message.startswith("EpochGatedDecay: found floor=0.5 above the learning rate 0.1 from which the decay")
+
+
+@pytest.mark.parametrize(
+    "callback", [EpochGatedDecay(0.1, start_epoch=1, base=0.2), LearningRateScheduler(pow, base=1)]
+)
+def test_one_base_for_groups_of_their_own(refusal: Callable[..., str], sgd: Callable[..., Any], callback: Any) -> None:
+    message = refusal(sgd(0.1, 0.3), callback)
+    assert f"found base={callback.base!r} for parameter groups whose own are [0.1, 0.3]; leave base= out" in message
+
+
+def test_a_function_of_the_epoch_alone_for_groups_of_their_own(
+    refusal: Callable[..., str], sgd: Callable[..., Any]
+) -> None:
+    message = refusal(sgd(0.3, 0.1), LearningRateScheduler(lambda epoch: 0.5**epoch))
+    assert "parameter groups with the learning rates [0.1, 0.3] and a function of the epoch alone" in message
+    assert "write the function as f(epoch, learning_rate)" in message
+
+
+def test_a_refused_run_leaves_the_optimizer_as_it_was(refusal: Callable[..., str], ramp: Callable[..., Any]) -> None:
+    kept = []
+
+    def keep(module: torch.nn.Module) -> torch.optim.Optimizer:
+        kept.append(build_optimizer(SPEC, module))
+        return kept[0]
+
+    other = Recipe(AdamW(learning_rate=0.2), learning_rate=StepDecay(0.5, every=epochs(1), first=epochs(0)))
+    refusal(None, HyperparameterScheduler(other), module=ramp(keep))
+    assert kept[0].param_groups[0]["lr"] == 0.1

@@ -1,0 +1,128 @@
+"""TraceRecorder records each update of its own run once, with the values that the update used."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+
+from samestep import Position, Recipe, StepDecay, Trace, epochs
+from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
+
+HALVED = [1.0, 0.5, 0.25]
+
+
+def keep(kept: list[torch.optim.Optimizer]) -> Callable[[torch.nn.Module], torch.optim.Optimizer]:
+    """The same optimizer object in every fit, on which a hook left behind would go on recording."""
+
+    def build(module: torch.nn.Module) -> torch.optim.Optimizer:
+        if not kept:
+            kept.append(torch.optim.SGD(module.parameters(), lr=1.0))
+        return kept[0]
+
+    return build
+
+
+class Meddler(Callback):
+    """Writes a learning rate of its own just before an update, after every callback has had its say."""
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if trainer.global_step == 1:
+            optimizer.param_groups[0]["lr"] = 0.125
+
+
+def test_trace_holds_what_was_used_and_not_what_was_planned(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    run = train(sgd(1.0), EpochGatedDecay(0.5, start_epoch=1), Meddler(), batches=2, epochs=2)
+    assert run.learning_rates() == [1.0, 0.125, 0.5, 0.5]
+    assert run.trace.column("learning_rate") == [1.0, 0.125, 0.5, 0.5]
+
+
+def test_trace_without_any_scheduler(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    run = train(sgd(0.5), batches=3, epochs=2, accumulate_grad_batches=2)
+    assert run.trace.column("learning_rate") == [0.5] * 4
+    assert run.positions() == [Position(0, 0), Position(0, 1), Position(1, 0), Position(1, 1)]
+
+
+def test_trace_of_a_torch_scheduler(train: Callable[..., Any]) -> None:
+    def build(module: torch.nn.Module) -> Any:
+        optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
+        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)]
+
+    assert train(build, batches=1).trace.column("learning_rate") == HALVED
+
+
+def test_each_fit_has_a_trace_of_its_own(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    recorder = TraceRecorder()
+    assert recorder.trace == Trace()
+    train(sgd(1.0), recorder, batches=1)
+    first = recorder.trace
+    train(sgd(1.0), recorder, batches=2)
+    assert [len(first), len(recorder.trace)] == [3, 6]
+
+
+def test_two_recorders_record_the_same(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    recorder = TraceRecorder()
+    run = train(sgd(1.0), recorder, EpochGatedDecay(0.5, start_epoch=1))
+    assert recorder.trace == run.trace
+
+
+@pytest.mark.parametrize("fail_at", [1, 3, None])
+def test_no_hook_is_left_behind(train: Callable[..., Any], ramp: Callable[..., Any], fail_at: int | None) -> None:
+    kept: list[torch.optim.Optimizer] = []
+    first = TraceRecorder()
+    failing = ramp(keep(kept), fail_at=fail_at)
+    if fail_at is None:
+        train(None, first, EpochGatedDecay(0.5, start_epoch=1), module=failing, batches=1)
+    else:
+        with pytest.raises(RuntimeError, match="the user's own failure"):
+            train(None, first, EpochGatedDecay(0.5, start_epoch=1), module=failing, batches=1)
+    recorded = len(first.trace)
+    assert recorded == (3 if fail_at is None else fail_at - 1)
+
+    failing.fail_at = None
+    failing.left.clear()
+    failing.gradients.clear()
+    run = train(None, EpochGatedDecay(0.5, start_epoch=1), module=failing, batches=1)
+    assert run.trace.column("learning_rate") == HALVED
+    assert run.learning_rates() == HALVED
+    assert len(first.trace) == recorded
+
+
+def test_a_recorder_is_usable_after_its_run_failed(train: Callable[..., Any], ramp: Callable[..., Any]) -> None:
+    kept: list[torch.optim.Optimizer] = []
+    recorder, module = TraceRecorder(), ramp(keep(kept), fail_at=3)
+    with pytest.raises(RuntimeError, match="the user's own failure"):
+        train(None, recorder, module=module, batches=1)
+    train(None, recorder, module=module, batches=1)
+    assert len(recorder.trace) == 3
+
+
+def test_a_refused_run_leaves_no_hook(
+    train: Callable[..., Any], refusal: Callable[..., str], ramp: Callable[..., Any]
+) -> None:
+    kept: list[torch.optim.Optimizer] = []
+    recorder, module = TraceRecorder(), ramp(keep(kept))
+    refusal(None, recorder, EpochGatedDecay(0.5, start_epoch=1, floor=2.0), module=module)
+    train(None, EpochGatedDecay(0.5, start_epoch=1), module=module, batches=1)
+    assert len(recorder.trace) == 0
+
+
+def halve(epoch: int, lr: float) -> float:
+    return lr / 2
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EpochGatedDecay(0.5, start_epoch=1, every_epochs=2, floor=0.25, base=2.0),
+        LearningRateScheduler(halve, base=2.0),
+        HyperparameterScheduler(Recipe(learning_rate=StepDecay(0.5, every=epochs(1))), updates_per_epoch=2),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_callbacks_pickle_for_strategies_that_spawn(callback: Any) -> None:
+    assert repr(pickle.loads(pickle.dumps(callback))) == repr(callback)

@@ -1,0 +1,172 @@
+"""Epochs that are not alike, optimizers that are not what they seem: noticed before a wrong value is used."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import GradientAccumulationScheduler, ModelCheckpoint
+from pytorch_lightning.plugins import MixedPrecision
+
+from samestep import AdamW, LinearDecay, Position, Recipe, StepDecay, epochs, updates
+from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler
+
+LINEAR = Recipe(learning_rate=LinearDecay(over=epochs(3)))
+IN_UPDATES = Recipe(learning_rate=StepDecay(0.5, every=updates(4)))
+PER_EPOCH = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
+
+
+class Stream(torch.utils.data.IterableDataset[torch.Tensor]):
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.zeros(self.batches))
+
+
+@pytest.mark.parametrize("recipe", [LINEAR, IN_UPDATES])
+@pytest.mark.parametrize("changed", [{0: 2}, {1: 2}, {2: 2}])
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_an_accumulation_that_changes_is_refused_before_the_first_batch_that_it_changes(
+    ramp: Callable[..., Any],
+    train: Callable[..., Any],
+    sgd: Callable[..., Any],
+    recipe: Recipe,
+    changed: dict[int, int],
+    ours_first: bool,
+) -> None:
+    # A copy, because Lightning adds an entry for epoch 0.
+    callbacks = [HyperparameterScheduler(recipe), GradientAccumulationScheduler(dict(changed))]
+    module = ramp(sgd(1.0))
+    (epoch,) = changed
+    with pytest.raises(ValueError, match=f"found 2 updates in epoch {epoch} and 4 in the first"):
+        train(None, *(callbacks if ours_first else callbacks[::-1]), batches=4, module=module)
+    assert module.batches == 4 * epoch
+
+
+def test_an_accumulation_that_changes_is_nothing_to_a_schedule_in_whole_epochs(
+    train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    run = train(
+        sgd(1.0), HyperparameterScheduler(PER_EPOCH), GradientAccumulationScheduler({0: 2, 1: 4, 2: 1}), batches=4
+    )
+    assert run.learning_rates() == [1.0, 1.0, 0.5, 0.25, 0.25, 0.25, 0.25]
+
+
+def test_a_training_set_that_grows_or_shrinks_is_refused(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    module = ramp(sgd(1.0))
+    lengths = [4, 2, 2]
+    module.train_dataloader = lambda: torch.utils.data.DataLoader(torch.zeros(lengths[module.trainer.current_epoch]))
+    trainer = pl.Trainer(
+        max_epochs=3,
+        reload_dataloaders_every_n_epochs=1,
+        callbacks=[HyperparameterScheduler(LINEAR)],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with pytest.raises(ValueError, match="found 2 updates in epoch 1 and 4 in the first"):
+        trainer.fit(module)
+    assert module.batches == 4
+
+
+def test_a_stream_longer_than_promised_is_refused_at_its_first_update_too_many(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    module = ramp(sgd(1.0))
+    with pytest.raises(ValueError, match="found more than 3 updates in epoch 0, where updates_per_epoch is 3"):
+        train(None, HyperparameterScheduler(LINEAR, updates_per_epoch=3), data=Stream(5), module=module)
+    assert module.batches == 3
+
+
+def test_a_stream_resumed_at_the_last_batch_of_an_epoch_goes_on_with_the_next(
+    train: Callable[..., Any], sgd: Callable[..., Any], tmp_path: Path
+) -> None:
+    def fit(*callbacks: Any, **options: Any) -> Any:
+        return train(
+            sgd(1.0), HyperparameterScheduler(LINEAR, updates_per_epoch=4), *callbacks, data=Stream(4), **options
+        )
+
+    saver = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+    whole = fit(saver, enable_checkpointing=True)
+    resumed = fit(fit={"ckpt_path": str(tmp_path / "step=4.ckpt")})
+    assert resumed.positions() == whole.positions()[4:]
+    assert resumed.learning_rates() == whole.learning_rates()[4:]
+
+
+def test_an_update_that_the_loss_scaler_skips_is_not_an_update(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    module = ramp(sgd(1.0))
+    step = module.training_step
+    module.training_step = lambda batch, batch_idx: (
+        step(batch, batch_idx) * (float("inf") if module.batches in (1, 2) else 1.0)
+    )
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    run = train(
+        None,
+        HyperparameterScheduler(LINEAR),
+        batches=3,
+        module=module,
+        plugins=MixedPrecision("16-mixed", "cpu", scaler=scaler),
+    )
+    assert run.positions() == [(0, 0), *((epoch, update) for epoch in (1, 2) for update in range(3))]
+    plan = LINEAR.plan(updates_per_epoch=3, epochs=3)
+    expected = [plan.value("learning_rate", *position, base=1.0) for position in run.positions()]
+    assert run.trace.column("learning_rate") == expected
+
+
+@pytest.mark.parametrize("flag", ["amsgrad", "maximize"])
+def test_an_optimizer_with_a_flag_that_the_spec_does_not_have_is_refused(
+    refusal: Callable[..., str], flag: str
+) -> None:
+    message = refusal(
+        lambda module: torch.optim.AdamW(module.parameters(), lr=0.1, **{flag: True}),
+        HyperparameterScheduler(Recipe(AdamW(learning_rate=0.1))),
+    )
+    assert f"{flag} is True and not False" in message
+
+
+def test_no_optimizer_is_refused(refusal: Callable[..., str]) -> None:
+    message = refusal(lambda module: None, EpochGatedDecay(0.1, start_epoch=1))
+    assert message == "EpochGatedDecay: found no optimizer; return one from configure_optimizers."
+
+
+def test_a_schedule_for_what_the_optimizer_does_not_have_is_refused(refusal: Callable[..., str]) -> None:
+    recipe = Recipe(weight_decay=StepDecay(0.5, every=epochs(1)))
+    message = refusal(lambda module: torch.optim.Rprop(module.parameters()), HyperparameterScheduler(recipe))
+    assert "found the optimizer Rprop, which has no weight_decay" in message
+
+
+def test_a_parameter_group_that_is_added_later_is_refused(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    class Adds(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            trainer.optimizers[0].add_param_group({"params": [torch.nn.Parameter(torch.zeros(()))]})
+
+    with pytest.raises(ValueError, match="found 2 parameter groups where training started with 1"):
+        train(None, Adds(), EpochGatedDecay(0.1, start_epoch=1), module=ramp(sgd(1.0)))
+
+
+def halve(epoch: int, learning_rate: float) -> float:
+    return learning_rate / 2
+
+
+def test_callbacks_pickle_before_and_after_a_run(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    for callback in (LearningRateScheduler(halve), HyperparameterScheduler(LINEAR)):
+        fresh = pickle.loads(pickle.dumps(callback))
+        assert repr(fresh) == repr(callback)
+        fresh.prepare(fresh.clock(5, 3))
+        callback.prepare(callback.clock(5, 3))
+        again = pickle.loads(pickle.dumps(callback))
+        assert again.value("learning_rate", 1.0, Position(2)) == fresh.value("learning_rate", 1.0, Position(2))
