@@ -129,12 +129,13 @@ class ParityResult:
         )
         title = f"{self.problem.epochs} epochs of {self.problem.updates_per_epoch} updates"
         table = Table(title=title, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        table.pad_edge = table.show_edge = False
         columns = (
             "",
             "learning\nrate",
             "weight\ndecay",
-            f"weights,\n{self.first}",
-            "weights,\nfloat64",
+            f"weights\n{self.first}",
+            "weights\nfloat64",
             "loss",
             "accuracy",
         )
@@ -208,7 +209,7 @@ def _distance(a: Weights, b: Weights) -> float:
 
 
 def _figure(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1e}"
+    return "0" if value == 0 else f"{value:.1e}".replace("e-0", "e-")
 
 
 def _without_nan(value: Any) -> Any:
