@@ -1,0 +1,211 @@
+"""What holds of every schedule, asked of random compositions of all of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import samestep
+from samestep import (
+    Clock,
+    Constant,
+    CosineDecay,
+    EpochFunction,
+    ExponentialDecay,
+    InverseTimeDecay,
+    LinearDecay,
+    Plan,
+    Recipe,
+    Schedule,
+    StepDecay,
+    Warmup,
+    epochs,
+    percent,
+    sequence,
+    updates,
+)
+
+# The same examples in every run: a property that fails here fails for everybody.
+FEW = settings(deadline=None, max_examples=60, derandomize=True)
+
+
+def by_table(epoch: int) -> float:
+    return (1.0, 0.5, 2.0)[epoch % 3]
+
+
+def by_fold(epoch: int, eta: float) -> float:
+    return eta * 0.75 if epoch % 2 else eta
+
+
+FUNCTIONS = {f"{f.__module__}:{f.__qualname__}": f for f in (by_table, by_fold)}
+NAMES: dict[str, Any] = {name: getattr(samestep, name) for name in samestep.__all__}
+NAMES |= {f.__name__: f for f in (by_table, by_fold)}
+
+
+def amounts(least: Fraction, most: int) -> st.SearchStrategy[Fraction]:
+    return st.one_of(
+        st.integers(math.ceil(least), most).map(Fraction),
+        st.fractions(least, most, max_denominator=12),
+    )
+
+
+durations = st.one_of(
+    st.builds(epochs, amounts(Fraction(0), 12)),
+    st.builds(updates, amounts(Fraction(0), 40)),
+    st.builds(percent, amounts(Fraction(0), 120)),
+)
+# Lengths are not too short and factors not much above 1, so that no product of powers leaves the floats.
+lengths = st.one_of(
+    st.builds(epochs, amounts(Fraction(1, 6), 12)),
+    st.builds(updates, amounts(Fraction(1, 2), 40)),
+    st.builds(percent, amounts(Fraction(1), 120)),
+)
+multipliers = st.one_of(st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0]), st.floats(0.0, 4.0))
+factors = st.one_of(st.sampled_from([0.1, 0.5, 1.0, 1.1]), st.floats(1e-3, 1.1))
+
+shapes = st.one_of(
+    st.builds(Constant, multipliers),
+    st.builds(StepDecay, factors, lengths, st.none() | durations),
+    st.builds(ExponentialDecay, factors, lengths),
+    st.builds(InverseTimeDecay, multipliers, lengths),
+    st.builds(LinearDecay, lengths, multipliers, multipliers),
+    st.builds(CosineDecay, lengths, multipliers),
+    st.builds(Warmup, lengths, multipliers),
+    st.sampled_from([EpochFunction(by_table), EpochFunction(by_fold)]),
+)
+
+
+@st.composite
+def sequences(draw: st.DrawFn, parts: st.SearchStrategy[Schedule]) -> Schedule:
+    gaps = draw(st.lists(amounts(Fraction(1, 12), 5), min_size=0, max_size=3))
+    unit = draw(st.sampled_from([epochs, updates, percent]))
+    return sequence(draw(parts), *((unit(time), draw(parts)) for time in accumulate(gaps)))
+
+
+def combined(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
+    return st.one_of(
+        st.builds(Schedule.after, parts, durations),
+        st.builds(Schedule.until, parts, durations),
+        st.builds(Schedule.at_least, parts, multipliers),
+        st.builds(Schedule.at_most, parts, multipliers),
+        st.builds(Schedule.__mul__, parts, st.one_of(parts, multipliers)),
+        st.builds(Schedule.__rmul__, parts, multipliers),
+        sequences(parts),
+    )
+
+
+schedules = st.recursive(shapes, combined, max_leaves=5)
+clocks = st.builds(Clock, st.integers(1, 6), st.integers(1, 10))
+COUNT = 45  # updates looked at: within the run for some clocks, far past its end for others
+
+
+def etas(schedule: Schedule, clock: Clock, order: range | list[int] = range(COUNT)) -> dict[int, str]:
+    """eta by update, asked in the given order; as text of all its bits, which tells 0.0 from -0.0."""
+    plan = Plan(Recipe(learning_rate=1.0 * schedule), clock)
+    assert clock.updates_per_epoch is not None
+    return {i: plan.multiplier("learning_rate", *divmod(i, clock.updates_per_epoch)).hex() for i in order}
+
+
+@FEW
+@given(schedules, clocks, st.permutations(range(COUNT)))
+def test_a_value_is_a_pure_function_of_the_position(schedule: Schedule, clock: Clock, order: list[int]) -> None:
+    in_order = etas(schedule, clock)
+    assert etas(schedule, clock, order) == in_order
+    assert etas(schedule, clock, order[:1]) == {order[0]: in_order[order[0]]}
+
+
+@FEW
+@given(schedules, clocks)
+def test_every_value_is_finite_and_not_negative(schedule: Schedule, clock: Clock) -> None:
+    values = [float.fromhex(value) for value in etas(schedule, clock).values()]
+    assert all(math.isfinite(value) and value >= 0 for value in values)
+
+
+@FEW
+@given(schedules)
+def test_repr_evaluates_to_an_equal_schedule(schedule: Schedule) -> None:
+    again = eval(repr(schedule), dict(NAMES))
+    assert again == schedule
+    assert hash(again) == hash(schedule)
+    assert repr(again) == repr(schedule)
+
+
+@FEW
+@given(schedules, clocks)
+def test_json_gives_back_an_equal_schedule_with_the_same_bits(schedule: Schedule, clock: Clock) -> None:
+    data = schedule.to_dict()
+    again = Schedule.from_dict(json.loads(json.dumps(data, allow_nan=False)), FUNCTIONS)
+    assert again == schedule
+    assert hash(again) == hash(schedule)
+    assert again.to_dict() == data
+    assert etas(again, clock) == etas(schedule, clock)
+
+
+@FEW
+@given(schedules)
+def test_a_pickle_and_a_deep_copy_are_equal_and_hash_equal(schedule: Schedule) -> None:
+    for again in (pickle.loads(pickle.dumps(schedule)), copy.deepcopy(schedule)):
+        assert again == schedule
+        assert hash(again) == hash(schedule)
+
+
+@FEW
+@given(schedules, clocks, st.integers(0, 20))
+def test_after_is_a_shift(schedule: Schedule, clock: Clock, begin: int) -> None:
+    shifted, own = etas(schedule.after(updates(begin)), clock), etas(schedule, clock)
+    assert shifted == {i: own[max(i - begin, 0)] for i in range(COUNT)}
+
+
+@FEW
+@given(schedules, clocks, st.integers(0, 20))
+def test_until_stops_the_clock(schedule: Schedule, clock: Clock, end: int) -> None:
+    stopped, own = etas(schedule.until(updates(end)), clock), etas(schedule, clock)
+    assert stopped == {i: own[min(i, end)] for i in range(COUNT)}
+
+
+@FEW
+@given(schedules, schedules, clocks, st.integers(1, 20))
+def test_a_sequence_is_its_parts_each_from_its_own_start(a: Schedule, b: Schedule, clock: Clock, begin: int) -> None:
+    joined, first, second = etas(sequence(a, (updates(begin), b)), clock), etas(a, clock), etas(b, clock)
+    assert joined == {i: first[i] if i < begin else second[i - begin] for i in range(COUNT)}
+
+
+@FEW
+@given(schedules, clocks, multipliers)
+def test_bounds_hold_and_change_nothing_inside_them(schedule: Schedule, clock: Clock, bound: float) -> None:
+    own = {i: float.fromhex(value) for i, value in etas(schedule, clock).items()}
+    least, most = etas(schedule.at_least(bound), clock), etas(schedule.at_most(bound), clock)
+    for i, value in own.items():
+        assert float.fromhex(least[i]) == (value if value > bound else bound)
+        assert float.fromhex(most[i]) == (value if value < bound else bound)
+
+
+@FEW
+@given(schedules, schedules, clocks)
+def test_a_product_multiplies_the_values(a: Schedule, b: Schedule, clock: Clock) -> None:
+    left, right = etas(a, clock), etas(b, clock)
+    assert etas(a * b, clock) == {i: (float.fromhex(left[i]) * float.fromhex(right[i])).hex() for i in range(COUNT)}
+
+
+@FEW
+@given(schedules, clocks)
+def test_what_is_called_constant_within_epochs_is(schedule: Schedule, clock: Clock) -> None:
+    plan = Plan(Recipe(learning_rate=1.0 * schedule), clock)
+    if plan.constant_within_epochs("learning_rate"):
+        for epoch in range(12):
+            assert len(set(plan.values("learning_rate", epoch, base=1.0))) == 1
+
+
+@FEW
+@given(durations)
+def test_a_durations_repr_and_text_read_back(duration: samestep.Duration) -> None:
+    assert eval(repr(duration), dict(NAMES)) == duration
+    assert Constant().after(str(duration)) == Constant().after(duration)
