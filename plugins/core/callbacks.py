@@ -170,6 +170,8 @@ class EpochGatedDecayMixin(_PlanMixin):
         for name, found, least in (("start_epoch", start_epoch, 0), ("every_epochs", every_epochs, 1)):
             if not isinstance(found, int) or isinstance(found, bool) or found < least:
                 raise self.refuse(f"{name}={found!r}", f"write a whole number of epochs of at least {least}")
+        if real(factor, f"{type(self).__name__}: factor") < 0:
+            raise self.refuse(f"factor={factor!r}", "write a multiplier of at least 0")
         self.floor = real(floor, f"{type(self).__name__}: floor")
         if self.floor < 0:
             raise self.refuse(f"floor={floor!r}", "write a learning rate of at least 0")

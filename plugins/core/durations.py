@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import index
 from typing import Literal, NamedTuple
 
 Unit = Literal["epochs", "updates", "percent"]
 
 _TEXT = re.compile(r"\s*(?P<amount>\S+?)\s*(?P<unit>epochs?|updates?|%)\s*")
-_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,18}|/\d{1,18})?")
+_DIGITS = 400  # as many as the decimals of a float can have; more are refused, in text and in numbers alike
+_AMOUNT = re.compile(rf"\d{{1,{_DIGITS}}}(\.\d{{1,{_DIGITS}}}|/\d{{1,{_DIGITS}}})?")
 _SPELLINGS = "epochs({0}), updates({0}) or percent({0}), or as text '{0} epochs', '{0} updates' or '{0}%'"
 
 
@@ -169,20 +171,24 @@ class Clock:
 
 
 def _exact(amount: object, name: str) -> Fraction:
-    if isinstance(amount, bool) or not isinstance(amount, (int, float, str, Fraction)):
-        raise TypeError(
-            f"{name}: found {amount!r} ({type(amount).__name__}); expected a number of at least 0, such as 5 or '1.5'."
-        )
     try:
         if isinstance(amount, str):
             if _AMOUNT.fullmatch(amount.strip()) is None:
                 raise ValueError
             exact = Fraction(amount.strip())
-        else:
+        elif isinstance(amount, bool):
+            raise TypeError
+        elif isinstance(amount, float):
             # The shortest decimal of a float is what was typed: epochs(0.1) is a tenth, not 0.1000000000000000055.
-            exact = Fraction(repr(amount)) if isinstance(amount, float) else Fraction(amount)
-        if exact < 0:
+            exact = Fraction(repr(float(amount)))
+        else:
+            exact = amount if isinstance(amount, Fraction) else Fraction(index(amount))  # type: ignore[arg-type]
+        if exact < 0 or max(exact.numerator, exact.denominator) >= 10**_DIGITS:
             raise ValueError
+    except TypeError:
+        raise TypeError(
+            f"{name}: found {amount!r} ({type(amount).__name__}); expected a number of at least 0, such as 5 or '1.5'."
+        ) from None
     except (ValueError, ZeroDivisionError):
         raise ValueError(
             f"{name}: found {amount!r}; expected a finite number of at least 0, such as 5 or '1.5'."
@@ -206,7 +212,7 @@ def _number_text(amount: Fraction) -> str:
             twos_and_fives //= prime
             power += 1
         digits = max(digits, power)
-    if twos_and_fives != 1 or digits > 18:
+    if twos_and_fives != 1 or digits > _DIGITS:
         return f"{amount.numerator}/{amount.denominator}"
     shifted = str(amount.numerator * 10**digits // amount.denominator).rjust(digits + 1, "0")
     return f"{shifted[:-digits]}.{shifted[-digits:]}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from . import explain
 from .durations import Clock
 from .optimizers import HYPERPARAMETERS
-from .schedule import resolve
+from .schedule import finite, resolve
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -42,7 +42,7 @@ class Plan:
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
         """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
         if hyperparameter not in self._curves:
-            self.recipe.schedule(hyperparameter)
+            self.recipe.schedule(hyperparameter)  # raises
         if epoch < 0 or update < 0:
             raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
         curve, scale = self._curves[hyperparameter]
@@ -56,12 +56,9 @@ class Plan:
                 f"updates_per_epoch=, which is unknown."
             )
         try:
-            return curve(time * scale)
-        except OverflowError:
-            raise ValueError(
-                f"the {hyperparameter} schedule is too large for a float at epoch {epoch}, update {update}: "
-                f"{self.recipe.schedule(hyperparameter)!r}."
-            ) from None
+            return finite(curve, time * scale)
+        except ValueError as error:
+            raise ValueError(f"the {hyperparameter} schedule at epoch {epoch}, update {update}: {error}") from None
 
     def value(self, hyperparameter: str, epoch: int, update: int = 0, base: float | None = None) -> float:
         """The value of `hyperparameter` for the update at a position.
@@ -77,7 +74,10 @@ class Plan:
             raise ValueError(
                 f"this recipe has no optimizer, so the value of {hyperparameter} needs base=, the base value."
             )
-        return base * self.multiplier(hyperparameter, epoch, update)
+        value = base * self.multiplier(hyperparameter, epoch, update)
+        if not math.isfinite(value):
+            raise ValueError(f"the value of {hyperparameter} is too large for a float at epoch {epoch}.")
+        return value
 
     def values(self, hyperparameter: str, epoch: int, base: float | None = None) -> list[float]:
         """The value of `hyperparameter` for each update of an epoch; a single value where their number is unknown.
@@ -104,19 +104,11 @@ class Plan:
         return "updates" not in units and ("percent" not in units or self.clock.max_updates is None)
 
     def table(self) -> str:
-        """One row per epoch: its first update, counted over the run, and each value there and at the epoch's end."""
-        names = self.recipe.driven
-        rows = [("epoch", "first update", *names)]
-        for epoch in range(self._known_epochs("table()")):
-            first = epoch * (self.clock.updates_per_epoch or 0)
-            cells = [str(epoch), str(first) if self.clock.updates_per_epoch else "?"]
-            for name in names:
-                start = self._shown(name, epoch, 0)
-                end = self._shown(name, epoch, (self.clock.updates_per_epoch or 1) - 1)
-                cells.append(_text(start) if start == end else f"{_text(start)} .. {_text(end)}")
-            rows.append(tuple(cells))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        """One row per epoch: its first update, counted over the run, and each value there and at the epoch's end.
+
+        Raises ValueError where the number of epochs is unknown.
+        """
+        return explain.table(self)
 
     def explain(self) -> str:
         """The plan in words: what each hyperparameter starts from, when it changes, and to which value.
@@ -124,74 +116,4 @@ class Plan:
         The values of a recipe without a spec are shown as multiples of the base value. Raises ValueError where the
         number of epochs is unknown.
         """
-        epochs = self._known_epochs("explain()")
-        count = self.clock.updates_per_epoch
-        lines = [f"{epochs} epochs of {count or 'an unknown number of'} updates."]
-        for name in self.recipe.driven:
-            of_base = "" if self.recipe.base(name) is not None else " (as a multiple of the base value)"
-            lines.append(f"{name}{of_base}: {self.recipe.schedule(name)!r}")
-            lines += [f"  {line}" for line in self._changes(name, epochs)]
-        if self.recipe.optimizer is not None:
-            lines += ["weights without a gradient:", *self._shrink(epochs)]
-        return "\n".join(lines)
-
-    def _changes(self, name: str, epochs: int) -> Iterator[str]:
-        """The runs of a hyperparameter's values: stretches that stay, single changes, stretches that move."""
-        count = self.clock.updates_per_epoch
-        per_epoch = 1 if count is None or self.constant_within_epochs(name) else count
-        values = [self._shown(name, e, u) for e in range(epochs) for u in range(per_epoch)]
-        changed = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
-        yield f"from the start: {_text(values[0])}"
-        while changed:
-            first = last = changed.pop(0)
-            rises = values[first] > values[first - 1]
-            while changed and changed[0] == last + 1 and (values[last + 1] > values[last]) == rises:
-                last = changed.pop(0)
-            begin = self._when(first, per_epoch)
-            if last - first < 2:
-                for i in range(first, last + 1):
-                    yield f"from {self._when(i, per_epoch)}: {_text(values[i - 1])} -> {_text(values[i])}"
-            else:
-                each = "epoch" if per_epoch == 1 else "update"
-                yield (
-                    f"from {begin} at every {each} until {self._when(last, per_epoch)}: "
-                    f"{_text(values[first - 1])} -> {_text(values[last])}"
-                )
-
-    def _when(self, index: int, per_epoch: int) -> str:
-        epoch, update = divmod(index, per_epoch)
-        count = self.clock.updates_per_epoch
-        place = f"the first update of epoch {epoch}" if update == 0 else f"epoch {epoch}, update {update}"
-        return place if count is None else f"update {epoch * count + update} ({place})"
-
-    def _shrink(self, epochs: int) -> Iterator[str]:
-        """What the weight decay alone does to a weight, at the start and over the run."""
-        count = self.clock.updates_per_epoch
-        rate = self.value("learning_rate", 0) * self.value("weight_decay", 0)
-        yield f"  shrink by {_text(rate)} of themselves in the first update"
-        if count is not None:
-            rates = [
-                a * b
-                for e in range(epochs)
-                for a, b in zip(self.values("learning_rate", e), self.values("weight_decay", e), strict=True)
-            ]
-            logs = [math.log1p(-r) if r < 1 else -math.inf for r in rates]
-            epoch, run = (-math.expm1(math.fsum(part)) for part in (logs[:count], logs))
-            yield f"  by {_text(epoch)} in the first epoch, by {_text(run)} in the run"
-        if 0 < rate < 1:
-            yield f"  and at the first update's rate would halve in {_text(math.log(0.5) / math.log1p(-rate))} updates"
-
-    def _shown(self, name: str, epoch: int, update: int) -> float:
-        """The value where there is a spec, otherwise the multiplier."""
-        base = self.recipe.base(name)
-        update = update if self.clock.updates_per_epoch is not None else 0
-        return self.multiplier(name, epoch, update) * (1.0 if base is None else base)
-
-    def _known_epochs(self, what: str) -> int:
-        if self.clock.epochs is None:
-            raise ValueError(f"{what} needs the number of epochs, which is unknown; give plan(epochs=...).")
-        return self.clock.epochs
-
-
-def _text(value: float) -> str:
-    return f"{value:.6g}"
+        return explain.explain(self)

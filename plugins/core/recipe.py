@@ -71,7 +71,8 @@ class Recipe:
         return schedule
 
     def base(self, hyperparameter: str) -> float | None:
-        """The base value of `hyperparameter` in the spec, or None without a spec."""
+        """The base value of `hyperparameter` in the spec, or None without one; errors as for `schedule`."""
+        self.schedule(hyperparameter)
         return None if self.optimizer is None else float(getattr(self.optimizer, hyperparameter))
 
     def plan(
@@ -102,7 +103,7 @@ class Recipe:
         if not isinstance(data, Mapping) or set(data) != expected:
             found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
             raise ValueError(f"Recipe: found {found}; expected a dictionary of {sorted(expected)}.")
-        if data["version"] != _VERSION:
+        if data["version"] != _VERSION or isinstance(data["version"], bool):
             raise ValueError(f"Recipe: found version {data['version']!r}; this samestep reads version {_VERSION}.")
         spec = data["optimizer"]
         return cls(

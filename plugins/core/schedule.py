@@ -48,10 +48,10 @@ class Schedule(Value, ABC, family=True):
     def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
         """eta at the first update of each of `epochs` epochs.
 
-        Raises ValueError for a schedule in updates without `updates_per_epoch`.
+        Raises ValueError for a schedule in updates without `updates_per_epoch`, and for a value too large for a float.
         """
         curve, scale = resolve(self, Clock(updates_per_epoch, epochs))
-        return [curve(epoch * (updates_per_epoch or 1) * scale) for epoch in range(epochs)]
+        return [finite(curve, epoch * (updates_per_epoch or 1) * scale) for epoch in range(epochs)]
 
     def durations(self) -> Iterator[Duration]:
         """Every duration that is written in this schedule."""
@@ -261,6 +261,17 @@ def resolve(schedule: Schedule, clock: Clock) -> tuple[Curve, int]:
         return int(exact[as_duration(duration, "ticks")] * scale)
 
     return schedule.curve(ticks), scale
+
+
+def finite(curve: Curve, time: int) -> float:
+    """`curve` at a time in ticks; raises ValueError for a value that is too large for a float."""
+    try:
+        value = curve(time)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("the value is too large for a float; bound it with .at_most(...) or .until(...).")
+    return value
 
 
 def _as_schedule(factor: Schedule | float) -> Schedule:

@@ -245,7 +245,7 @@ class EpochFunction(Schedule):
         return lambda t: eta(t // epoch)
 
     def __repr__(self) -> str:
-        return f"EpochFunction({self.function.__qualname__})"
+        return f"EpochFunction({getattr(self.function, '__qualname__', repr(self.function))})"
 
 
 def takes_previous(function: EpochCallable) -> bool:

@@ -69,8 +69,8 @@ class Trace:
             a, b = self[index], other[index]
             if a.position != b.position:
                 return Difference(index, a.position, "position", a.position, b.position)
-            for name in a.values.keys() & b.values.keys():
-                if float32(a.values[name]) != float32(b.values[name]):
+            for name in a.values:
+                if name in b.values and float32(a.values[name]) != float32(b.values[name]):
                     return Difference(index, a.position, name, a.values[name], b.values[name])
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any, ClassVar, Self, get_type_hints
 
 from .durations import Duration, as_duration
@@ -31,6 +32,10 @@ class Value:
         if family:
             cls._family, cls._registry = cls, {}
         elif not cls.__name__.startswith("_"):
+            other = cls._registry.setdefault(cls.__name__, cls)
+            # The same class may be defined again, as by running a notebook's cell again; dataclasses keep its name.
+            if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"found a second class {cls.__name__}, after that of {other.__module__}; rename it.")
             cls._registry[cls.__name__] = cls
 
     def __post_init__(self) -> None:
@@ -39,8 +44,9 @@ class Value:
             where = f"{type(self).__name__}.{name}"
             if hint is float:
                 object.__setattr__(self, name, real(value, where))
-            elif Duration in getattr(hint, "__args__", (hint,)) and value is not None:
-                object.__setattr__(self, name, as_duration(value, where))
+            elif Duration in (kinds := getattr(hint, "__args__", (hint,))):
+                if value is not None or NoneType not in kinds:
+                    object.__setattr__(self, name, as_duration(value, where))
             elif isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
                 kind = hint.__name__.lower()
                 raise TypeError(
@@ -81,8 +87,8 @@ class Value:
     @classmethod
     def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
         names = {f.name for f in fields(cls)}
-        unknown = sorted(set(data) - names)
-        missing = sorted(names - set(data))
+        unknown = sorted(map(str, data.keys() - names))
+        missing = sorted(names - data.keys())
         if unknown or missing:
             what = f"unknown fields {unknown}" if unknown else f"no {missing}"
             raise ValueError(f"{cls.__name__}: found {what}; expected exactly the fields {sorted(names)}.")
@@ -103,9 +109,11 @@ class Value:
 def real(value: object, name: str) -> float:
     """`value` as a finite float; raises TypeError or ValueError in the words of the argument `name`."""
     try:
-        if isinstance(value, (bool, str)):
+        if isinstance(value, (bool, str, bytes, bytearray)):
             raise TypeError
         number = float(value)  # type: ignore[arg-type]  # anything with __float__: NumPy and framework scalars
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{name}: found {value!r} ({type(value).__name__}); expected a number.") from None
     if not math.isfinite(number):
@@ -129,5 +137,7 @@ def _encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     if callable(value):
+        if not hasattr(value, "__qualname__"):
+            raise ValueError(f"found {value!r}, which has no name to be saved by; define it with def.")
         return f"{value.__module__}:{value.__qualname__}"
     return value

@@ -152,7 +152,7 @@ class ParityResult:
                     _figure(row.weight_decay),
                     "" if row.framework == self.first else _figure(row.from_lightning),
                     _figure(row.from_reference),
-                    f"{row.loss:.6f}",
+                    f"{row.loss:.5f}",
                     f"{row.accuracy:.2%}",
                     end_section=row is rows[-1],
                 )

@@ -85,8 +85,8 @@ REFUSED = [
         "EpochGatedDecayMixin: found base=0; write the learning rate before any decay, greater t",
     ),
     ({"base": "1"}, TypeError, "EpochGatedDecayMixin: base: found '1' (str); expected a number."),
-    ({"factor": -1}, ValueError, "StepDecay.factor: found -1.0; expected a multiplier of at least 0."),
-    ({"factor": "0.1"}, TypeError, "StepDecay.factor: found '0.1' (str); expected a number."),
+    ({"factor": -1}, ValueError, "EpochGatedDecayMixin: found factor=-1; write a multiplier of at least 0."),
+    ({"factor": "0.1"}, TypeError, "EpochGatedDecayMixin: factor: found '0.1' (str); expected a number."),
 ]
 
 

@@ -162,8 +162,8 @@ def test_a_value_that_is_too_large_for_a_float_is_a_value_error(shape: Any) -> N
     schedule = shape(10.0, every=epochs(1))
     plan = Recipe(AdamW(learning_rate=1.0), schedule).plan(2, 400)
     assert plan.value("learning_rate", 308) == 1e308
-    words = f"the learning_rate schedule is too large for a float at epoch 309, update 1: {schedule!r}."
-    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+    words = "the learning_rate schedule at epoch 309, update 1: the value is too large for a float"
+    with pytest.raises(ValueError, match=f"^{words}"):
         plan.value("learning_rate", 309, 1)
 
 
