@@ -86,7 +86,8 @@ class InverseTimeDecay(Schedule):
     eta(t) = 1 / (1 + rate * t / every)
 
     rate: growth of the denominator in each period, at least 0.
-    every: duration, longer than zero.
+    every: duration, longer than zero. With epochs(1) the value glides within each epoch; a callback's
+        resolution="epoch" holds it.
 
     Source: tf_keras.optimizers.legacy.Adam(decay=); keras.optimizers.schedules.InverseTimeDecay.
 

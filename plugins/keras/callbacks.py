@@ -30,8 +30,8 @@ from .optimizers import ScheduledOptimizer
 _RECORDED_COLUMNS = 65536  # of an epoch whose number of updates is unknown
 _DRIVERS = "samestep_drivers"
 
-# The learning rate of optimizers that are not ours, as it was before their first update.
-_FRESH: WeakKeyDictionary[keras.optimizers.Optimizer, float] = WeakKeyDictionary()
+# Of optimizers that are not ours: the learning rate before any decay, and the one that was written last.
+_KNOWN: WeakKeyDictionary[keras.optimizers.Optimizer, tuple[float | None, float]] = WeakKeyDictionary()
 
 
 class _Driver(ScheduleMixin, keras.callbacks.Callback):
@@ -39,14 +39,14 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
-        # Keras makes one `params` for each fit and hands it to all of its callbacks.
-        drivers = self.params.setdefault(_DRIVERS, {})
+        drivers = _drivers(self.params, optimizer)
         for name in self.driven:
             if drivers.setdefault(name, self) is not self:
                 raise refuse_second_driver(drivers[name], self, name)
         clock = self.clock(_updates_per_epoch(self, self.params["steps"], optimizer), self.params["epochs"])
         self.prepare(clock)
         self._updates = clock.updates_per_epoch if self.varies_within_epochs() else None
+        self._most_updates = clock.updates_per_epoch if self.counts_updates() else None
         if isinstance(optimizer, ScheduledOptimizer):
             self._begin_ours(optimizer)
         else:
@@ -55,27 +55,39 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
+        self._made = _iterations(optimizer)
         values = {
             name: [self.value(name, base, Position(epoch, update)) for update in range(self._updates or 1)]
             for name, base in self._bases.items()
         }
         if isinstance(optimizer, ScheduledOptimizer):
             optimizer.table.begin_epoch(values)
-        else:
-            self._written = values["learning_rate"][0]
-            optimizer.learning_rate = self._written
+            return
+        self._check_unchanged(optimizer, epoch)
+        self._written = values["learning_rate"][0]
+        optimizer.learning_rate = self._written
+        _KNOWN[optimizer] = (self._own_base, self._written)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
         if not isinstance(optimizer, ScheduledOptimizer):
-            found = _number(optimizer.learning_rate)
-            if float32(found) != float32(self._written):
-                raise self.refuse(
-                    f"the learning rate {found!r} in epoch {epoch}, where {self._written!r} was written",
-                    "remove the other callback that sets it",
-                )
-        elif self._updates is not None and optimizer.table.made > self._updates:
-            raise refuse_longer_epoch(self, epoch, self._updates)
+            self._check_unchanged(optimizer, epoch)
+        if self._most_updates is not None and _iterations(optimizer) - self._made > self._most_updates:
+            raise refuse_longer_epoch(self, epoch, self._most_updates)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        optimizer = _inner_optimizer(self.model)
+        if isinstance(optimizer, ScheduledOptimizer):
+            optimizer.table.reset()
+
+    def _check_unchanged(self, optimizer: keras.optimizers.Optimizer, epoch: int) -> None:
+        """Refuse a learning rate that is not the one that was written last."""
+        found = _number(optimizer.learning_rate)
+        if float32(found) != float32(self._written):
+            raise self.refuse(
+                f"the learning rate {found!r} in epoch {epoch}, where {self._written!r} was written",
+                "remove the other callback that sets it",
+            )
 
     def _begin_ours(self, optimizer: ScheduledOptimizer) -> None:
         if self.spec is not None:
@@ -109,13 +121,18 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
                 f"a learning_rate schedule that changes within an epoch, and Keras' own {kind}",
                 "build the optimizer with build_optimizer(spec, model), or give resolution='epoch'",
             )
-        if int(ops.convert_to_numpy(optimizer.iterations)) == 0:
-            _FRESH[optimizer] = _number(rate)
-        base = self.base if self.base is not None else _FRESH.get(optimizer)
+        made = _iterations(optimizer)
+        self._written = _number(rate)
+        written: float | None
+        self._own_base: float | None
+        self._own_base, written = _KNOWN.get(optimizer, (None, None))
+        if written is None or float32(written) != float32(self._written):
+            # Nobody decayed it yet, or somebody set it since: a fresh optimizer's own is its base value.
+            self._own_base = self._written if made == 0 else None
+        base = self._own_base if self.base is None else self.base
         if base is None:
             raise self.refuse(
-                f"an optimizer that has made {int(ops.convert_to_numpy(optimizer.iterations))} updates already, whose "
-                f"learning rate before any decay is not known",
+                f"an optimizer that has made {made} updates already, whose learning rate before any decay is not known",
                 "give base=, or build a fresh optimizer",
             )
         self._bases = {"learning_rate": base}
@@ -139,6 +156,7 @@ class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.trace = Trace()
         optimizer = _inner_optimizer(self.model)
+        _drivers(self.params, optimizer)
         if isinstance(optimizer, ScheduledOptimizer):
             _reserve(self.model, optimizer, 1, self.params["steps"] or _RECORDED_COLUMNS)
         elif self.model.steps_per_execution != 1:
@@ -154,7 +172,7 @@ class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
         if isinstance(optimizer, ScheduledOptimizer):
             optimizer.table.begin_epoch({})
         else:
-            self._made = self._start = int(ops.convert_to_numpy(optimizer.iterations))
+            self._made = self._start = _iterations(optimizer)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if isinstance(_inner_optimizer(self._model), ScheduledOptimizer):
@@ -166,7 +184,7 @@ class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
             return
         # A stock optimizer's learning rate is a variable, which the update reads. Its weight decay is not recorded:
         # the attribute may hold what the compiled step has never seen.
-        made = int(ops.convert_to_numpy(_inner_optimizer(self.model).iterations))
+        made = _iterations(_inner_optimizer(self.model))
         if made > self._made:
             self.trace.record(Position(self._epoch, self._made - self._start), {"learning_rate": self._rate})
             self._made = made
@@ -184,10 +202,27 @@ class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
             self.trace.record(Position(epoch, update), values)
 
 
+def _drivers(params: dict[str, Any], optimizer: keras.optimizers.Optimizer) -> dict[str, _Driver]:
+    """The callbacks of this fit by the hyperparameter that they drive; an optimizer of ours starts from its spec.
+
+    params: Keras makes one for each fit, and hands it to all of its callbacks.
+    """
+    if _DRIVERS not in params:
+        params[_DRIVERS] = {}
+        if isinstance(optimizer, ScheduledOptimizer):
+            optimizer.table.reset()
+    drivers: dict[str, _Driver] = params[_DRIVERS]
+    return drivers
+
+
 def _inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
     """The optimizer that makes the updates, inside the LossScaleOptimizer of mixed precision if there is one."""
     optimizer = model.optimizer
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _iterations(optimizer: keras.optimizers.Optimizer) -> int:
+    return int(ops.convert_to_numpy(optimizer.iterations))
 
 
 def _updates_per_epoch(callback: ScheduleMixin, batches: int | None, optimizer: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
 
     options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `name`; on
     the torch backend also torch's `foreach` and `fused`, which choose the kernel.
+    For a model of the policy "mixed_float16" it comes inside Keras' loss scaling, as compile() would put it.
     Raises TypeError for another option, or for what is not a spec or not a Keras model.
     """
     if not isinstance(spec, AdamWSpec):
@@ -37,7 +39,8 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
             f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Numbers belong into the "
             f"spec."
         )
-    return AdamW(spec, **options)
+    optimizer = AdamW(spec, **options)
+    return ScaledOptimizer(optimizer) if model.dtype_policy.name == "mixed_float16" else optimizer
 
 
 @keras.saving.register_keras_serializable(package="samestep")
@@ -84,6 +87,23 @@ class ScheduledOptimizer(keras.optimizers.Optimizer):
             f"a callback of samestep.keras, such as HyperparameterScheduler(Recipe({name}=...))."
         )
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        if keras.backend.backend() != "tensorflow":
+            super().apply(grads, trainable_variables)
+            return
+        import tensorflow as tf
+
+        if not self.built and trainable_variables is not None:
+            with keras.name_scope(self.name, caller=self):
+                self.build(list(trainable_variables))  # variables cannot be made under a control dependency
+        # The gradient of an embedding comes as slices; torch's, and the moments, are dense.
+        grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        # Data of unknown length ends inside the compiled step, by an error. Nothing that counts updates may have run
+        # by then: without this order `iterations`, which depends on no data, is one too high after every epoch, as it
+        # is with Keras' own optimizers (3.15).
+        with tf.control_dependencies([g for g in grads if g is not None]):
+            super().apply(grads, trainable_variables)
+
     def _apply_weight_decay(self, variables: Any) -> None:
         """Nothing: the update does decay and step in one expression."""
 
@@ -93,6 +113,11 @@ class ScheduledOptimizer(keras.optimizers.Optimizer):
 
     def load_own_variables(self, store: Any) -> None:
         variables = self._saved_variables()
+        if not self.built or not store.keys():
+            # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or with none.
+            lacks = "saved state" if self.built else "variables before build(model.trainable_variables)"
+            warnings.warn(f"{self.name} has no {lacks}: it starts afresh.", stacklevel=2)
+            return
         if len(store.keys()) != len(variables):
             raise ValueError(
                 f"{self.name}: found {len(store.keys())} saved variables; expected {len(variables)}, those of an "
@@ -112,6 +137,23 @@ class ScheduledOptimizer(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> ScheduledOptimizer:
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
+
+
+@keras.saving.register_keras_serializable(package="samestep")
+class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras' loss scaling, with a checkpoint of its own variables alone.
+
+    The one of Keras saves the variables of the optimizer inside as well, by their order, the table among them.
+    """
+
+    def save_own_variables(self, store: Any) -> None:
+        for index, variable in enumerate(self._variables):
+            store[str(index)] = ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store: Any) -> None:
+        if len(store.keys()) == len(self._variables):
+            for index, variable in enumerate(self._variables):
+                variable.assign(store[str(index)])
 
 
 @keras.saving.register_keras_serializable(package="samestep")

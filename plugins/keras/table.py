@@ -26,12 +26,13 @@ class HyperparameterTable:
     spec: the base values, which hold until a callback writes others.
 
     A third row, `retention`, is 1 - learning_rate * weight_decay, the factor of the weights in an update. It is rounded
-    once, from float64, as torch does it. Formed in float32 it would often be another float32, in every update again.
+    once, from float64, as torch does it. Formed in float32 it can be another float32, and then is in every update.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
         self._optimizer = optimizer
-        self._values = {name: [float(getattr(spec, name))] for name in HYPERPARAMETERS}
+        self._base = {name: [float(getattr(spec, name))] for name in HYPERPARAMETERS}
+        self._values = dict(self._base)
         self.start = 0
         self.columns = 1
         self.recorded_columns = 0
@@ -58,6 +59,10 @@ class HyperparameterTable:
         """
         self.start += self.made
         self._values.update({name: list(row) for name, row in values.items()})
+
+    def reset(self) -> None:
+        """The base values hold again."""
+        self.begin_epoch(self._base)
 
     def rows(self) -> np.ndarray:
         """Shape (3, columns), float64: learning rate, weight decay and retention of each update."""

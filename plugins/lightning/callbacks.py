@@ -82,7 +82,10 @@ class _Driver(ScheduleMixin, _Counter):
         self._found_updates = _updates_per_epoch(trainer)
         clock = self.clock(self._found_updates, epochs, max_updates)
         self.prepare(clock)
-        self._updates = clock.updates_per_epoch
+        # Of an epoch, where the values depend on their number.
+        self._most_updates = clock.updates_per_epoch if self.counts_updates() else None
+        self._epoch_is_new = True
+        self._position: Position | None = None
         if self.spec is not None:
             difference = optimizers.spec_difference(self.spec, self._optimizer)
             if difference is not None:
@@ -93,18 +96,15 @@ class _Driver(ScheduleMixin, _Counter):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_start(trainer, pl_module)
+        self._epoch_is_new = True
         self._write(Position(trainer.current_epoch))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        if self._updates is not None and self.counts_updates():
-            found = _updates_per_epoch(trainer)
-            if found != self._found_updates:
-                raise self.refuse(
-                    f"{found} updates in epoch {trainer.current_epoch} and {self._found_updates} in the first",
-                    "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
-                )
-            if self._made >= self._updates:
-                raise refuse_longer_epoch(self, trainer.current_epoch, self._updates)
+        if self._most_updates is not None:
+            if self._epoch_is_new:
+                self._check_length(trainer)
+            if self._made >= self._most_updates:
+                raise refuse_longer_epoch(self, trainer.current_epoch, self._most_updates)
         self._write(Position(trainer.current_epoch, self._made))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -131,16 +131,31 @@ class _Driver(ScheduleMixin, _Counter):
             )
         return [given] * len(found)
 
+    def _check_length(self, trainer: Trainer) -> None:
+        """Refuse an epoch of another number of updates than the plan was resolved for."""
+        self._epoch_is_new = False
+        found = _updates_per_epoch(trainer)
+        if found != self._found_updates:
+            raise self.refuse(
+                f"{found} updates in epoch {trainer.current_epoch} and {self._found_updates} in the first",
+                "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
+            )
+
     def _write(self, position: Position) -> None:
+        if position != self._position:
+            self._values = {
+                name: [self.value(name, base, position) for base in bases] for name, bases in self._bases.items()
+            }
+            self._position = position
         groups = self._optimizer.param_groups
-        for name, bases in self._bases.items():
-            if len(bases) != len(groups):
+        for name, values in self._values.items():
+            if len(values) != len(groups):
                 raise self.refuse(
-                    f"{len(groups)} parameter groups where training started with {len(bases)}",
+                    f"{len(groups)} parameter groups where training started with {len(values)}",
                     "give the optimizer all of its parameter groups in configure_optimizers",
                 )
-            for group, base in zip(groups, bases, strict=True):
-                optimizers.write(group, name, self.value(name, base, position))
+            for group, value in zip(groups, values, strict=True):
+                optimizers.write(group, name, value)
 
 
 class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):

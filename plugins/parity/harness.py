@@ -83,10 +83,12 @@ def check(
 def _train(job: Path, framework: str, progress: Progress | None) -> None:
     """Run one framework's worker and pass on how far it is."""
     log = job.parent / f"{framework}.log"
+    # The network is tiny, and several workers run side by side: more threads would only wait for each other.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
     command = [sys.executable, "-m", f"{__package__}.worker", str(job), framework]
     with (
         log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as worker,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as worker,
     ):
         assert worker.stdout is not None  # for the type checker: we asked for a pipe
         for line in worker.stdout:

@@ -1,0 +1,113 @@
+"""Each example is run as a user runs it, and what it prints is read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "legacy_decay")
+
+
+@pytest.fixture(scope="module")
+def output() -> Callable[[str], str]:
+    """What an example has printed; all of them run side by side, most of their time being spent on imports."""
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    environment |= {"COLUMNS": "100", "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, EXAMPLES / f"{name}.py"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment,
+        )
+        for name in NAMES
+    }
+    finished = {name: process.communicate(timeout=300) for name, process in running.items()}
+
+    def read(name: str) -> str:
+        printed, errors = finished[name]
+        assert running[name].returncode == 0, errors
+        return printed
+
+    return read
+
+
+def rows(printed: str) -> list[list[str]]:
+    """The cells of every row of every table."""
+    lines = [line for line in printed.splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def test_legacy_decay_counted_updates_and_is_reproduced_in_both_frameworks(output: Callable[[str], str]) -> None:
+    printed = output("legacy_decay")
+    table = rows(printed)[:9]
+    positions = [
+        ["0", "0"],
+        ["0", "1"],
+        ["0", "4"],
+        ["1", "0"],
+        ["1", "1"],
+        ["1", "4"],
+        ["2", "0"],
+        ["2", "1"],
+        ["2", "4"],
+    ]
+    assert [row[:2] for row in table] == positions
+    legacy, keras_3, lightning, keras = (list(column) for column in zip(*(row[2:] for row in table), strict=True))
+    assert legacy == [
+        *("0.100000", "0.099010", "0.096154"),
+        *("0.095238", "0.094340", "0.091743"),
+        *("0.090909", "0.090090", "0.087719"),
+    ]
+    assert lightning == legacy
+    assert keras == legacy
+    assert keras_3 == ["0.100000"] * 9
+    assert "Keras 3 warned: Argument `decay` is no longer supported and will be ignored." in printed
+
+
+def test_a_decay_per_epoch_is_another_thing(output: Callable[[str], str]) -> None:
+    table = rows(output("legacy_decay"))[9:]
+    inverse_time = ["0.100000"] * 3 + ["0.099010"] * 3 + ["0.098039"] * 3
+    staircase = ["0.100000"] * 3 + ["0.099000"] * 3 + ["0.098010"] * 3
+    columns = [list(column) for column in zip(*(row[2:] for row in table), strict=True)]
+    assert columns == [inverse_time, inverse_time, staircase, staircase]
+
+
+def test_decay_begins_where_it_is_told_to(output: Callable[[str], str]) -> None:
+    table = rows(output("decay_after_epochs"))
+    late = ["0.1"] * 8 + ["0.05", "0.025", "0.0125", "0.00625"]
+    assert table[:12] == [[str(epoch), lr, lr, "yes"] for epoch, lr in enumerate(late)]
+    every_5 = ["0.1"] * 5 + ["0.01"] * 5 + ["0.001"] * 2
+    assert table[12:24] == [[str(epoch), lr, lr, lr, lr, "yes"] for epoch, lr in enumerate(every_5)]
+
+
+def test_a_second_sitting_does_not_decay_twice(output: Callable[[str], str]) -> None:
+    table = rows(output("decay_after_epochs"))[24:]
+    used = ["0.1"] * 5 + ["0.01"] + ["0.01"] * 5 + ["0.001"] * 2
+    epochs = ["0", "1", "2", "3", "4", "5", "5 again", "6", "7", "8", "9", "10", "11"]
+    assert [row[:5] for row in table] == [[epoch, lr, lr, lr, "yes"] for epoch, lr in zip(epochs, used, strict=True)]
+    keras_own = [float(row[5]) for row in table]
+    assert keras_own == pytest.approx([0.1] * 5 + [0.01] + [0.001] * 5 + [0.0001] * 2, rel=1e-6)  # float32
+
+
+def test_adamw_is_neither_learning_rate_decay_nor_a_penalty(output: Callable[[str], str]) -> None:
+    printed = output("adamw_is_not_learning_rate_decay")
+    table = rows(printed)
+    lightning, keras = ([row for row in table if row[1] == name] for name in ("Lightning", "Keras"))
+    assert [row[2:7] for row in lightning] == [row[2:7] for row in keras]
+    assert [row[2] for row in lightning] == ["0.01 .. 0.001", "0.01 .. 0.01", "0.01 .. 0.01"]
+    assert max(float(row[7]) for row in lightning) < 1e-5
+
+    decayed, penalized, decoupled = (float(row[6]) for row in lightning)
+    assert decayed == 1.0
+    assert penalized < 1e-6
+    assert decoupled == 0.644  # (1 - 0.01 * 0.1) ** 440
+    assert "the weights of the blank pixels kept 1.0000 of their size." in printed
+    assert "AdamW: they kept 0.6439; 0.6439 is the product of 1 - learning_rate * weight_decay." in printed

@@ -1,0 +1,181 @@
+"""A training run whose every update says what it used: two weights, on the CPU, on the backend of KERAS_BACKEND."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from samestep import AdamW, Plan, Position, Trace
+from samestep.core.trace import float32
+from samestep.keras import TraceRecorder, build_optimizer
+
+START = np.array([[0.0], [1.0]], "float32")
+
+
+class Weights(keras.callbacks.Callback):
+    """Puts the two weights back to 0 and 1 before each epoch, and reads what its updates left of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[list[float]] = []
+        self.batches = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.model.trainable_variables[-1].assign(START)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.batches += 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.left.append(kernel(self.model))
+
+
+@dataclass
+class Run:
+    """A finished run: what was trained, what its updates recorded, and the two weights after each epoch."""
+
+    model: keras.Model
+    trace: Trace = field(repr=False)
+    left: list[list[float]]
+
+    def positions(self) -> list[Position]:
+        return [entry.position for entry in self.trace.entries]
+
+    def used(self, hyperparameter: str) -> list[float]:
+        """The recorded values, rounded to float32 (the torch backend's are Python floats)."""
+        return [float32(value) for value in self.trace.column(hyperparameter)]
+
+
+def kernel(model: keras.Model) -> list[float]:
+    return [float(value) for value in ops.convert_to_numpy(model.trainable_variables[-1]).ravel()]
+
+
+def mean_prediction(_: Any, predicted: Any) -> Any:
+    return ops.mean(predicted, axis=-1)
+
+
+def probe(optimizer: Any, *, policy: str = "float32", options: dict[str, Any] | None = None, **compiled: Any) -> Any:
+    """A model of two weights, 0 with gradient 1 and 1 with gradient 0, and an optimizer, a spec, or None for none.
+
+    Plain SGD takes the learning rate off the first weight; so does AdamW without betas. The second one shows the
+    weight decay alone: an update leaves 1 - learning_rate * weight_decay of it.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+        model.layers[0].set_weights([START])
+        if isinstance(optimizer, AdamW):
+            optimizer = build_optimizer(optimizer, model, **(options or {}))
+        if optimizer is not None:
+            model.compile(optimizer=optimizer, loss=mean_prediction, **compiled)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return model
+
+
+def stream_of(batches: int) -> Any:
+    """A dataset whose number of batches is not known beforehand; every epoch has them again. Each backend takes it."""
+    import tensorflow as tf
+
+    example = np.array([[1.0, 0.0]], "float32"), np.zeros((1, 1), "float32")
+    shapes = tuple(tf.TensorSpec(array.shape, "float32") for array in example)
+    return tf.data.Dataset.from_generator(lambda: (example for _ in range(batches)), output_signature=shapes)
+
+
+def train(
+    model: keras.Model,
+    *callbacks: keras.callbacks.Callback,
+    batches: int = 5,
+    epochs: int = 3,
+    stream: bool = False,
+    **fit: Any,
+) -> Run:
+    """Fit with these callbacks, in this order, and a TraceRecorder after them; `stream` hides the number of batches."""
+    recorder, weights = TraceRecorder(), Weights()
+    if stream:
+        data: Any = {"x": stream_of(batches)}
+    else:
+        data = {"x": np.tile([[1.0, 0.0]], (batches, 1)).astype("float32"), "y": np.zeros((batches, 1), "float32")}
+        data |= {"batch_size": 1}
+    model.fit(**data, epochs=epochs, verbose=0, callbacks=[weights, *callbacks, recorder], **fit)
+    return Run(model, recorder.trace, weights.left)
+
+
+def refusal(model: keras.Model, *callbacks: keras.callbacks.Callback, **options: Any) -> str:
+    """The message with which training was refused, once it is sure to be one sentence and to precede any batch."""
+    before, weights = kernel(model), Weights()
+    with pytest.raises((TypeError, ValueError)) as caught:
+        train(model, *callbacks, weights, **options)
+    message = str(caught.value)
+    assert weights.batches == 0
+    assert kernel(model) == before
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
+
+
+def simulated(plan: Plan, epoch: int, updates: int) -> list[float]:
+    """What an epoch's updates leave of the weights 0 and 1, in float32 arithmetic, if they use the plan's values."""
+    weights = np.array([0.0, 1.0], "float32")
+    for update in range(updates):
+        rate, decay = plan.value("learning_rate", epoch, update), plan.value("weight_decay", epoch, update)
+        weights *= np.float32(1.0 - rate * decay)
+        weights[0] -= np.float32(rate)
+    return [float(weight) for weight in weights]
+
+
+def followed(run: Run, plan: Plan, updates: int, first_epoch: int = 0) -> None:
+    """Assert, by record and by weight, that each update used the plan's values rounded to float32, and no other."""
+    epochs = range(first_epoch, first_epoch + len(run.left))
+    expected = [Position(epoch, update) for epoch in epochs for update in range(updates)]
+    assert run.positions() == expected
+    for name in ("learning_rate", "weight_decay"):
+        assert run.used(name) == [float32(plan.value(name, *position)) for position in expected]
+    assert run.left == [simulated(plan, epoch, updates) for epoch in epochs]
+
+
+@pytest.fixture(name="probe")
+def _probe() -> Callable[..., Any]:
+    return probe
+
+
+@pytest.fixture(name="train")
+def _train() -> Callable[..., Run]:
+    return train
+
+
+@pytest.fixture(name="refusal")
+def _refusal() -> Callable[..., str]:
+    return refusal
+
+
+@pytest.fixture(name="followed")
+def _followed() -> Callable[..., None]:
+    return followed
+
+
+@pytest.fixture(name="kernel")
+def _kernel() -> Callable[[keras.Model], list[float]]:
+    return kernel
+
+
+@pytest.fixture
+def spec() -> AdamW:
+    """Without betas a gradient of 1 moves a weight by exactly the learning rate."""
+    return AdamW(0.125, 0.1, betas=(0.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    keras.utils.set_random_seed(0)

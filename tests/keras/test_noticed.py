@@ -1,0 +1,69 @@
+"""What can only be seen while training goes on is noticed at the latest at the end of the epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+
+from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, updates
+from samestep.keras import EpochGatedDecay, HyperparameterScheduler
+
+
+class Overwrite(keras.callbacks.Callback):
+    """Somebody else's callback, which sets the learning rate too."""
+
+    def __init__(self, hook: str) -> None:
+        super().__init__()
+        setattr(self, hook, self.overwrite)
+
+    def overwrite(self, *_: Any, **__: Any) -> None:
+        self.model.optimizer.learning_rate = 0.375
+
+
+def noticed(model: keras.Model, train: Any, *callbacks: Any, **options: Any) -> str:
+    with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
+        train(model, *callbacks, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", [LinearDecay(over=updates(30)), StepDecay(0.5, every=updates(6))], ids=repr)
+def test_more_updates_in_an_epoch_than_were_given(schedule: Any, spec: AdamW, probe: Any, train: Any) -> None:
+    scheduler = HyperparameterScheduler(Recipe(spec, learning_rate=schedule), updates_per_epoch=3)
+    message = noticed(probe(spec), train, scheduler, stream=True, batches=5)
+    assert "more than 3 updates in epoch 0, where updates_per_epoch is 3" in message
+    assert "give the number of updates that an epoch makes" in message
+
+
+def test_the_length_of_an_epoch_does_not_matter_to_a_schedule_in_epochs(spec: AdamW, probe: Any, train: Any) -> None:
+    recipe = Recipe(spec, learning_rate=StepDecay(0.5, every=epochs(1)))
+    run = train(probe(spec), HyperparameterScheduler(recipe, updates_per_epoch=3), stream=True, batches=4, epochs=2)
+    assert run.used("learning_rate") == [0.125] * 4 + [0.0625] * 4
+
+
+HOOKS = ("on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end")
+
+
+@pytest.mark.parametrize(
+    ("hook", "policy"), [*((hook, "float32") for hook in HOOKS), ("on_train_batch_end", "mixed_float16")]
+)
+@pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
+def test_another_callback_that_sets_a_stock_optimizers_learning_rate(
+    listed_first: bool, hook: str, policy: str, probe: Any, train: Any
+) -> None:
+    callbacks = [Overwrite(hook), EpochGatedDecay(0.5, start_epoch=1)]
+    model = probe(keras.optimizers.SGD(0.5), policy=policy)
+    message = noticed(model, train, *(callbacks if listed_first else reversed(callbacks)), batches=2)
+    assert "EpochGatedDecay: found the learning rate 0.375" in message
+    assert "remove the other callback that sets it" in message
+
+
+def test_a_run_that_stops_within_an_epoch_is_no_contradiction(spec: AdamW, probe: Any, train: Any) -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = batch == 2
+
+    recipe = Recipe(spec, learning_rate=LinearDecay(over=epochs(3)))
+    run = train(probe(spec), HyperparameterScheduler(recipe, updates_per_epoch=5), Stop(), stream=True)
+    assert [tuple(position) for position in run.positions()] == [(0, 0), (0, 1), (0, 2)]
