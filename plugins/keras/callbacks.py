@@ -51,11 +51,15 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
             self._begin_ours(optimizer)
         else:
             self._begin_other(optimizer)
+        self._seen = _iterations(optimizer)
         self.check_bases([self._bases["learning_rate"]] if "learning_rate" in self._bases else [])
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
-        self._made = _iterations(optimizer)
+        restored = (
+            _iterations(optimizer) != self._seen
+        )  # by a callback such as BackupAndRestore, with its learning rate
+        self._seen = self._made = _iterations(optimizer)
         values = {
             name: [self.value(name, base, Position(epoch, update)) for update in range(self._updates or 1)]
             for name, base in self._bases.items()
@@ -63,7 +67,8 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         if isinstance(optimizer, ScheduledOptimizer):
             optimizer.table.begin_epoch(values)
             return
-        self._check_unchanged(optimizer, epoch)
+        if not restored:
+            self._check_unchanged(optimizer, epoch)
         self._written = values["learning_rate"][0]
         optimizer.learning_rate = self._written
         _KNOWN[optimizer] = (self._own_base, self._written)
@@ -72,7 +77,8 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         optimizer = _inner_optimizer(self.model)
         if not isinstance(optimizer, ScheduledOptimizer):
             self._check_unchanged(optimizer, epoch)
-        if self._most_updates is not None and _iterations(optimizer) - self._made > self._most_updates:
+        self._seen = _iterations(optimizer)
+        if self._most_updates is not None and self._seen - self._made > self._most_updates:
             raise refuse_longer_epoch(self, epoch, self._most_updates)
 
     def on_train_end(self, logs: Any = None) -> None:
