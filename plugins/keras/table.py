@@ -7,6 +7,7 @@ backend the step is ordinary Python, and the values stay Python floats, as torch
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..core.optimizers import HYPERPARAMETERS, Spec
 _ROWS = (*HYPERPARAMETERS, "retention")
 
 
-class HyperparameterTable:
+class HyperparameterTable(ABC):
     """The values of each update of an epoch; past the last column, the last one holds.
 
     optimizer: whose iterations count the updates.
@@ -73,9 +74,22 @@ class HyperparameterTable:
         rows[2] = 1.0 - rows[0] * rows[1]
         return rows
 
+    @property
+    @abstractmethod
+    def variables(self) -> Sequence[Any]:
+        """The variables of the table, which are not part of a checkpoint."""
+
+    @abstractmethod
+    def column(self) -> Any:
+        """The learning rate, weight decay and retention of the update that is next."""
+
+    @abstractmethod
+    def record(self, column: Any) -> None:
+        """Write down the values that the present update uses."""
+
+    @abstractmethod
     def used(self) -> list[dict[str, float]]:
         """The hyperparameters that each update of this epoch so far has used, as the updates recorded them."""
-        raise NotImplementedError
 
 
 class GraphTable(HyperparameterTable):
@@ -89,8 +103,7 @@ class GraphTable(HyperparameterTable):
         self._log: Any = None
 
     @property
-    def variables(self) -> list[Any]:
-        """The variables of the table, which are not part of a checkpoint."""
+    def variables(self) -> Sequence[Any]:
         return [v for v in (self._start, self._table, self._log) if v is not None]
 
     def reserve(self, columns: int, recorded: int = 0) -> bool:
@@ -111,12 +124,10 @@ class GraphTable(HyperparameterTable):
         self._table.assign(self.rows())
 
     def column(self) -> Any:
-        """Shape (3,): the values for the update that is next, in the graph."""
         index = ops.cast(self._optimizer.iterations, "int32") - self._start
         return ops.take(self._table, ops.clip(index, 0, self._table.shape[1] - 1), axis=1)
 
     def record(self, column: Any) -> None:
-        """Write down, in the graph, the values that the present update uses."""
         if self._log is None:
             return
         index = ops.cast(self._optimizer.iterations, "int32") - self._start
@@ -141,7 +152,9 @@ class EagerTable(HyperparameterTable):
         self._rows = self.rows()
         self._log: list[dict[str, float]] = []
 
-    variables: tuple[Any, ...] = ()
+    @property
+    def variables(self) -> Sequence[Any]:
+        return ()
 
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         super().reserve(columns, recorded)
@@ -155,11 +168,9 @@ class EagerTable(HyperparameterTable):
             self._log = []
 
     def column(self) -> tuple[float, ...]:
-        """The values for the update that is next."""
         return tuple(map(float, self._rows[:, min(max(self.made, 0), self.columns - 1)]))
 
     def record(self, column: tuple[float, ...]) -> None:
-        """Write down the values that the present update uses."""
         if self.recorded_columns:
             self._log.append(dict(zip(HYPERPARAMETERS, column, strict=False)))
 
