@@ -92,7 +92,7 @@ class _Driver(ScheduleMixin, _Counter):
                 raise refuse_other_spec(self, difference)
         self._bases = {name: self._base_values(name) for name in self.driven}
         self.check_bases(self._bases.get("learning_rate", []))
-        self._write(Position(trainer.current_epoch, self._made))
+        self._write(self._now(trainer))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_start(trainer, pl_module)
@@ -105,16 +105,20 @@ class _Driver(ScheduleMixin, _Counter):
                 self._check_length(trainer)
             if self._made >= self._most_updates:
                 raise refuse_longer_epoch(self, trainer.current_epoch, self._most_updates)
-        self._write(Position(trainer.current_epoch, self._made))
+        self._write(self._now(trainer))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if not trainer.is_last_batch:
-            self._write(Position(trainer.current_epoch, self._made))
+            self._write(self._now(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         following = trainer.current_epoch + 1
         if trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1:
             self._write(Position(following))
+
+    def _now(self, trainer: Trainer) -> Position:
+        # A schedule in whole epochs does not ask for the update, and an epoch may then make more than the first did.
+        return Position(trainer.current_epoch, 0 if self._most_updates is None else self._made)
 
     def _base_values(self, name: str) -> list[float]:
         kind = type(self._optimizer).__name__

@@ -58,25 +58,35 @@ def test_an_accumulation_that_changes_is_nothing_to_a_schedule_in_whole_epochs(
     assert run.learning_rates() == [1.0, 1.0, 0.5, 0.25, 0.25, 0.25, 0.25]
 
 
-def test_a_training_set_that_grows_or_shrinks_is_refused(
-    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
-) -> None:
-    module = ramp(sgd(1.0))
-    lengths = [4, 2, 2]
+def fit_reloaded(module: Any, recipe: Recipe, lengths: list[int]) -> None:
+    """Train for three epochs of these lengths."""
     module.train_dataloader = lambda: torch.utils.data.DataLoader(torch.zeros(lengths[module.trainer.current_epoch]))
-    trainer = pl.Trainer(
+    pl.Trainer(
         max_epochs=3,
         reload_dataloaders_every_n_epochs=1,
-        callbacks=[HyperparameterScheduler(LINEAR)],
+        callbacks=[HyperparameterScheduler(recipe)],
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-    )
+    ).fit(module)
+
+
+def test_a_training_set_that_grows_or_shrinks_is_refused(ramp: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+    module = ramp(sgd(1.0))
     with pytest.raises(ValueError, match="found 2 updates in epoch 1 and 4 in the first"):
-        trainer.fit(module)
+        fit_reloaded(module, LINEAR, [4, 2, 2])
     assert module.batches == 4
+
+
+@pytest.mark.parametrize("lengths", [[2, 5, 3], [4, 2, 2]])
+def test_a_training_set_that_grows_or_shrinks_is_nothing_to_a_schedule_in_whole_epochs(
+    ramp: Callable[..., Any], sgd: Callable[..., Any], lengths: list[int]
+) -> None:
+    module = ramp(sgd(1.0))
+    fit_reloaded(module, PER_EPOCH, lengths)
+    assert [-left for (left,) in module.left] == [0.5**epoch for epoch in range(3) for _ in range(lengths[epoch])]
 
 
 def test_a_stream_longer_than_promised_is_refused_at_its_first_update_too_many(
