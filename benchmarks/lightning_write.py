@@ -2,8 +2,9 @@
 
 Run it with `python benchmarks/lightning_write.py`. Everything is timed in turn in one process, round after round; the
 table shows medians. samestep's callback is called as Lightning calls it, with a Trainer that was stopped within an
-epoch. "value and write" is the hook at the end of a batch, which evaluates the plan and writes into both groups; "whole
-update" is that and the hook at the start of a batch, which does it again. Shared machines are noisy: compare ratios.
+epoch. "value and write" is the count of an update and the hook at the end of its batch, which evaluates the plan for
+the next one and writes into both groups; "whole update" is that and the hook at the start of a batch, which writes the
+same values again. Shared machines are noisy: compare ratios.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch.optim import lr_scheduler
 from samestep import CosineDecay, Recipe, StepDecay, Warmup, epochs, sequence
 from samestep.lightning import HyperparameterScheduler
 
-ROUNDS, CALLS, UPDATES, STOPPED_AT = 31, 1000, 100, 5
+ROUNDS, CALLS, UPDATES, STOPPED_AT = 31, 1000, 200_000, 5
 QUIET: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
 COSINE = CosineDecay(over=epochs(10))
 RECIPES = {
@@ -62,10 +63,12 @@ def samestep_calls(recipe: Recipe) -> tuple[Call, Call]:
     groups = trainer.optimizers[0].param_groups
 
     def value_and_write() -> None:
+        callback._count(trainer)  # as after the optimizer's update, so that every value is a new one
         callback.on_train_batch_end(trainer, module, None, None, STOPPED_AT)
 
     def whole_update() -> None:
         callback.on_train_batch_start(trainer, module, None, STOPPED_AT)
+        callback._count(trainer)
         callback.on_train_batch_end(trainer, module, None, None, STOPPED_AT)
 
     for call in (value_and_write, whole_update):
