@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,9 @@ class ParityResult:
 
     plan: Plan
     problem: Problem
-    runs: dict[str, Run]
-    stock: dict[str, Run]
-    reference: Run
+    runs: dict[str, Run] = field(repr=False)
+    stock: dict[str, Run] = field(repr=False)
+    reference: Run = field(repr=False)
 
     def rows(self) -> list[Row]:
         """The figures of every run, those of samestep first."""
