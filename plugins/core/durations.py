@@ -89,19 +89,18 @@ def as_duration(value: object, name: str) -> Duration:
     """
     if isinstance(value, Duration):
         return value
+    example = "5"
     if isinstance(value, str):
         match = _TEXT.fullmatch(value)
         if match is not None:
             unit: Unit = "percent" if match["unit"] == "%" else _plural(match["unit"])
             return Duration(_exact(match["amount"], name), unit)
         found = f"{value!r}, which has no unit that is known"
-        example = "5"
     elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
         found = f"the bare number {value}"
-        example = str(value) if isinstance(value, int) and value >= 0 else "5"
+        example = str(value) if isinstance(value, int) and value >= 0 else example
     else:
         found = f"{value!r} ({type(value).__name__})"
-        example = "5"
     error = ValueError if isinstance(value, str) else TypeError
     raise error(f"{name}: found {found}; expected a duration: write {_SPELLINGS.format(example)}.")
 
@@ -204,15 +203,15 @@ def _number_text(amount: Fraction) -> str:
     """The shortest text that reads back as `amount`: '5', '1.5' or '1/3'."""
     if amount.denominator == 1:
         return str(amount.numerator)
-    twos_and_fives = amount.denominator
+    rest = amount.denominator
     digits = 0
     for prime in (2, 5):
         power = 0
-        while twos_and_fives % prime == 0:
-            twos_and_fives //= prime
+        while rest % prime == 0:
+            rest //= prime
             power += 1
         digits = max(digits, power)
-    if twos_and_fives != 1 or digits > _DIGITS:
+    if rest != 1 or digits > _DIGITS:
         return f"{amount.numerator}/{amount.denominator}"
     shifted = str(amount.numerator * 10**digits // amount.denominator).rjust(digits + 1, "0")
     return f"{shifted[:-digits]}.{shifted[-digits:]}"

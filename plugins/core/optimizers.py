@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -72,3 +73,22 @@ class AdamW(Spec):
         object.__setattr__(self, "betas", betas)
         self._require(all(0 <= beta < 1 for beta in betas), "betas", "two numbers in [0, 1)")
         self._require(self.epsilon > 0, "epsilon", "a number greater than 0")
+
+
+def buildable(spec: object, options: Collection[str], known: Collection[str]) -> AdamW:
+    """`spec`, once it is sure that `build_optimizer` can build it with these options.
+
+    options: names of the options that were given. known: those that the framework has.
+    Raises TypeError for what is not a spec, and for an option that is not known.
+    """
+    if not isinstance(spec, AdamW):
+        raise TypeError(
+            f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}."
+        )
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Numbers belong into the "
+            f"spec."
+        )
+    return spec

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from ..core.optimizers import AdamW as AdamWSpec
-from ..core.optimizers import Spec
+from ..core.optimizers import Spec, buildable
 from .table import EagerTable, GraphTable
 
 _OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
@@ -26,24 +26,14 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
     For a model of the policy "mixed_float16" it comes inside Keras' loss scaling, as compile() would put it.
     Raises TypeError for another option, or for what is not a spec or not a Keras model.
     """
-    if not isinstance(spec, AdamWSpec):
-        raise TypeError(
-            f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}."
-        )
+    known = (*_OPTIONS, *(_TORCH_OPTIONS if keras.backend.backend() == "torch" else ()))
+    spec = buildable(spec, options, known)
     if not isinstance(model, keras.Model):
         raise TypeError(f"build_optimizer: found {model!r} ({type(model).__name__}); expected a keras.Model.")
-    known = (*_OPTIONS, *(_TORCH_OPTIONS if keras.backend.backend() == "torch" else ()))
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise TypeError(
-            f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Numbers belong into the "
-            f"spec."
-        )
     optimizer = AdamW(spec, **options)
     return ScaledOptimizer(optimizer) if model.dtype_policy.name == "mixed_float16" else optimizer
 
 
-@keras.saving.register_keras_serializable(package="samestep")
 class ScheduledOptimizer(keras.optimizers.Optimizer):
     """An optimizer whose hyperparameters come from a table, update by update.
 
@@ -193,7 +183,7 @@ class AdamW(ScheduledOptimizer):
         step_size, retention, correction = ops.unstack(ops.cast(learning_rate, variable.dtype))
         beta_1, beta_2 = self.spec.betas
         index = self._get_variable_index(variable)
-        gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
         momentum, velocity = self._momentums[index], self._velocities[index]
         m = momentum + (gradient - momentum) * (1.0 - beta_1)
         v = velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2)

@@ -17,8 +17,6 @@ from keras import ops
 
 from ..core.optimizers import HYPERPARAMETERS, Spec
 
-_ROWS = (*HYPERPARAMETERS, "retention")
-
 
 class HyperparameterTable(ABC):
     """The values of each update of an epoch; past the last column, the last one holds.
@@ -67,12 +65,12 @@ class HyperparameterTable(ABC):
 
     def rows(self) -> np.ndarray:
         """Shape (3, columns), float64: learning rate, weight decay and retention of each update."""
-        rows = np.empty((len(_ROWS), self.columns))
-        for row, values in zip(rows, self._values.values(), strict=False):
-            count = min(len(values), self.columns)
-            row[:count], row[count:] = values[:count], values[count - 1]
-        rows[2] = 1.0 - rows[0] * rows[1]
-        return rows
+        rates, decays = (self._row(self._values[name]) for name in ("learning_rate", "weight_decay"))
+        return np.stack([rates, decays, 1.0 - rates * decays])
+
+    def _row(self, values: Sequence[float]) -> np.ndarray:
+        """The values of one hyperparameter in as many columns as there are."""
+        return np.pad(values[: self.columns], (0, max(0, self.columns - len(values))), mode="edge")
 
     @property
     @abstractmethod
@@ -124,19 +122,21 @@ class GraphTable(HyperparameterTable):
         self._table.assign(self.rows())
 
     def column(self) -> Any:
-        index = ops.cast(self._optimizer.iterations, "int32") - self._start
-        return ops.take(self._table, ops.clip(index, 0, self._table.shape[1] - 1), axis=1)
+        return ops.take(self._table, ops.clip(self._index(), 0, self._table.shape[1] - 1), axis=1)
 
     def record(self, column: Any) -> None:
         if self._log is None:
             return
-        index = ops.cast(self._optimizer.iterations, "int32") - self._start
-        here = ops.equal(ops.arange(self._log.shape[1], dtype="int32"), index)
+        here = ops.equal(ops.arange(self._log.shape[1], dtype="int32"), self._index())
         self._log.assign(ops.where(here, ops.expand_dims(column[: len(HYPERPARAMETERS)], 1), self._log.value))
 
     def used(self) -> list[dict[str, float]]:
         log = ops.convert_to_numpy(self._log)[:, : self.made]
         return [dict(zip(HYPERPARAMETERS, map(float, column), strict=True)) for column in log.T]
+
+    def _index(self) -> Any:
+        """The number of updates since the epoch began, in the graph."""
+        return ops.cast(self._optimizer.iterations, "int32") - self._start
 
     def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
         variable = keras.Variable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
@@ -164,8 +164,7 @@ class EagerTable(HyperparameterTable):
     def begin_epoch(self, values: Mapping[str, Sequence[float]]) -> None:
         super().begin_epoch(values)
         self._rows = self.rows()
-        if self.made == 0:
-            self._log = []
+        self._log = []
 
     def column(self) -> tuple[float, ...]:
         return tuple(map(float, self._rows[:, min(max(self.made, 0), self.columns - 1)]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..core.optimizers import AdamW, Spec
+from ..core.optimizers import AdamW, Spec, buildable
 from ..core.trace import shortest_decimal
 
 _KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay"}
@@ -20,16 +20,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     Every number of the spec is written into the optimizer. Raises TypeError for another option or for what is not a
     spec, and ValueError for a model without trainable parameters.
     """
-    if not isinstance(spec, AdamW):
-        raise TypeError(
-            f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}."
-        )
-    unknown = sorted(set(options) - set(_OPTIONS))
-    if unknown:
-        raise TypeError(
-            f"build_optimizer: found the options {unknown}; expected some of {list(_OPTIONS)}. Numbers belong into the "
-            f"spec."
-        )
+    spec = buildable(spec, options, _OPTIONS)
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")

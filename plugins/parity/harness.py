@@ -70,7 +70,7 @@ def check(
                 f"check: found a recipe that cannot be sent to another process ({error}); define its functions at the "
                 f"top level of a module."
             ) from None
-        with ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) // 2 + 1)) as pool:
+        with ThreadPoolExecutor(max_workers=(os.cpu_count() or 2) // 2 + 1) as pool:
             futures = [pool.submit(_train, job, name, progress) for name in names]
             reference = train_reference(plan, problem)
             for future in futures:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.optimizers import HYPERPARAMETERS
 from ..core.plan import Plan
 from .problem import PROBE, TRAINED, Problem, Weights, loss_and_accuracy
 from .runs import Run
@@ -101,10 +100,9 @@ class ParityResult:
         learning rate of the whole epoch is zero.
         """
         probes = [1.0, *(float(weights[PROBE]) for weights in run.weights)]
-        count = self.problem.updates_per_epoch
         decays = []
         for epoch in range(self.problem.epochs):
-            rate = math.fsum(self.plan.values("learning_rate", epoch)[:count])
+            rate = math.fsum(self.plan.values("learning_rate", epoch))
             ratio = probes[epoch + 1] / probes[epoch] if probes[epoch] > 0 else math.nan
             decays.append(-math.log(ratio) / rate if rate > 0 and ratio > 0 else math.nan)
         return decays
@@ -141,8 +139,9 @@ class ParityResult:
         )
         for column in columns:
             table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        every_row = self.rows()
         for by_stock, heading in ((False, "samestep"), (True, "stock optimizers")):
-            rows = [row for row in self.rows() if row.stock is by_stock]
+            rows = [row for row in every_row if row.stock is by_stock]
             if rows:
                 table.add_row(f"[bold]{heading}[/]")
             for row in rows:
@@ -194,7 +193,7 @@ class ParityResult:
         return Row(
             framework=run.framework,
             stock=by_stock,
-            learning_rate=other.trace.largest_difference(run.trace, HYPERPARAMETERS[0]),
+            learning_rate=other.trace.largest_difference(run.trace, "learning_rate"),
             weight_decay=weight_decay,
             from_lightning=self.distances(run, other)[-1],
             from_reference=self.distances(run, self.reference)[-1],
