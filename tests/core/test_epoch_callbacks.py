@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,18 +18,9 @@ def by_epoch(callback: ScheduleMixin, base: float, count: int, clock: Clock | No
     return [callback.value("learning_rate", base, Position(epoch)) for epoch in range(count)]
 
 
-# (start_epoch, every_epochs): the number of drops in effect in epochs 0 to 11
-DROPS = {
-    (0, 1): [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-    (0, 2): [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6],
-    (0, 5): [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3],
-    (1, 1): [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
-    (1, 2): [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6],
-    (1, 5): [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3],
-    (5, 1): [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7],
-    (5, 2): [0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4],
-    (5, 5): [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2],
-}
+# The number of drops in effect in epochs 0 to 11, by (start_epoch, every_epochs); the same for every framework.
+GOLDEN = Path(__file__).parents[1] / "golden" / "epoch_gated_decay.json"
+DROPS = {(row["start_epoch"], row["every_epochs"]): row["drops"] for row in json.loads(GOLDEN.read_text())}
 HALVES = [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625, 0.001953125, 0.0009765625]
 HALVES += [0.00048828125, 0.000244140625]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,18 +15,9 @@ from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRat
 
 OURS_AND_STOCK = pytest.mark.parametrize("ours", [True, False], ids=["ours", "stock"])
 
-# The number of drops in epochs 0 to 11, by (start_epoch, every_epochs).
-DROPS = {
-    (0, 1): [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-    (0, 2): [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6],
-    (0, 5): [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3],
-    (1, 1): [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
-    (1, 2): [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6],
-    (1, 5): [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3],
-    (5, 1): [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7],
-    (5, 2): [0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4],
-    (5, 5): [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2],
-}
+# The number of drops in effect in epochs 0 to 11, by (start_epoch, every_epochs); the same for every framework.
+GOLDEN = Path(__file__).parents[1] / "golden" / "epoch_gated_decay.json"
+DROPS = {(row["start_epoch"], row["every_epochs"]): row["drops"] for row in json.loads(GOLDEN.read_text())}
 
 FORUM = [0.5] * 5 + [0.05] * 5 + [0.005] * 2  # of the function below, in epochs 0 to 11
 
