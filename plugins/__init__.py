@@ -8,19 +8,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .core.compositions import noam, one_cycle, sequence, warmup_stable_decay
     from .core.durations import Clock, Duration, Position, epochs, percent, updates
+    from .core.functions import EpochFunction
     from .core.optimizers import AdamW
     from .core.plan import Plan
+    from .core.ramps import CosineDecay, LinearDecay, PolynomialDecay, Ramp, RexDecay, TanhDecay, Warmup
     from .core.recipe import Recipe
-    from .core.schedule import Constant, Schedule, sequence
+    from .core.schedule import Constant, Schedule
     from .core.shapes import (
-        CosineDecay,
-        EpochFunction,
         ExponentialDecay,
+        InverseSqrtDecay,
         InverseTimeDecay,
-        LinearDecay,
+        MultiStepDecay,
         StepDecay,
-        Warmup,
+        Table,
+        Triangular,
     )
     from .core.trace import Trace
 
@@ -34,27 +37,41 @@ __all__ = [
     "Duration",
     "EpochFunction",
     "ExponentialDecay",
+    "InverseSqrtDecay",
     "InverseTimeDecay",
     "LinearDecay",
+    "MultiStepDecay",
     "Plan",
+    "PolynomialDecay",
     "Position",
+    "Ramp",
     "Recipe",
+    "RexDecay",
     "Schedule",
     "StepDecay",
+    "Table",
+    "TanhDecay",
     "Trace",
+    "Triangular",
     "Warmup",
     "epochs",
+    "noam",
+    "one_cycle",
     "percent",
     "sequence",
     "updates",
+    "warmup_stable_decay",
 ]
 
 _ROOMS = {
+    "compositions": ("noam", "one_cycle", "sequence", "warmup_stable_decay"),
     "durations": ("Clock", "Duration", "Position", "epochs", "percent", "updates"),
+    "functions": ("EpochFunction",),
     "optimizers": ("AdamW",),
     "plan": ("Plan",),
+    "ramps": ("CosineDecay", "LinearDecay", "PolynomialDecay", "Ramp", "RexDecay", "TanhDecay", "Warmup"),
     "recipe": ("Recipe",),
-    "schedule": ("Constant", "Schedule", "sequence"),
+    "schedule": ("Constant", "Schedule"),
     "trace": ("Trace",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from .durations import Clock, Position, epochs
+from .functions import EpochCallable, EpochValues, takes_previous
 from .optimizers import Spec
 from .plan import Plan
 from .recipe import Recipe
-from .shapes import EpochCallable, EpochValues, StepDecay, takes_previous
+from .shapes import StepDecay
 from .trace import Trace
 from .values import real
 

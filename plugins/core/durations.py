@@ -7,6 +7,7 @@ is 29 updates, and one and a half epochs of 3 updates is 4.5 updates, a boundary
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import index
@@ -14,6 +15,8 @@ from typing import Literal, NamedTuple
 
 Unit = Literal["epochs", "updates", "percent"]
 
+_UNITS: tuple[Unit, ...] = ("epochs", "updates", "percent")
+_ZERO = Fraction(0)
 _TEXT = re.compile(r"\s*(?P<amount>\S+?)\s*(?P<unit>epochs?|updates?|%)\s*")
 _DIGITS = 400  # as many as the decimals of a float can have; more are refused, in text and in numbers alike
 _AMOUNT = re.compile(rf"\d{{1,{_DIGITS}}}(\.\d{{1,{_DIGITS}}}|/\d{{1,{_DIGITS}}})?")
@@ -32,20 +35,66 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Duration:
-    """An exact, non-negative amount of time with a unit. Made by `epochs`, `updates`, `percent` or from text."""
+    """An exact amount of time with a unit. Made by `epochs`, `updates`, `percent` or from text.
 
-    amount: Fraction
-    unit: Unit
+    Durations add, subtract and take a factor: `percent(100) - updates(500)` is the rest of a run after 500 updates,
+    whatever its length. A difference that is not longer than zero is refused, at the latest where the run's length
+    becomes known. Raises ValueError for a negative amount and TypeError for a factor that is not a number.
+
+    >>> percent(100) - updates(500), str(epochs(1) + updates(10)), 3 * epochs("0.5")
+    (percent(100) - updates(500), '1 epoch + 10 updates', epochs('1.5'))
+    """
+
+    epochs: Fraction = _ZERO
+    updates: Fraction = _ZERO
+    percent: Fraction = _ZERO
+
+    def __post_init__(self) -> None:
+        amounts = [amount for _, amount in self._terms()]
+        if amounts and max(amounts) < 0:
+            raise ValueError(f"found the duration '{self}'; expected one of at least 0.")
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """The units that it is made of; none for zero."""
+        return tuple(unit for unit, _ in self._terms())
+
+    def _terms(self) -> list[tuple[Unit, Fraction]]:
+        terms: list[tuple[Unit, Fraction]] = [(unit, getattr(self, unit)) for unit in _UNITS]
+        # What is added comes first, so that the text does not begin with a minus.
+        return sorted((term for term in terms if term[1]), key=lambda term: term[1] < 0)
+
+    def __add__(self, other: Duration) -> Duration:
+        if not isinstance(other, Duration):
+            return NotImplemented
+        return Duration(*(getattr(self, unit) + getattr(other, unit) for unit in _UNITS))
+
+    def __sub__(self, other: Duration) -> Duration:
+        if not isinstance(other, Duration):
+            return NotImplemented
+        return Duration(*(getattr(self, unit) - getattr(other, unit) for unit in _UNITS))
+
+    def __mul__(self, factor: int | float | str | Fraction) -> Duration:
+        exact = _exact(factor, "the factor of a duration")
+        return Duration(*(getattr(self, unit) * exact for unit in _UNITS))
+
+    __rmul__ = __mul__
 
     def __repr__(self) -> str:
-        amount = _number_text(self.amount)
-        return f"{self.unit}({amount if amount.isdigit() else repr(amount)})"
+        return self._join(lambda unit, amount: f"{unit}({amount if amount.isdigit() else repr(amount)})")
 
     def __str__(self) -> str:
-        amount = _number_text(self.amount)
-        if self.unit == "percent":
-            return f"{amount}%"
-        return f"{amount} {self.unit[:-1] if self.amount == 1 else self.unit}"
+        def text(unit: Unit, amount: str) -> str:
+            if unit == "percent":
+                return f"{amount}%"
+            return f"{amount} {unit[:-1] if amount == '1' else unit}"
+
+        return self._join(text)
+
+    def _join(self, text: Callable[[Unit, str], str]) -> str:
+        first, *rest = self._terms() or [("epochs", _ZERO)]
+        joined = "-" * (first[1] < 0) + text(first[0], _number_text(abs(first[1])))
+        return joined + "".join(f" {'-+'[a > 0]} {text(unit, _number_text(abs(a)))}" for unit, a in rest)
 
 
 DurationLike = Duration | str
@@ -60,7 +109,7 @@ def epochs(amount: int | float | str | Fraction) -> Duration:
     >>> epochs(5), epochs("1.5"), str(epochs(1))
     (epochs(5), epochs('1.5'), '1 epoch')
     """
-    return Duration(_exact(amount, "epochs"), "epochs")
+    return Duration(epochs=_exact(amount, "epochs"))
 
 
 def updates(amount: int | float | str | Fraction) -> Duration:
@@ -69,7 +118,7 @@ def updates(amount: int | float | str | Fraction) -> Duration:
     >>> updates(500), str(updates(500))
     (updates(500), '500 updates')
     """
-    return Duration(_exact(amount, "updates"), "updates")
+    return Duration(updates=_exact(amount, "updates"))
 
 
 def percent(amount: int | float | str | Fraction) -> Duration:
@@ -78,7 +127,7 @@ def percent(amount: int | float | str | Fraction) -> Duration:
     >>> percent(10), str(percent("12.5"))
     (percent(10), '12.5%')
     """
-    return Duration(_exact(amount, "percent"), "percent")
+    return Duration(percent=_exact(amount, "percent"))
 
 
 def as_duration(value: object, name: str) -> Duration:
@@ -91,10 +140,16 @@ def as_duration(value: object, name: str) -> Duration:
         return value
     example = "5"
     if isinstance(value, str):
-        match = _TEXT.fullmatch(value)
-        if match is not None:
-            unit: Unit = "percent" if match["unit"] == "%" else _plural(match["unit"])
-            return Duration(_exact(match["amount"], name), unit)
+        first, *rest = re.split(r"\s([+-])\s", value)
+        terms = [("+", first), *zip(rest[::2], rest[1::2], strict=True)]
+        matches = [(sign, _TEXT.fullmatch(term)) for sign, term in terms]
+        if all(match for _, match in matches):
+            added, subtracted = Duration(), Duration()
+            for sign, match in matches:
+                unit: Unit = "percent" if match["unit"] == "%" else _plural(match["unit"])  # type: ignore[index]
+                term = Duration(**{unit: _exact(match["amount"], name)})  # type: ignore[index]
+                added, subtracted = (added + term, subtracted) if sign == "+" else (added, subtracted + term)
+            return added - subtracted
         found = f"{value!r}, which has no unit that is known"
     elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
         found = f"the bare number {value}"
@@ -145,28 +200,40 @@ class Clock:
         return min(lengths) if lengths else None
 
     def exact(self, duration: Duration) -> Fraction:
-        """`duration` in this clock's `unit`, without rounding. Raises ValueError where the clock knows too little."""
-        if duration.unit == "percent":
-            length = self.length()
-            if length is None and self.max_updates is not None:
+        """`duration` in this clock's `unit`, without rounding.
+
+        Raises ValueError where the clock knows too little, and for a difference that is not longer than zero.
+        """
+        exact = duration.epochs * (self.updates_per_epoch or 1)
+        if duration.percent:
+            exact += duration.percent / 100 * self._known_length(duration)
+        if duration.updates:
+            if self.updates_per_epoch is None:
                 raise ValueError(
-                    f"'{duration}' of a run that ends after {self.max_updates} updates needs the number of updates in "
-                    f"an epoch, which is unknown; give updates_per_epoch=, or write the duration in epochs."
+                    f"'{duration}' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=, "
+                    f"or write the duration in epochs."
                 )
-            if length is None:
-                raise ValueError(
-                    f"'{duration}' needs the length of the run, which is unknown; give the trainer a number of "
-                    f"epochs, or write the duration in epochs or updates."
-                )
-            return duration.amount * length / 100
-        if duration.unit == "epochs":
-            return duration.amount * (self.updates_per_epoch or 1)
-        if self.updates_per_epoch is None:
+            exact += duration.updates
+        if exact <= 0 and len(duration.units) > 1:
             raise ValueError(
-                f"'{duration}' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=, "
-                f"or write the duration in epochs."
+                f"'{duration}' is {exact} {self.unit} in this run, and cannot be used as a duration; "
+                f"make what is subtracted shorter, or the run longer."
             )
-        return duration.amount
+        return exact
+
+    def _known_length(self, duration: Duration) -> Fraction:
+        length = self.length()
+        if length is None and self.max_updates is not None:
+            raise ValueError(
+                f"'{duration}' of a run that ends after {self.max_updates} updates needs the number of updates in "
+                f"an epoch, which is unknown; give updates_per_epoch=, or write the duration in epochs."
+            )
+        if length is None:
+            raise ValueError(
+                f"'{duration}' needs the length of the run, which is unknown; give the trainer a number of "
+                f"epochs, or write the duration in epochs or updates."
+            )
+        return length
 
 
 def _exact(amount: object, name: str) -> Fraction:
@@ -200,7 +267,7 @@ def _plural(unit: str) -> Unit:
 
 
 def _number_text(amount: Fraction) -> str:
-    """The shortest text that reads back as `amount`: '5', '1.5' or '1/3'."""
+    """The shortest text that reads back as `amount`, which is not negative: '5', '1.5' or '1/3'."""
     if amount.denominator == 1:
         return str(amount.numerator)
     rest = amount.denominator

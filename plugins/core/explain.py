@@ -1,10 +1,15 @@
-"""A plan in words and as a table: when what changes, to which value."""
+"""A plan in words and as a table: when what changes, to which value, and where two plans part.
+
+All of it asks for every value of the run, about a second for a million updates.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from .optimizers import HYPERPARAMETERS
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -13,39 +18,82 @@ if TYPE_CHECKING:
 def table(plan: Plan) -> str:
     """One row per epoch: its first update, counted over the run, and each value there and at the epoch's end."""
     names = plan.recipe.driven
+    total, count = plan.updates("table()"), plan.clock.updates_per_epoch
     rows = [("epoch", "first update", *names)]
-    for epoch, count in enumerate(_updates_by_epoch(plan, "table()")):
-        known = plan.clock.updates_per_epoch
-        cells = [str(epoch), "?" if known is None else str(epoch * known)]
+    for begin in range(0, total, count or 1):
+        cells = [str(begin // (count or 1)), "?" if count is None else str(begin)]
         for name in names:
-            start, end = _shown(plan, name, epoch, 0), _shown(plan, name, epoch, count - 1)
-            cells.append(_text(start) if start == end else f"{_text(start)} .. {_text(end)}")
+            end = min(begin + (count or 1), total) - 1
+            (first,), (last,) = _shown(plan, name, begin, begin + 1), _shown(plan, name, end, end + 1)
+            cells.append(text(first) if first == last else f"{text(first)} .. {text(last)}")
         rows.append(tuple(cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def explain(plan: Plan) -> str:
-    """What each hyperparameter starts from, when it changes and to what, and what the weight decay amounts to."""
-    counts = _updates_by_epoch(plan, "explain()")
-    known = plan.clock.updates_per_epoch
-    ends = f", ending after {sum(counts)} updates" if known is not None and sum(counts) < len(counts) * known else ""
-    lines = [f"{len(counts)} epochs of {known or 'an unknown number of'} updates{ends}."]
+    """What each hyperparameter starts from, when it changes and to what; the decay's shrink; what is probably wrong."""
+    total, known = plan.updates("explain()"), plan.clock.updates_per_epoch
+    epochs = -(-total // (known or 1))
+    ends = f", ending after {total} updates" if known is not None and total < epochs * known else ""
+    lines = [f"{epochs} epochs of {known or 'an unknown number of'} updates{ends}."]
     for name in plan.recipe.driven:
         of_base = "" if plan.recipe.base(name) is not None else " (as a multiple of the base value)"
         lines.append(f"{name}{of_base}: {plan.recipe.schedule(name)!r}")
-        lines += [f"  {line}" for line in _changes(plan, name, counts)]
+        lines += [f"  {line}" for line in _changes(plan, name, total)]
     if plan.recipe.optimizer is not None:
-        lines += ["weights without a gradient:", *(f"  {line}" for line in _shrink(plan, counts))]
+        lines += ["weights without a gradient:", *(f"  {line}" for line in _shrink(plan, total))]
+    warnings = plan.lint()
+    if warnings:
+        lines += ["perhaps not meant:", *(f"  {line}" for line in warnings)]
     return "\n".join(lines)
 
 
-def _changes(plan: Plan, name: str, counts: list[int]) -> Iterator[str]:
+def diff(plan: Plan, other: Plan) -> str:
+    """A line for each hyperparameter in which the plans differ: where first, and where most."""
+    if plan.clock.updates_per_epoch != other.clock.updates_per_epoch:
+        raise ValueError(
+            f"diff: found plans of {plan.clock.updates_per_epoch} and {other.clock.updates_per_epoch} updates per "
+            f"epoch; expected the same number."
+        )
+    total, theirs = plan.updates("diff()"), other.updates("diff()")
+    lines = []
+    for name in HYPERPARAMETERS:
+        a, b = _shown(plan, name, 0, min(total, theirs)), _shown(other, name, 0, min(total, theirs))
+        apart = [abs(x - y) for x, y in zip(a, b, strict=True)]
+        if any(apart):
+            first, most = next(i for i, gap in enumerate(apart) if gap), apart.index(max(apart))
+            furthest = f"; furthest apart at {when(plan, most)}: {text(a[most])} and {text(b[most])}"
+            lines.append(
+                f"{name}: the first difference is at {when(plan, first)}: {text(a[first])} and {text(b[first])}"
+                + (furthest if apart[most] > apart[first] else ", and none is larger")
+            )
+    if total != theirs:
+        unit = "epochs" if plan.clock.updates_per_epoch is None else "updates"
+        lines.append(f"the run: {total} and {theirs} {unit}")
+    return "\n".join(lines)
+
+
+def when(plan: Plan, number: int) -> str:
+    """The run's update `number` (its epoch, where the length of an epoch is unknown) in words."""
+    count = plan.clock.updates_per_epoch
+    epoch, update = divmod(number, count or 1)
+    place = f"first update of epoch {epoch}" if update == 0 else f"update {update} of epoch {epoch}"
+    return place if count is None else f"update {number} = {place}"
+
+
+def text(value: float) -> str:
+    """A value for people."""
+    return f"{value:.6g}"
+
+
+def _changes(plan: Plan, name: str, total: int) -> Iterator[str]:
     """The runs of a hyperparameter's values: stretches that stay, single changes, stretches that rise or fall."""
-    stepwise = plan.clock.updates_per_epoch is None or plan.constant_within_epochs(name)
-    places = [(e, u) for e, count in enumerate(counts) for u in range(1 if stepwise else count)]
-    values = [_shown(plan, name, *place) for place in places]
-    yield f"from the start: {_text(values[0])}"
+    count = plan.clock.updates_per_epoch or 1
+    stepwise = plan.constant_within_epochs(name) or count == 1
+    values = _shown(plan, name, 0, total)[:: count if stepwise else 1]
+    each = count if stepwise else 1
+    yield f"from the start: {text(values[0])}"
     i = 1
     while i < len(values):
         direction = _direction(values, i)
@@ -55,62 +103,37 @@ def _changes(plan: Plan, name: str, counts: list[int]) -> Iterator[str]:
         if direction == 0:
             continue
         if i - first > 2:
-            each = "epoch" if stepwise else "update"
             yield (
-                f"from {_when(plan, places[first])} at every {each} until {_when(plan, places[i - 1])}: "
-                f"{_text(values[first - 1])} -> {_text(values[i - 1])}"
+                f"from {when(plan, first * each)} at every {'epoch' if stepwise else 'update'} until "
+                f"{when(plan, (i - 1) * each)}: {text(values[first - 1])} -> {text(values[i - 1])}"
             )
             continue
         for k in range(first, i):
-            yield f"from {_when(plan, places[k])}: {_text(values[k - 1])} -> {_text(values[k])}"
+            yield f"{when(plan, k * each)}: {text(values[k - 1])} -> {text(values[k])}"
 
 
 def _direction(values: list[float], i: int) -> int:
     return (values[i] > values[i - 1]) - (values[i] < values[i - 1])
 
 
-def _when(plan: Plan, place: tuple[int, int]) -> str:
-    epoch, update = place
-    count = plan.clock.updates_per_epoch
-    words = f"the first update of epoch {epoch}" if update == 0 else f"epoch {epoch}, update {update}"
-    return words if count is None else f"update {epoch * count + update} ({words})"
-
-
-def _shrink(plan: Plan, counts: list[int]) -> Iterator[str]:
+def _shrink(plan: Plan, total: int) -> Iterator[str]:
     """What the weight decay alone does to a weight, at the start and over the run."""
-    first = plan.value("learning_rate", 0) * plan.value("weight_decay", 0)
-    yield f"shrink by {_text(first)} of themselves in the first update"
-    if plan.clock.updates_per_epoch is not None:
-        rates = [
-            plan.value("learning_rate", e, u) * plan.value("weight_decay", e, u)
-            for e, count in enumerate(counts)
-            for u in range(count)
-        ]
+    rates = [
+        a * b for a, b in zip(*(_shown(plan, n, 0, total) for n in ("learning_rate", "weight_decay")), strict=True)
+    ]
+    yield f"shrink by {text(rates[0])} of themselves in the first update"
+    count = plan.clock.updates_per_epoch
+    if count is not None:
         if max(rates) < 1:
             logs = [math.log1p(-rate) for rate in rates]
-            epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[: counts[0]], logs))
-            yield f"by {_text(epoch)} in the first epoch, by {_text(run)} in the run"
+            epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[:count], logs))
+            yield f"by {text(epoch)} in the first epoch, by {text(run)} in the run"
         else:
             yield "and are gone, or change their sign, where learning_rate * weight_decay is 1 or more"
-    if 0 < first < 1:
-        yield f"and at the first update's rate would halve in {_text(math.log(0.5) / math.log1p(-first))} updates"
+    if 0 < rates[0] < 1:
+        yield f"and at the first update's rate would halve in {text(math.log(0.5) / math.log1p(-rates[0]))} updates"
 
 
-def _updates_by_epoch(plan: Plan, what: str) -> list[int]:
-    """The number of updates that each epoch of the run makes; 1 for each where it is not known."""
-    count = plan.clock.updates_per_epoch or 1
-    length = plan.clock.length()
-    if length is None:
-        raise ValueError(f"{what} needs the number of epochs, which is unknown; give plan(epochs=...).")
-    total = int(length)
-    return [min(count, total - begin) for begin in range(0, total, count)]
-
-
-def _shown(plan: Plan, name: str, epoch: int, update: int) -> float:
-    """The value where there is a spec, otherwise the multiplier."""
-    base = plan.recipe.base(name)
-    return plan.multiplier(name, epoch, update) if base is None else plan.value(name, epoch, update)
-
-
-def _text(value: float) -> str:
-    return f"{value:.6g}"
+def _shown(plan: Plan, name: str, begin: int, end: int) -> list[float]:
+    """The values of a stretch where there is a spec, otherwise the multipliers."""
+    return plan.between(name, begin, end, 1.0 if plan.recipe.base(name) is None else None)

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from .values import Value, real
 
-HYPERPARAMETERS = ("learning_rate", "weight_decay")
+HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
 """The hyperparameters that have a schedule, in the order in which everything lists them."""
 
 
 @dataclass(frozen=True, repr=False)
 class Spec(Value, family=True):
-    """Base of the optimizer specs."""
+    """Base of the optimizer specs: a base value for each hyperparameter, by its name."""
 
     _example: ClassVar[str] = "AdamW(learning_rate=1e-3, weight_decay=0.01)"
 
@@ -45,7 +45,8 @@ class AdamW(Spec):
 
     learning_rate: base value alpha, at least 0.
     weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update.
-    betas: (beta_1, beta_2), each in [0, 1).
+    betas: (beta_1, beta_2), each in [0, 1). beta_1 is the base value of the momentum; where that has a schedule, the
+        update at t uses its own beta_1 throughout, also in 1 - beta_1**t, as torch does.
     epsilon: greater than 0, added after the bias correction (Keras' own Adam adds it before).
 
     Raises ValueError or TypeError for a number out of its range, naming the field.
@@ -73,6 +74,11 @@ class AdamW(Spec):
         object.__setattr__(self, "betas", betas)
         self._require(all(0 <= beta < 1 for beta in betas), "betas", "two numbers in [0, 1)")
         self._require(self.epsilon > 0, "epsilon", "a number greater than 0")
+
+    @property
+    def momentum(self) -> float:
+        """beta_1, the momentum of Adam."""
+        return self.betas[0]
 
 
 def buildable(spec: object, options: Collection[str], known: Collection[str]) -> AdamW:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from . import explain
+from . import explain, lint
 from .durations import Clock
 from .optimizers import HYPERPARAMETERS
-from .schedule import finite, resolve
+from .ticks import Curve, finite, resolve
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -41,11 +41,9 @@ class Plan:
 
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
         """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
-        if hyperparameter not in self._curves:
-            self.recipe.schedule(hyperparameter)  # raises
+        curve, scale = self._curve(hyperparameter)
         if epoch < 0 or update < 0:
             raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
-        curve, scale = self._curves[hyperparameter]
         if self.clock.updates_per_epoch is not None:
             time = epoch * self.clock.updates_per_epoch + update
         elif update == 0 or self.constant_within_epochs(hyperparameter):
@@ -65,32 +63,76 @@ class Plan:
 
         epoch: from 0. update: from 0 within the epoch; updates_per_epoch of them reach the next epoch's first.
         base: the base value where the recipe has no spec (or where a parameter group has its own).
-        Raises ValueError for an unknown name, a negative position, a missing base value, or an update within an epoch
-        of unknown length where the schedule changes within epochs.
+        Raises ValueError for an unknown name, a negative position, a missing base value, an update within an epoch
+        of unknown length where the schedule changes within epochs, and a value that cannot be used: one too large for
+        a float, or a momentum of 1 or more.
         """
+        value = self._base(hyperparameter, base) * self.multiplier(hyperparameter, epoch, update)
+        if not _usable(hyperparameter, value):
+            expected = _EXPECTED[hyperparameter]
+            raise ValueError(f"the {hyperparameter} at epoch {epoch}, update {update} is {value}; expected {expected}.")
+        return value
+
+    def values(self, hyperparameter: str, epoch: int | None = None, base: float | None = None) -> list[float]:
+        """The value of `hyperparameter` for each update of an epoch, or, with none given, of the whole run.
+
+        Where the number of updates in an epoch is unknown, an epoch has a single value.
+        Raises ValueError as `value` does, for an epoch of unknown length within which the schedule changes, and for
+        the whole of a run of unknown length.
+        """
+        known = self.clock.updates_per_epoch
+        if known is None and not self.constant_within_epochs(hyperparameter):
+            raise ValueError(
+                f"the {hyperparameter} schedule changes within an epoch, so its values need updates_per_epoch=, "
+                f"which is unknown."
+            )
+        count = known or 1
+        if epoch is None:
+            return self.between(hyperparameter, 0, self.updates("values()"), base)
+        if self.constant_within_epochs(hyperparameter):
+            return [self.value(hyperparameter, epoch, 0, base)] * count
+        return self.between(hyperparameter, epoch * count, (epoch + 1) * count, base)
+
+    def between(self, hyperparameter: str, begin: int, end: int, base: float | None = None) -> list[float]:
+        """The value for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+
+        Raises ValueError as `value` does.
+        """
+        curve, scale = self._curve(hyperparameter)
+        base = self._base(hyperparameter, base)
+        try:
+            values = [base * eta for eta in map(curve, range(begin * scale, end * scale, scale))]
+        except OverflowError:
+            values = [math.inf]
+        if not all(map(math.isfinite, values)) or (values and not _usable(hyperparameter, max(values))):
+            count = self.clock.updates_per_epoch or 1
+            for number in range(begin, end):
+                self.value(hyperparameter, *divmod(number, count), base)  # one of them raises
+        return values
+
+    def updates(self, what: str = "this") -> int:
+        """The number of updates in the run, or of epochs where their length is unknown.
+
+        Raises ValueError, in the name of `what` needs it, where the run's length is unknown.
+        """
+        length = self.clock.length()
+        if length is None:
+            raise ValueError(f"{what} needs the number of epochs, which is unknown; give plan(epochs=...).")
+        return int(length)
+
+    def _curve(self, hyperparameter: str) -> tuple[Curve, int]:
+        if hyperparameter not in self._curves:
+            self.recipe.schedule(hyperparameter)  # raises
+        return self._curves[hyperparameter]
+
+    def _base(self, hyperparameter: str, base: float | None) -> float:
         if base is None:
             base = self.recipe.base(hyperparameter)
         if base is None:
             raise ValueError(
                 f"this recipe has no optimizer, so the value of {hyperparameter} needs base=, the base value."
             )
-        value = base * self.multiplier(hyperparameter, epoch, update)
-        if not math.isfinite(value):
-            raise ValueError(f"the value of {hyperparameter} is too large for a float at epoch {epoch}.")
-        return value
-
-    def values(self, hyperparameter: str, epoch: int, base: float | None = None) -> list[float]:
-        """The value of `hyperparameter` for each update of an epoch; a single value where their number is unknown.
-
-        Raises ValueError as `value` does, and for an epoch of unknown length within which the schedule changes.
-        """
-        count = self.clock.updates_per_epoch
-        if count is None and not self.constant_within_epochs(hyperparameter):
-            raise ValueError(
-                f"the {hyperparameter} schedule changes within an epoch, so its values need updates_per_epoch=, "
-                f"which is unknown."
-            )
-        return [self.value(hyperparameter, epoch, update, base) for update in range(count or 1)]
+        return base
 
     def constant_within_epochs(self, hyperparameter: str) -> bool:
         """Whether the value can only change at the first update of an epoch."""
@@ -100,7 +142,7 @@ class Plan:
 
     def in_epochs_alone(self, hyperparameter: str) -> bool:
         """Whether the schedule's durations mean the same whatever the number of updates in an epoch."""
-        units = {duration.unit for duration in self.recipe.schedule(hyperparameter).durations()}
+        units = {unit for duration in self.recipe.schedule(hyperparameter).durations() for unit in duration.units}
         return "updates" not in units and ("percent" not in units or self.clock.max_updates is None)
 
     def table(self) -> str:
@@ -117,3 +159,27 @@ class Plan:
         number of epochs is unknown.
         """
         return explain.explain(self)
+
+    def diff(self, other: Plan) -> str:
+        """Where two plans part: a line for each hyperparameter that differs, empty where none does.
+
+        Each line has the first update at which the values differ, and the one at which they are furthest apart. Raises
+        ValueError for plans of different or unknown numbers of updates in an epoch, or of unknown length.
+        """
+        return explain.diff(self, other)
+
+    def lint(self) -> list[str]:
+        """What is probably not meant, a sentence each: a first or last update at 0, a gate that the run never reaches,
+        a warmup longer than the run, an end that comes early or never, changes that float32 cannot hold.
+
+        Raises ValueError where the number of epochs is unknown.
+        """
+        return lint.lint(self)
+
+
+_EXPECTED = dict.fromkeys(HYPERPARAMETERS, "a value that a float can hold: bound it with .at_most(...)")
+_EXPECTED["momentum"] = "a value below 1"
+
+
+def _usable(hyperparameter: str, value: float) -> bool:
+    return value < 1 if hyperparameter == "momentum" else math.isfinite(value)

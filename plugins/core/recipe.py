@@ -21,7 +21,8 @@ class Recipe:
     """What a training run does with its hyperparameters; the same object drives Lightning and Keras.
 
     optimizer: the spec, or None for a recipe whose schedules drive whatever optimizer the user has.
-    learning_rate, weight_decay: schedules, multipliers of the spec's base values.
+    learning_rate, weight_decay, momentum: schedules, multipliers of the spec's base values. Momentum is beta_1 of Adam
+        and SGD's momentum; its values must stay below 1.
 
     Raises TypeError for what is not a spec or a schedule; ValueError for a recipe that would drive nothing.
 
@@ -34,6 +35,7 @@ class Recipe:
     optimizer: Spec | None = None
     learning_rate: Schedule = UNCHANGED
     weight_decay: Schedule = UNCHANGED
+    momentum: Schedule = UNCHANGED
 
     def __post_init__(self) -> None:
         if self.optimizer is not None and not isinstance(self.optimizer, Spec):

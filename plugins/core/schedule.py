@@ -1,8 +1,5 @@
 """A schedule: an immutable, unitless multiplier of a base value over time, and the ways to combine schedules.
 
-Time inside a schedule is an integer number of ticks. `resolve` chooses the tick so that every duration in the schedule
-is a whole number of them, which makes time exact and its arithmetic that of Python's integers.
-
 The gate rule, obeyed by every shape: intervals are half open, [begin, end), counted from 0; a boundary that falls
 between two updates takes effect at the first update at or after it; a shape has its end value exactly at its end and
 keeps it from there on.
@@ -12,17 +9,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from fractions import Fraction
 from typing import Any, ClassVar
 
-from .durations import Clock, Duration, DurationLike, as_duration
+from .durations import Clock, Duration, DurationLike
+from .ticks import Curve, Ticks, finite, resolve
 from .values import Value
-
-Curve = Callable[[int], float]
-Ticks = Callable[[DurationLike], int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +37,7 @@ class Schedule(Value, ABC, family=True):
     @property
     def stepwise(self) -> bool:
         """Whether the value is constant between the schedule's own durations, as that of a StepDecay is."""
-        return self._stepwise and all(part.stepwise for part in self._parts() if isinstance(part, Schedule))
+        return self._stepwise and all(part.stepwise for part in self.parts() if isinstance(part, Schedule))
 
     def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
         """eta at the first update of each of `epochs` epochs.
@@ -55,13 +49,17 @@ class Schedule(Value, ABC, family=True):
 
     def durations(self) -> Iterator[Duration]:
         """Every duration that is written in this schedule."""
-        for part in self._parts():
+        for part in self.parts():
             if isinstance(part, Duration):
                 yield part
             else:
                 yield from part.durations()
 
-    def _parts(self) -> Iterator[Duration | Schedule]:
+    def _require_length(self, name: str) -> None:
+        self._require(getattr(self, name) != Duration(), name, "a duration longer than zero")
+
+    def parts(self) -> Iterator[Duration | Schedule]:
+        """The durations and schedules that this one is written with."""
         pending: list[Any] = [getattr(self, f.name) for f in fields(self)]
         while pending:
             part = pending.pop(0)
@@ -85,6 +83,17 @@ class Schedule(Value, ABC, family=True):
     def at_most(self, bound: float) -> AtMost:
         """min(eta, bound); `bound` is a multiplier of the base value."""
         return AtMost(self, bound)
+
+    def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Repeat:
+        """Start this schedule again in each cycle.
+
+        every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
+        at least 1. decay: and has so many times the value.
+
+        >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
+        [1.0, 0.5, 0.5, 0.4267766952966369, 0.25, 0.07322330470336313, 0.25]
+        """
+        return Repeat(self, every, growth, decay)
 
     def __mul__(self, other: Schedule | float) -> Product:
         return Product(self, _as_schedule(other))
@@ -202,76 +211,67 @@ class Product(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class Sequence(Schedule):
-    """What `sequence` makes: the last schedule whose time has come, each with its own clock from there."""
+class Repeat(Schedule):
+    """`schedule.repeat(every, growth, decay)`: warm restarts, in cycles n = 0, 1, 2, ...
 
-    first: Schedule
-    rest: tuple[tuple[Duration, Schedule], ...]
-    _stepwise: ClassVar[bool] = True
+    eta(t) = decay ** n * schedule((t - begin) / growth ** n), where cycle n begins at
+    begin = every * (1 + growth + ... + growth ** (n - 1)) and is every * growth ** n long
+    """
+
+    schedule: Schedule
+    every: DurationLike
+    growth: float = 1.0
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rest = []
-        for item in self.rest:
-            if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Schedule)):
-                raise TypeError(
-                    f"sequence: found {item!r}; expected pairs of a duration and a schedule, such as "
-                    f"(epochs(5), {Schedule._example})."
-                )
-            rest.append((as_duration(item[0], "sequence"), item[1]))
-        object.__setattr__(self, "rest", tuple(rest))
+        self._require_length("every")
+        self._require(self.growth >= 1, "growth", "a factor of at least 1 from each cycle's length to the next one's")
+        self._require(self.decay >= 0, "decay", "a multiplier of at least 0")
+
+    @property
+    def stepwise(self) -> bool:
+        return self.schedule.stepwise and self.growth.is_integer()
 
     def curve(self, ticks: Ticks) -> Curve:
-        begins = [0, *(ticks(begin) for begin, _ in self.rest)]
-        if any(late <= early for early, late in pairwise(begins)):
-            times = ", ".join(str(begin) for begin, _ in self.rest)
-            raise ValueError(
-                f"sequence: found the times {times}; expected each to lie after the one before it and after the start."
-            )
-        curves = [part.curve(ticks) for part in (self.first, *(part for _, part in self.rest))]
+        every, decay = ticks(self.every), self.decay
+        if self.growth == 1:
+            inner = self.schedule.curve(ticks)
+            if decay == 1:
+                return lambda t: inner(t % every)
+            return lambda t: decay ** (t // every) * inner(t % every)
+
+        growth = Fraction(repr(self.growth))  # 1.1 is eleven tenths, as durations read their floats
+        p, q = growth.as_integer_ratio()
+
+        def begin(n: int) -> int:
+            """Where cycle n begins, in ticks of 1 / q ** n of the length, which make it a whole number."""
+            grown: int = p**n - q**n
+            return every * q * grown // (p - q)
+
+        def cycle(t: int) -> tuple[int, int, int, int, float, Curve]:
+            # A logarithm says about where; integers say exactly.
+            n = max(int(math.log1p(t / every * float(growth - 1)) / math.log(growth)), 0)
+            while begin(n) > t * q**n:
+                n -= 1
+            while begin(n + 1) <= t * q ** (n + 1):
+                n += 1
+            first, last = -(-begin(n) // q**n), -(-begin(n + 1) // q ** (n + 1))
+            return first, last, q**n, begin(n), decay**n, self.schedule.curve(ticks.stretched(p**n, q**n))
+
+        present = [cycle(0)]  # kept, because the next time asked for mostly lies in the same cycle
 
         def eta(t: int) -> float:
-            index = bisect_right(begins, t) - 1
-            return curves[index](t - begins[index])
+            first, last, fineness, start, amplitude, inner = present[0]
+            if not first <= t < last:
+                present[0] = first, last, fineness, start, amplitude, inner = cycle(t)
+            return amplitude * inner(t * fineness - start)
 
         return eta
 
     def __repr__(self) -> str:
-        return f"sequence({', '.join(map(repr, (self.first, *self.rest)))})"
-
-
-def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
-    """`first`, and from each given time on the schedule that is given with it, with its own clock from there.
-
-    rest: pairs (time since the sequence's start, schedule), in increasing time.
-    Raises TypeError for what is not such a pair; ValueError, when resolved, for times that do not increase.
-
-    >>> sequence(Constant(0.1), (epochs(5), Constant()))
-    sequence(Constant(value=0.1), (epochs(5), Constant()))
-    """
-    return Sequence(first, rest)  # type: ignore[arg-type]  # text durations become Durations in __post_init__
-
-
-def resolve(schedule: Schedule, clock: Clock) -> tuple[Curve, int]:
-    """`schedule` as a function of an integer number of ticks, and the number of ticks in a unit of `clock`."""
-    exact = {duration: clock.exact(duration) for duration in schedule.durations()}
-    scale = math.lcm(*(time.denominator for time in exact.values()))
-
-    def ticks(duration: DurationLike) -> int:
-        return int(exact[as_duration(duration, "ticks")] * scale)
-
-    return schedule.curve(ticks), scale
-
-
-def finite(curve: Curve, time: int) -> float:
-    """`curve` at a time in ticks; raises ValueError for a value that is too large for a float."""
-    try:
-        value = curve(time)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise ValueError("the value is too large for a float; bound it with .at_most(...) or .until(...).")
-    return value
+        options = "".join(f", {name}={value!r}" for name in ("growth", "decay") if (value := getattr(self, name)) != 1)
+        return f"{_operand(self.schedule)}.repeat({self.every!r}{options})"
 
 
 def _as_schedule(factor: Schedule | float) -> Schedule:

@@ -1,21 +1,20 @@
-"""The shapes: one small class each, a multiplier eta of the shape's own elapsed time t.
+"""The shapes without an end: one small class each, a multiplier eta of the shape's own elapsed time t.
 
-Symbols: eta the multiplier, t the elapsed time, T the shape's length `over`, p its period `every`,
+Symbols, here and in `ramps`: eta the multiplier, t the elapsed time, T a shape's length `over`, p its period `every`,
 tau = min(t / T, 1) the fraction of the length that has passed. `start` and `end` are multipliers too.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
-from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal
 
-from .durations import Duration, DurationLike, epochs
-from .schedule import Curve, Schedule, Ticks
-from .values import Functions, real
+from .durations import Duration, DurationLike, updates
+from .schedule import Schedule
+from .ticks import Curve, Ticks
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,12 +42,42 @@ class StepDecay(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(self.factor >= 0, "factor", "a multiplier of at least 0")
-        _require_length(self, "every")
+        self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
         factor, every = self.factor, ticks(self.every)
         first = every if self.first is None else ticks(self.first)
         return lambda t: factor ** ((t - first) // every + 1) if t >= first else 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class MultiStepDecay(Schedule):
+    """Multiply by `factor` at each of the given times.
+
+    eta(t) = factor ** n, where n is the number of the times at or before t
+
+    factor: multiplier of each drop, at least 0.
+    at: durations from the start, in any order and in any mixture of units; one that is given twice drops twice.
+
+    Raises ValueError or TypeError for a factor or a duration that is not one, and for no durations.
+    Source: torch.optim.lr_scheduler.MultiStepLR, whose milestones are `at`.
+
+    >>> MultiStepDecay(0.5, at=[epochs(1), epochs(3)]).preview(epochs=5)
+    [1.0, 0.5, 0.5, 0.25, 0.25]
+    """
+
+    factor: float
+    at: tuple[DurationLike, ...]
+    _stepwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.factor >= 0, "factor", "a multiplier of at least 0")
+        self._require(len(self.at) > 0, "at", "the times of the drops, such as [epochs(30), epochs(60)]")
+
+    def curve(self, ticks: Ticks) -> Curve:
+        factor, times = self.factor, sorted(map(ticks, self.at))
+        return lambda t: factor ** bisect_right(times, t)
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +101,7 @@ class ExponentialDecay(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(self.factor > 0, "factor", "a multiplier greater than 0")
-        _require_length(self, "every")
+        self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
         factor, every = self.factor, ticks(self.every)
@@ -83,11 +112,11 @@ class ExponentialDecay(Schedule):
 class InverseTimeDecay(Schedule):
     """Decay as one over time. What legacy Keras called `decay=d` is `InverseTimeDecay(d, every=updates(1))`.
 
-    eta(t) = 1 / (1 + rate * t / every)
+    eta(t) = 1 / (1 + rate * t / every), or, as a staircase, 1 / (1 + rate * floor(t / every))
 
     rate: growth of the denominator in each period, at least 0.
-    every: duration, longer than zero. With epochs(1) the value glides within each epoch; a callback's
-        resolution="epoch" holds it.
+    every: duration, longer than zero.
+    staircase: whether the value stays within each period; 1 / (1 + rate * epoch) is every=epochs(1), staircase=True.
 
     Source: tf_keras.optimizers.legacy.Adam(decay=); keras.optimizers.schedules.InverseTimeDecay.
 
@@ -97,204 +126,127 @@ class InverseTimeDecay(Schedule):
 
     rate: float
     every: DurationLike
+    staircase: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(self.rate >= 0, "rate", "a number of at least 0")
-        _require_length(self, "every")
+        self._require_length("every")
+
+    @property
+    def stepwise(self) -> bool:
+        return self.staircase
 
     def curve(self, ticks: Ticks) -> Curve:
         rate, every = self.rate, ticks(self.every)
+        if self.staircase:
+            return lambda t: 1.0 / (1.0 + rate * (t // every))
         return lambda t: 1.0 / (1.0 + rate * (t / every))
 
 
 @dataclass(frozen=True, repr=False)
-class _Ramp(Schedule):
-    """A shape of length `over` that has its end value exactly at its end, and keeps it."""
+class InverseSqrtDecay(Schedule):
+    """Decay as one over the square root of time.
 
-    over: DurationLike
+    eta(t) = 1 / sqrt(1 + t / timescale)
+
+    timescale: duration after which eta is 1 / sqrt(2), longer than zero. After a warmup of the same length, eta is
+        sqrt(warmup / t) with t from the run's start, as in `noam`.
+
+    Source: transformers.get_inverse_sqrt_schedule; Zhai et al. 2022 (arXiv 2106.04560), appendix D.
+
+    >>> InverseSqrtDecay(epochs(1)).preview(epochs=4)
+    [1.0, 0.7071067811865475, 0.5773502691896258, 0.5]
+    """
+
+    timescale: DurationLike
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_length(self, "over")
-        for name in ("start", "end"):
-            if hasattr(self, name):
-                self._require(getattr(self, name) >= 0, name, "a multiplier of at least 0")
-
-    @abstractmethod
-    def between(self, tau: float) -> float:
-        """eta at the fraction tau of the length, 0 <= tau < 1."""
-
-    @property
-    def final(self) -> float:
-        """eta at the end and after it."""
-        return float(getattr(self, "end", 1.0))
+        self._require_length("timescale")
 
     def curve(self, ticks: Ticks) -> Curve:
-        between, over, final = self.between, ticks(self.over), self.final
-        return lambda t: between(t / over) if t < over else final
+        timescale, sqrt = ticks(self.timescale), math.sqrt
+        return lambda t: 1.0 / sqrt(1.0 + t / timescale)
 
 
 @dataclass(frozen=True, repr=False)
-class LinearDecay(_Ramp):
-    """A straight line from `start` to `end`.
+class Triangular(Schedule):
+    """Up to the base value and down again, over and over: the cyclical learning rate.
 
-    eta(t) = start + (end - start) * tau
+    eta(t) = start + (1 - start) * height(t) * x(t), where x goes straight from 0 to 1 for `up` and back for `down`, and
+    height is 1 (triangular), 1 / 2 ** n in cycle n = 0, 1, ... (triangular2), or gamma ** u after u updates (exp_range)
 
-    over: duration until `end` is reached, longer than zero.
-    start, end: multipliers, at least 0.
+    up, down: durations, longer than zero; `down` is `up` unless given.
+    start: multiplier of the low points, at least 0.
+    mode: "triangular", "triangular2" or "exp_range". gamma: of exp_range, per update, in (0, 1].
 
-    Source: torch.optim.lr_scheduler.LinearLR.
+    Source: Smith 2017; torch.optim.lr_scheduler.CyclicLR, whose base_lr is `start` times its max_lr.
 
-    >>> LinearDecay(over=epochs(4)).preview(epochs=6)
-    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    >>> Triangular(up=epochs(2), start=0.5).preview(epochs=6)
+    [0.5, 0.75, 1.0, 0.75, 0.5, 0.75]
     """
 
-    start: float = 1.0
-    end: float = 0.0
-
-    def between(self, tau: float) -> float:
-        return self.start + (self.end - self.start) * tau
-
-
-@dataclass(frozen=True, repr=False)
-class CosineDecay(_Ramp):
-    """Half a cosine from 1 to `end`.
-
-    eta(t) = end + (1 - end) * (1 + cos(pi * tau)) / 2
-
-    over: duration until `end` is reached, longer than zero.
-    end: multiplier, at least 0.
-
-    Source: Loshchilov and Hutter 2017 (SGDR), equation 5; keras.optimizers.schedules.CosineDecay.
-
-    >>> CosineDecay(over=epochs(2), end=0.5).preview(epochs=4)
-    [1.0, 0.75, 0.5, 0.5]
-    """
-
-    end: float = 0.0
-
-    def between(self, tau: float) -> float:
-        return self.end + (1.0 - self.end) * (1.0 + math.cos(math.pi * tau)) / 2.0
-
-
-@dataclass(frozen=True, repr=False)
-class Warmup(_Ramp):
-    """A straight line from `start` up to the base value, to be multiplied with what follows.
-
-    eta(t) = start + (1 - start) * tau
-
-    over: duration until the base value is reached, longer than zero.
-    start: multiplier of the first update, at least 0.
-
-    Source: Goyal et al. 2017, section 2.2.
-
-    >>> Warmup(over=epochs(4)).preview(epochs=6)
-    [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-    """
-
+    up: DurationLike
+    down: DurationLike | None = None
     start: float = 0.0
+    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular"
+    gamma: float = 1.0
 
-    def between(self, tau: float) -> float:
-        return self.start + (1.0 - self.start) * tau
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_length("up")
+        self._require_length("down")
+        self._require(self.start >= 0, "start", "a multiplier of at least 0")
+        self._require(0 < self.gamma <= 1, "gamma", "a multiplier greater than 0 and at most 1")
+        self._require(self.gamma == 1 or self.mode == "exp_range", "gamma", "1 unless mode='exp_range'")
 
+    def durations(self) -> Iterator[Duration]:
+        yield from super().durations()
+        if self.mode == "exp_range":
+            yield updates(1)
 
-EpochCallable = Callable[[int], float] | Callable[[int, float], float]
+    def curve(self, ticks: Ticks) -> Curve:
+        start, span, up = self.start, 1.0 - self.start, ticks(self.up)
+        down = up if self.down is None else ticks(self.down)
+        period = up + down
+
+        def rise(t: int) -> float:
+            t %= period
+            return span * (t / up if t < up else (period - t) / down)
+
+        if self.mode == "triangular":
+            return lambda t: start + rise(t)
+        if self.mode == "triangular2":
+            return lambda t: start + 0.5 ** (t // period) * rise(t)
+        gamma, update = self.gamma, ticks.update()
+        return lambda t: start + gamma ** (t / update) * rise(t)
 
 
 @dataclass(frozen=True, repr=False)
-class EpochFunction(Schedule):
-    """The user's own multiplier of each epoch.
+class Table(Schedule):
+    """Values that are written down, one for each period.
 
-    eta(e) = function(e), or, where the function takes two arguments, function(e, eta(e - 1)) with eta(-1) = 1
+    eta(t) = values[floor(t / every)], and the last one from then on
 
-    function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0. The
-    two-argument form is folded over epochs 0 to e, so that a value depends on the epoch alone. Inside `.after(...)`
-    epochs count from there.
+    values: multipliers, at least 0, at least one of them.
+    every: duration of each, longer than zero: epochs(1) for a value per epoch, updates(1) for one per update.
 
-    Raises TypeError for what cannot be called with one or two arguments; ValueError for a value that is not finite
-    or is negative. `to_dict` writes the function's name, and `from_dict` needs `functions={name: function}`.
-
-    >>> EpochFunction(lambda epoch, eta: eta * 0.5 if epoch >= 2 else eta).preview(epochs=4)
-    [1.0, 1.0, 0.5, 0.25]
+    >>> Table([0.1, 1.0, 0.5], every=epochs(1)).preview(epochs=5)
+    [0.1, 1.0, 0.5, 0.5, 0.5]
     """
 
-    function: EpochCallable
+    values: tuple[float, ...]
+    every: DurationLike
     _stepwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.function, str):
-            raise ValueError(
-                f"EpochFunction.function: found the name {self.function!r}, and functions are not imported by name; "
-                f"give from_dict(..., functions={{{self.function!r}: the_function}})."
-            )
-        takes_previous(self.function)
-
-    @classmethod
-    def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
-        name = data.get("function")
-        if isinstance(name, str) and name in functions:
-            data = {**data, "function": functions[name]}
-        return super()._from_fields(data, functions)
-
-    def durations(self) -> Iterator[Duration]:
-        yield epochs(1)
+        self._require(len(self.values) > 0, "values", "at least one multiplier")
+        self._require(min(self.values) >= 0, "values", "multipliers of at least 0")
+        self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        epoch, eta = ticks(epochs(1)), EpochValues(self.function, 1.0)
-        return lambda t: eta(t // epoch)
-
-    def __repr__(self) -> str:
-        return f"EpochFunction({getattr(self.function, '__qualname__', repr(self.function))})"
-
-
-def takes_previous(function: EpochCallable) -> bool:
-    """Whether `function` takes (epoch, previous value) and not (epoch); Keras asks in the same order.
-
-    Raises TypeError for what can be called with neither.
-    """
-    expected = "expected a function f(epoch) or f(epoch, learning_rate)"
-    if not callable(function):
-        raise TypeError(f"found {function!r} ({type(function).__name__}); {expected}.")
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        raise TypeError(f"found {function!r}, whose arguments cannot be seen; {expected}.") from None
-    for count in (2, 1):
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            continue
-        return count == 2
-    raise TypeError(f"found a function of {signature}; {expected}.")
-
-
-class EpochValues:
-    """The value of each epoch under a user's function, as a pure function of the epoch.
-
-    f(epoch) is asked as it is; f(epoch, previous) is folded over epochs 0..e from `base`, never from what an
-    optimizer holds, so that a resumed or repeated run cannot decay twice. Values are computed once and remembered.
-    """
-
-    def __init__(self, function: EpochCallable, base: float) -> None:
-        self._function: Callable[..., float] = function
-        self._base = base
-        self._folded = takes_previous(function)
-        self._values: list[float] = []
-
-    def __call__(self, epoch: int) -> float:
-        while len(self._values) <= epoch:
-            e = len(self._values)
-            previous = self._values[-1] if self._values else self._base
-            found = self._function(e, previous) if self._folded else self._function(e)
-            value = real(found, f"the value of {self._function!r} at epoch {e}")
-            if value < 0:
-                raise ValueError(f"{self._function!r} returned {value} at epoch {e}; expected a number of at least 0.")
-            self._values.append(value)
-        return self._values[epoch]
-
-
-def _require_length(schedule: Schedule, name: str) -> None:
-    duration = getattr(schedule, name)
-    schedule._require(duration.amount > 0, name, "a duration longer than zero")
+        values, every = self.values, ticks(self.every)
+        last, final = len(values) - 1, values[-1]
+        return lambda t: values[n] if (n := t // every) < last else final

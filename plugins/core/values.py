@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from inspect import isabstract
 from types import NoneType
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_origin, get_type_hints
 
 from .durations import Duration, as_duration
 
@@ -17,9 +18,9 @@ Functions = Mapping[str, Callable[..., float]]
 class Value:
     """Base of a family of frozen dataclasses whose fields are numbers, durations, other values or tuples of them.
 
-    A field annotated `float` accepts any real number and holds a finite float; one annotated with `Duration` accepts
-    a Duration or its text. Subclasses register themselves by name within their family, so that `from_dict` finds
-    them.
+    A field annotated `float` accepts any real number and holds a finite float; one annotated `DurationLike` accepts a
+    Duration or its text; `bool`, `Literal[...]`, a schedule, and tuples of any number of these are checked too.
+    Subclasses register themselves by name within their family, so that `from_dict` finds them.
     """
 
     _example: ClassVar[str]  # of a family: what the message about a wrong type shows
@@ -40,18 +41,7 @@ class Value:
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            value = getattr(self, name)
-            where = f"{type(self).__name__}.{name}"
-            if hint is float:
-                object.__setattr__(self, name, real(value, where))
-            elif Duration in (kinds := getattr(hint, "__args__", (hint,))):
-                if value is not None or NoneType not in kinds:
-                    object.__setattr__(self, name, as_duration(value, where))
-            elif isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
-                kind = hint.__name__.lower()
-                raise TypeError(
-                    f"{where}: found {value!r} ({type(value).__name__}); expected a {kind}, such as {hint._example}."
-                )
+            object.__setattr__(self, name, _checked(getattr(self, name), hint, f"{type(self).__name__}.{name}"))
 
     def _require(self, condition: bool, name: str, expected: str) -> None:
         if not condition:
@@ -78,10 +68,13 @@ class Value:
         """
         if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
             raise ValueError(f"found {data!r}; expected a dictionary with a 'type', as written by to_dict().")
-        found = cls._registry.get(data["type"])
-        if found is None or not issubclass(found, cls):
-            known = ", ".join(sorted(n for n, c in cls._registry.items() if issubclass(c, cls)))
-            raise ValueError(f"found the {cls.__name__.lower()} type {data['type']!r}; expected one of {known}.")
+        made = {name: kind for name, kind in cls._registry.items() if issubclass(kind, cls) and not isabstract(kind)}
+        found = made.get(data["type"])
+        if found is None:
+            raise ValueError(
+                f"found the {cls.__name__.lower()} type {data['type']!r}; expected one of {', '.join(sorted(made))}; a "
+                f"class of your own is known once it is imported."
+            )
         return found._from_fields({k: v for k, v in data.items() if k != "type"}, functions or {})
 
     @classmethod
@@ -119,6 +112,29 @@ def real(value: object, name: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name}: found {number}; expected a finite number.")
     return number
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """`value` as what a field of this annotation holds; raises in the words of the field `where`."""
+    kinds = getattr(hint, "__args__", (hint,))
+    if hint is float:
+        return real(value, where)
+    if Duration in kinds and get_origin(hint) is not tuple:
+        return None if value is None and NoneType in kinds else as_duration(value, where)
+    if get_origin(hint) is tuple and kinds[1:] == (...,):
+        if not isinstance(value, (tuple, list)):
+            raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected a list.")
+        return tuple(_checked(item, kinds[0], where) for item in value)
+    if hint is bool and not isinstance(value, bool):
+        raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected True or False.")
+    if get_origin(hint) is Literal and value not in kinds:
+        raise ValueError(f"{where}: found {value!r}; expected one of {', '.join(map(repr, kinds))}.")
+    if isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
+        kind = hint.__name__.lower()
+        raise TypeError(
+            f"{where}: found {value!r} ({type(value).__name__}); expected a {kind}, such as {hint._example}."
+        )
+    return value
 
 
 def _hints(cls: type[Value]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.shapes import takes_previous
+from samestep.core.functions import takes_previous
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
 VALUES = [

@@ -1,0 +1,222 @@
+"""The shapes that go from one value to another over a length, and keep the second.
+
+Symbols as in `shapes`: tau = min(t / T, 1) is the fraction of the length T that has passed.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .durations import Duration, DurationLike, updates
+from .schedule import Schedule
+from .ticks import Curve, Ticks
+
+
+@dataclass(frozen=True, repr=False)
+class Ramp(Schedule):
+    """Base of the shapes of length `over` that have their end value exactly at their end, and keep it.
+
+    A ramp of your own writes `between`, and has a field `end` unless it ends at 1.
+
+    over: duration, longer than zero unless the ramp ends at 1.
+    inclusive: which update is the first to have the end value, `e` the number of updates in `over`. False, the
+        default: update e, the first one after the length has passed, so that no update of the length is spent at the
+        end value, pieces join without repeating a value, and `over` is the T_max, decay_steps or total_iters of
+        other libraries. True: update e - 1, the last one within the length; a ramp over the whole run then reaches its
+        end in the run. T is `over` less one update, which needs the number of updates in an epoch.
+    """
+
+    over: DurationLike
+    inclusive: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if hasattr(self, "end"):  # one that ends at the base value may be empty: no warmup
+            self._require_length("over")
+        for name in ("start", "end"):
+            if hasattr(self, name):
+                self._require(getattr(self, name) >= 0, name, "a multiplier of at least 0")
+
+    @abstractmethod
+    def between(self, tau: float) -> float:
+        """eta at the fraction tau of the length, 0 <= tau < 1."""
+
+    @property
+    def final(self) -> float:
+        """eta at the end and after it."""
+        return float(getattr(self, "end", 1.0))
+
+    def durations(self) -> Iterator[Duration]:
+        yield from super().durations()
+        if self.inclusive:
+            yield updates(1)
+
+    def length(self, ticks: Ticks) -> int:
+        """T, in ticks; zero or less where the first update has the end value already."""
+        return ticks(self.over) - (ticks.update() if self.inclusive else 0)
+
+    def curve(self, ticks: Ticks) -> Curve:
+        between, length, final = self.between, self.length(ticks), self.final
+        return lambda t: between(t / length) if t < length else final
+
+
+@dataclass(frozen=True, repr=False)
+class LinearDecay(Ramp):
+    """A straight line from `start` to `end`.
+
+    eta(t) = start + (end - start) * tau
+
+    over: duration until `end` is reached, longer than zero.
+    start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
+
+    Source: torch.optim.lr_scheduler.LinearLR.
+
+    >>> LinearDecay(over=epochs(4)).preview(epochs=6)
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    >>> LinearDecay(over=updates(5), inclusive=True).preview(epochs=6, updates_per_epoch=1)
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+
+    start: float = 1.0
+    end: float = 0.0
+
+    def between(self, tau: float) -> float:
+        return self.start + (self.end - self.start) * tau
+
+
+@dataclass(frozen=True, repr=False)
+class PolynomialDecay(Ramp):
+    """A power of what is left of the length, from `start` to `end`.
+
+    eta(t) = end + (start - end) * (1 - tau ** k_decay) ** power
+
+    over: duration until `end` is reached, longer than zero.
+    power: greater than 0; 1 is a straight line. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
+    start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
+
+    Source: torch.optim.lr_scheduler.PolynomialLR; Zhang and Li 2020 for k_decay; power=1 and k_decay=0.5 is the
+    1-sqrt cooldown of Haegele et al. 2024.
+
+    >>> PolynomialDecay(over=epochs(4), power=2).preview(epochs=6)
+    [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
+    """
+
+    power: float = 1.0
+    end: float = 0.0
+    k_decay: float = field(default=1.0, kw_only=True)
+    start: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.power > 0, "power", "a number greater than 0")
+        self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
+
+    def between(self, tau: float) -> float:
+        left = 1.0 - (tau if self.k_decay == 1.0 else tau**self.k_decay)
+        return self.end + (self.start - self.end) * (left if self.power == 1.0 else left**self.power)
+
+
+@dataclass(frozen=True, repr=False)
+class CosineDecay(Ramp):
+    """Half a cosine from `start` to `end`.
+
+    eta(t) = end + (start - end) * (1 + cos(pi * tau ** k_decay)) / 2
+
+    over: duration until `end` is reached, longer than zero.
+    start, end: multipliers, at least 0. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
+    inclusive: as for every `Ramp`.
+
+    Source: Loshchilov and Hutter 2017 (SGDR), equation 5; keras.optimizers.schedules.CosineDecay; Zhang and Li 2020
+    for k_decay.
+
+    >>> CosineDecay(over=epochs(2), end=0.5).preview(epochs=4)
+    [1.0, 0.75, 0.5, 0.5]
+    """
+
+    end: float = 0.0
+    start: float = field(default=1.0, kw_only=True)
+    k_decay: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
+
+    def between(self, tau: float) -> float:
+        passed = tau if self.k_decay == 1.0 else tau**self.k_decay
+        return self.end + (self.start - self.end) * (1.0 + math.cos(math.pi * passed)) / 2.0
+
+
+@dataclass(frozen=True, repr=False)
+class TanhDecay(Ramp):
+    """A stretch of the hyperbolic tangent: long at the base value, and a fall that the bounds place.
+
+    eta(t) = end + (1 - end) * (1 - tanh(lower + (upper - lower) * tau)) / 2 for t < T, end from there on
+
+    over: duration until `end` is reached, longer than zero.
+    end: multiplier, at least 0.
+    lower, upper: where the tangent is entered and left, lower below upper. tanh(3) leaves 0.25 % of the way to the end,
+        which the last update makes at once.
+    inclusive: as for every `Ramp`.
+
+    Source: Hsueh et al. 2019; timm.scheduler.TanhLRScheduler.
+
+    >>> [round(eta, 4) for eta in TanhDecay(over=epochs(4)).preview(epochs=6)]
+    [1.0, 0.9999, 0.982, 0.2689, 0.0, 0.0]
+    """
+
+    end: float = 0.0
+    lower: float = -7.0
+    upper: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.lower < self.upper, "lower", f"a number below upper={self.upper!r}")
+
+    def between(self, tau: float) -> float:
+        angle = self.lower + (self.upper - self.lower) * tau
+        return self.end + (1.0 - self.end) * (1.0 - math.tanh(angle)) / 2.0
+
+
+@dataclass(frozen=True, repr=False)
+class RexDecay(Ramp):
+    """A reflected exponential: slower than a straight line at first, faster at last.
+
+    eta(t) = end + (1 - end) * (1 - tau) / (1 - tau / 2)
+
+    over: duration until `end` is reached, longer than zero.
+    end: multiplier, at least 0. inclusive: as for every `Ramp`.
+
+    Source: Chen, Wolfe and Kyrillidis 2022.
+
+    >>> RexDecay(over=epochs(2)).preview(epochs=4)
+    [1.0, 0.6666666666666666, 0.0, 0.0]
+    """
+
+    end: float = 0.0
+
+    def between(self, tau: float) -> float:
+        return self.end + (1.0 - self.end) * (1.0 - tau) / (1.0 - tau / 2.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Warmup(Ramp):
+    """A straight line from `start` up to the base value, to be multiplied with what follows.
+
+    eta(t) = start + (1 - start) * tau
+
+    over: duration until the base value is reached; zero is no warmup.
+    start: multiplier of the first update, at least 0. inclusive: as for every `Ramp`.
+
+    Source: Goyal et al. 2017, section 2.2.
+
+    >>> Warmup(over=epochs(4)).preview(epochs=6)
+    [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+
+    start: float = 0.0
+
+    def between(self, tau: float) -> float:
+        return self.start + (1.0 - self.start) * tau
