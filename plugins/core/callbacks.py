@@ -7,7 +7,7 @@ else, so that signatures and error messages cannot drift apart.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .durations import Clock, Position, epochs
@@ -59,6 +59,11 @@ class ScheduleMixin(ABC):
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         """The value of a hyperparameter for the update at `position`, of a parameter group with this base value."""
 
+    def columns(self, hyperparameter: str, bases: Sequence[float], position: Position, count: int) -> list[list[float]]:
+        """For each base the values for the update at `position` and those after it in the epoch, `count` in all."""
+        positions = [Position(position.epoch, position.update + n) for n in range(count)]
+        return [[self.value(hyperparameter, base, each) for each in positions] for base in bases]
+
     def varies_within_epochs(self) -> bool:
         """Whether some value changes between two updates of the same epoch."""
         return False
@@ -67,8 +72,8 @@ class ScheduleMixin(ABC):
         """Whether some value would be another one if an epoch had another number of updates."""
         return False
 
-    def check_bases(self, bases: Sequence[float]) -> None:
-        """Refuse base values of the learning rate that this callback cannot follow. By default there are none."""
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        """Refuse base values, by hyperparameter, from which this callback cannot start. By default there are none."""
         return
 
     def refuse(self, reason: str, remedy: str) -> ValueError:
@@ -97,6 +102,20 @@ class _PlanMixin(ScheduleMixin):
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         update = position.update if self.resolution == "update" else 0
         return self._plan.value(hyperparameter, position.epoch, update, base)
+
+    def columns(self, hyperparameter: str, bases: Sequence[float], position: Position, count: int) -> list[list[float]]:
+        updates = self._plan.clock.updates_per_epoch
+        if updates is None or not self.varies_within_epochs():
+            return super().columns(hyperparameter, bases, position, count)
+        begin = position.epoch * updates + position.update
+        return self._plan.columns(hyperparameter, begin, begin + count, bases)
+
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        for name, values in bases.items():
+            try:
+                self._plan.check(name, max(values))
+            except ValueError as error:
+                raise ValueError(f"{type(self).__name__}: {error}") from None
 
     def varies_within_epochs(self) -> bool:
         return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))
@@ -183,8 +202,9 @@ class EpochGatedDecayMixin(_PlanMixin):
         value = super().value(hyperparameter, base, position)
         return max(value, self.floor)
 
-    def check_bases(self, bases: Sequence[float]) -> None:
-        for base in bases:
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        super().check_bases(bases)
+        for base in bases["learning_rate"]:
             if self.floor > base:
                 raise self.refuse(
                     f"floor={self.floor!r} above the learning rate {base!r} from which the decay starts",
@@ -231,10 +251,11 @@ class LearningRateSchedulerMixin(ScheduleMixin):
             self._by_base[base] = EpochValues(self.function, base)
         return self._by_base[base](position.epoch)
 
-    def check_bases(self, bases: Sequence[float]) -> None:
-        if not self._folded and len(set(bases)) > 1:
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        rates = sorted(set(bases["learning_rate"]))
+        if not self._folded and len(rates) > 1:
             raise self.refuse(
-                f"parameter groups with the learning rates {sorted(set(bases))} and a function of the epoch alone, "
+                f"parameter groups with the learning rates {rates} and a function of the epoch alone, "
                 f"which would make them the same",
                 "write the function as f(epoch, learning_rate)",
             )

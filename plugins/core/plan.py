@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import explain, lint
@@ -93,22 +94,38 @@ class Plan:
             return [self.value(hyperparameter, epoch, 0, base)] * count
         return self.between(hyperparameter, epoch * count, (epoch + 1) * count, base)
 
-    def between(self, hyperparameter: str, begin: int, end: int, base: float | None = None) -> list[float]:
+    def between(
+        self, hyperparameter: str, begin: int, end: int, base: float | None = None, every: int = 1
+    ) -> list[float]:
         """The value for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
 
-        Raises ValueError as `value` does.
+        every: take only each so-many-th of them. Raises ValueError as `value` does.
         """
+        return self.columns(hyperparameter, begin, end, [self._base(hyperparameter, base)], every)[0]
+
+    def columns(
+        self, hyperparameter: str, begin: int, end: int, bases: Sequence[float], every: int = 1
+    ) -> list[list[float]]:
+        """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list."""
         curve, scale = self._curve(hyperparameter)
-        base = self._base(hyperparameter, base)
         try:
-            values = [base * eta for eta in map(curve, range(begin * scale, end * scale, scale))]
+            etas = list(map(curve, range(begin * scale, end * scale, every * scale)))
         except OverflowError:
-            values = [math.inf]
-        if not all(map(math.isfinite, values)) or (values and not _usable(hyperparameter, max(values))):
+            etas = [math.inf]
+        by_base = {base: [base * eta for eta in etas] for base in bases}
+        largest = by_base[max(bases)]
+        # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
+        if not math.isfinite(sum(largest)) or (hyperparameter == "momentum" and max(largest, default=0) >= 1):
             count = self.clock.updates_per_epoch or 1
-            for number in range(begin, end):
-                self.value(hyperparameter, *divmod(number, count), base)  # one of them raises
-        return values
+            for number in range(begin, end, every):
+                self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the one that cannot be used
+        return [by_base[base] for base in bases]
+
+    def check(self, hyperparameter: str, base: float | None = None) -> None:
+        """Raise, as `value` would, for a value of the run that cannot be used; of a long run 100,000 are looked at."""
+        length = self.clock.length()
+        total = 1 if length is None else int(length)
+        self.between(hyperparameter, 0, total, base, every=-(-total // 100_000))
 
     def updates(self, what: str = "this") -> int:
         """The number of updates in the run, or of epochs where their length is unknown.

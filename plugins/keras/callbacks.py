@@ -52,7 +52,7 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         else:
             self._begin_other(optimizer)
         self._seen = _iterations(optimizer)
-        self.check_bases([self._bases["learning_rate"]] if "learning_rate" in self._bases else [])
+        self.check_bases({name: [base] for name, base in self._bases.items()})
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
@@ -61,7 +61,7 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         )  # by a callback such as BackupAndRestore, with its learning rate
         self._seen = self._made = _iterations(optimizer)
         values = {
-            name: [self.value(name, base, Position(epoch, update)) for update in range(self._updates or 1)]
+            name: self.columns(name, [base], Position(epoch), self._updates or 1)[0]
             for name, base in self._bases.items()
         }
         if isinstance(optimizer, ScheduledOptimizer):
@@ -109,11 +109,12 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         kind = type(optimizer).__name__
         if self.spec is not None:
             raise refuse_other_spec(self, f"the optimizer is Keras' own {kind}")
-        if "weight_decay" in self.driven:
-            raise self.refuse(
-                f"a weight_decay schedule for Keras' own {kind}, whose compiled train step would not see it",
-                "build the optimizer with build_optimizer(spec, model)",
-            )
+        for name in self.driven:
+            if name != "learning_rate":
+                raise self.refuse(
+                    f"a {name} schedule for Keras' own {kind}, whose compiled train step would not see it",
+                    "build the optimizer with build_optimizer(spec, model)",
+                )
         rate = optimizer._learning_rate
         if not isinstance(rate, keras.Variable):
             raise refuse_other_driver(

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..core.optimizers import HYPERPARAMETERS, Spec, buildable
 from ..core.optimizers import AdamW as AdamWSpec
-from ..core.optimizers import Spec, buildable
 from .table import EagerTable, GraphTable
 
 _OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
@@ -170,22 +170,24 @@ class AdamW(ScheduledOptimizer):
         column: Any = self.table.column()
         self.table.record(column)
         if keras.backend.backend() == "torch":
-            self._torch_update(grads, trainable_variables, *column)
+            self._torch_update(grads, trainable_variables, *column[: len(HYPERPARAMETERS)])
             return
-        beta_1, beta_2 = self.spec.betas
+        rate, _, _, retention, blend, log_momentum = ops.unstack(column)
+        beta_2 = self.spec.betas[1]
         update = ops.cast(self.iterations + 1, column.dtype)
         # 1 - beta ** t by expm1: in float32 the plain form loses half of its digits in the first updates.
-        corrections = [-ops.expm1(update * math.log(beta)) if beta else ops.ones(()) for beta in (beta_1, beta_2)]
-        scalars = ops.stack([column[0] / corrections[0], column[2], ops.sqrt(corrections[1])])
+        step_size = rate / -ops.expm1(update * log_momentum)
+        correction = ops.sqrt(-ops.expm1(update * math.log(beta_2))) if beta_2 else ops.ones_like(rate)
+        scalars = ops.stack([step_size, retention, correction, blend])
         super()._backend_update_step(grads, trainable_variables, scalars)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        step_size, retention, correction = ops.unstack(ops.cast(learning_rate, variable.dtype))
-        beta_1, beta_2 = self.spec.betas
+        step_size, retention, correction, blend = ops.unstack(ops.cast(learning_rate, variable.dtype))
+        beta_2 = self.spec.betas[1]
         index = self._get_variable_index(variable)
         gradient = ops.cast(gradient, variable.dtype)
         momentum, velocity = self._momentums[index], self._velocities[index]
-        m = momentum + (gradient - momentum) * (1.0 - beta_1)
+        m = momentum + (gradient - momentum) * blend
         v = velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2)
         self.assign(momentum, m)
         self.assign(velocity, v)
@@ -197,7 +199,7 @@ class AdamW(ScheduledOptimizer):
         self.assign(variable, ops.where(ops.equal(decayed, decayed), decayed - step, decayed))
 
     def _torch_update(
-        self, grads: list[Any], variables: list[Any], learning_rate: float, weight_decay: float, _: float
+        self, grads: list[Any], variables: list[Any], learning_rate: float, weight_decay: float, momentum: float
     ) -> None:
         """One update of all variables by torch's own kernels, with torch's own numbers."""
         import torch
@@ -218,7 +220,7 @@ class AdamW(ScheduledOptimizer):
                 foreach=self.foreach,
                 fused=self.fused,
                 amsgrad=False,
-                beta1=self.spec.betas[0],
+                beta1=momentum,
                 beta2=self.spec.betas[1],
                 lr=learning_rate,
                 weight_decay=weight_decay,

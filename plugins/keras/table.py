@@ -24,8 +24,10 @@ class HyperparameterTable(ABC):
     optimizer: whose iterations count the updates.
     spec: the base values, which hold until a callback writes others.
 
-    A third row, `retention`, is 1 - learning_rate * weight_decay, the factor of the weights in an update. It is rounded
-    once, from float64, as torch does it. Formed in float32 it can be another float32, and then is in every update.
+    Below the rows of the hyperparameters lie those of what the update forms of them, computed in float64 and rounded
+    once, as torch does it: formed in float32 it can be another float32, and then is in every update. They are
+    `retention`, 1 - learning_rate * weight_decay, the factor of the weights in an update; `blend`, 1 - momentum, the
+    share of the gradient in the moving average; and the logarithm of the momentum.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
@@ -64,9 +66,10 @@ class HyperparameterTable(ABC):
         self.begin_epoch(self._base)
 
     def rows(self) -> np.ndarray:
-        """Shape (3, columns), float64: learning rate, weight decay and retention of each update."""
-        rates, decays = (self._row(self._values[name]) for name in ("learning_rate", "weight_decay"))
-        return np.stack([rates, decays, 1.0 - rates * decays])
+        """Shape (6, columns), float64: learning rate, weight decay, momentum, retention, blend, log(momentum)."""
+        rates, decays, momenta = (self._row(self._values[name]) for name in HYPERPARAMETERS)
+        with np.errstate(divide="ignore"):  # of no momentum it is minus infinity
+            return np.stack([rates, decays, momenta, 1.0 - rates * decays, 1.0 - momenta, np.log(momenta)])
 
     def _row(self, values: Sequence[float]) -> np.ndarray:
         """The values of one hyperparameter in as many columns as there are."""
@@ -79,7 +82,7 @@ class HyperparameterTable(ABC):
 
     @abstractmethod
     def column(self) -> Any:
-        """The learning rate, weight decay and retention of the update that is next."""
+        """The rows of the update that is next."""
 
     @abstractmethod
     def record(self, column: Any) -> None:

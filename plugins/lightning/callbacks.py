@@ -34,6 +34,9 @@ else:
     LightningModule = Trainer = Any
 
 
+_AHEAD = 1024  # updates whose values are computed at a time
+
+
 class _Counter(Callback):
     """Counts the updates that the optimizer really makes in an epoch: one that a loss scaler skips is none."""
 
@@ -84,20 +87,23 @@ class _Driver(ScheduleMixin, _Counter):
         self.prepare(clock)
         # Of an epoch, where the values depend on their number.
         self._most_updates = clock.updates_per_epoch if self.counts_updates() else None
+        self._varies = self.varies_within_epochs()
         self._epoch_is_new = True
-        self._position: Position | None = None
         if self.spec is not None:
             difference = optimizers.spec_difference(self.spec, self._optimizer)
             if difference is not None:
                 raise refuse_other_spec(self, difference)
         self._bases = {name: self._base_values(name) for name in self.driven}
-        self.check_bases(self._bases.get("learning_rate", []))
-        self._write(self._now(trainer))
+        self._groups = len(self._optimizer.param_groups)
+        self.check_bases(self._bases)
+        self._compute(trainer.current_epoch, self._made)
+        self._write(self._made)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_start(trainer, pl_module)
         self._epoch_is_new = True
-        self._write(Position(trainer.current_epoch))
+        self._compute(trainer.current_epoch, 0)
+        self._write(0)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if self._most_updates is not None:
@@ -105,20 +111,17 @@ class _Driver(ScheduleMixin, _Counter):
                 self._check_length(trainer)
             if self._made >= self._most_updates:
                 raise refuse_longer_epoch(self, trainer.current_epoch, self._most_updates)
-        self._write(self._now(trainer))
+        self._write(self._made)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        if not trainer.is_last_batch:
-            self._write(self._now(trainer))
+        if self._varies and self._made < (self._most_updates or 0):
+            self._write(self._made)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         following = trainer.current_epoch + 1
         if trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1:
-            self._write(Position(following))
-
-    def _now(self, trainer: Trainer) -> Position:
-        # A schedule in whole epochs does not ask for the update, and an epoch may then make more than the first did.
-        return Position(trainer.current_epoch, 0 if self._most_updates is None else self._made)
+            self._compute(following, 0)
+            self._write(0)
 
     def _base_values(self, name: str) -> list[float]:
         kind = type(self._optimizer).__name__
@@ -145,21 +148,40 @@ class _Driver(ScheduleMixin, _Counter):
                 "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
             )
 
-    def _write(self, position: Position) -> None:
-        if position != self._position:
-            self._values = {
-                name: [self.value(name, base, position) for base in bases] for name, bases in self._bases.items()
-            }
-            self._position = position
+    def _compute(self, epoch: int, update: int) -> None:
+        """The values of the updates of an epoch from `update` on, some of them ahead, for each parameter group."""
+        self._epoch, self._first, count = epoch, 0, 1
+        # A schedule that is constant within epochs does not ask for the update: an epoch may be longer than the first.
+        if self._varies and self._most_updates is not None:
+            self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
+        self._computed = count
+        self._columns = [
+            (name, self.columns(name, bases, Position(epoch, self._first), count))
+            for name, bases in self._bases.items()
+        ]
+        self._plain = optimizers.is_plain(self._optimizer, self.driven)
+        if self._plain:  # the common case, written without asking each group how it holds them
+            self._columns = [(optimizers.KEYS[name], columns) for name, columns in self._columns]
+
+    def _write(self, update: int) -> None:
+        """Write the values of an update of this epoch into the parameter groups."""
+        index = update - self._first if self._varies else 0
+        if not 0 <= index < self._computed:
+            self._compute(self._epoch, update)
+            index = 0
         groups = self._optimizer.param_groups
-        for name, values in self._values.items():
-            if len(values) != len(groups):
-                raise self.refuse(
-                    f"{len(groups)} parameter groups where training started with {len(values)}",
-                    "give the optimizer all of its parameter groups in configure_optimizers",
-                )
-            for group, value in zip(groups, values, strict=True):
-                optimizers.write(group, name, value)
+        if len(groups) != self._groups:
+            raise self.refuse(
+                f"{len(groups)} parameter groups where training started with {self._groups}",
+                "give the optimizer all of its parameter groups in configure_optimizers",
+            )
+        for name, columns in self._columns:
+            if self._plain:
+                for group, column in zip(groups, columns):  # noqa: B905  # strict= would double its cost
+                    group[name] = column[index]
+            else:
+                for group, column in zip(groups, columns, strict=True):
+                    optimizers.write(group, name, column[index])
 
 
 class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ import torch
 from ..core.optimizers import AdamW, Spec, buildable
 from ..core.trace import shortest_decimal
 
-_KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay"}
+"""Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
+KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
 _OPTIONS = ("foreach", "fused", "capturable", "differentiable")
 
 
@@ -29,7 +31,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
 
 def has(group: dict[str, Any], hyperparameter: str) -> bool:
     """Whether a parameter group has this hyperparameter at all."""
-    return _KEYS[hyperparameter] in group
+    return hyperparameter in _held(group)
 
 
 def base_value(group: dict[str, Any], hyperparameter: str) -> float:
@@ -38,27 +40,40 @@ def base_value(group: dict[str, Any], hyperparameter: str) -> float:
     torch saves a group's keys with the optimizer, so that a resumed run finds the base value and not a decayed one.
     `initial_lr` is the key that torch's own schedulers use.
     """
-    key = _KEYS[hyperparameter]
-    return float(group.setdefault(f"initial_{key}", _number(group[key])))
+    key = f"initial_{KEYS[hyperparameter]}"
+    return float(group.setdefault(key, _number(_held(group)[hyperparameter])))
 
 
 def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
     """Write a value into a parameter group; a tensor is filled in place, so that captured graphs see it."""
-    key = _KEYS[hyperparameter]
-    if isinstance(group[key], torch.Tensor):
-        group[key].fill_(value)
+    held = _held(group)[hyperparameter]
+    if isinstance(held, torch.Tensor):
+        held.fill_(value)
+    elif hyperparameter == "momentum" and "betas" in group:
+        group["betas"] = (value, *group["betas"][1:])
     else:
-        group[key] = value
+        group[KEYS[hyperparameter]] = value
+
+
+def is_plain(optimizer: torch.optim.Optimizer, hyperparameters: Sequence[str]) -> bool:
+    """Whether these hyperparameters are plain numbers under their `KEYS` in every parameter group."""
+    held = [group.get(KEYS[name]) for group in optimizer.param_groups for name in hyperparameters]
+    return all(isinstance(value, (int, float)) for value in held)
 
 
 def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """The hyperparameters that the optimizer holds; those of parameter group i > 0 are named `name/i`."""
     return {
-        name if index == 0 else f"{name}/{index}": float(group[key])
+        name if index == 0 else f"{name}/{index}": float(value)
         for index, group in enumerate(optimizer.param_groups)
-        for name, key in _KEYS.items()
-        if key in group
+        for name, value in _held(group).items()
     }
+
+
+def _held(group: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a parameter group, as it holds them."""
+    held = {name: group[key] for name, key in KEYS.items() if key in group}
+    return {**held, "momentum": group["betas"][0]} if "betas" in group else held
 
 
 def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
@@ -72,7 +87,11 @@ def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
     for group in optimizer.param_groups:
         for key, expected in _torch_arguments(spec).items():
             found = group.get(f"initial_{key}", group[key])
-            found = tuple(map(_number, found)) if isinstance(found, (tuple, list)) else _number(found)
+            if key == "betas":
+                momentum, beta_2 = map(_number, found)
+                found = (group.get("initial_momentum", momentum), beta_2)
+            else:
+                found = _number(found)
             if found != expected:
                 return f"{names.get(key, key)} is {found!r} and not {expected!r}"
     return None

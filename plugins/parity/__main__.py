@@ -10,8 +10,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..core.durations import epochs, percent
 from ..core.optimizers import AdamW
+from ..core.ramps import CosineDecay
 from ..core.recipe import Recipe
-from ..core.shapes import CosineDecay, StepDecay
+from ..core.shapes import StepDecay
 from . import check, draw, installed_frameworks
 
 RECIPE = Recipe(

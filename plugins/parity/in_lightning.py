@@ -65,8 +65,8 @@ class _Epochs(Callback):  # type: ignore[misc]
         self._progress(trainer.current_epoch + 1)
 
 
-class _WeightDecayByHand(Callback):  # type: ignore[misc]
-    """What one writes without samestep to schedule the weight decay: it works in torch."""
+class _ByHand(Callback):  # type: ignore[misc]
+    """What one writes without samestep to schedule the weight decay and the momentum: it works in torch."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -74,6 +74,7 @@ class _WeightDecayByHand(Callback):  # type: ignore[misc]
     def on_train_batch_start(self, trainer: Any, pl_module: Network, batch: Any, batch_index: int) -> None:
         for group in trainer.optimizers[0].param_groups:
             group["weight_decay"] = self._plan.value("weight_decay", trainer.current_epoch, batch_index)
+            group["betas"] = (self._plan.value("momentum", trainer.current_epoch, batch_index), group["betas"][1])
 
 
 def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], None]) -> Run:
@@ -99,7 +100,7 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
         stock_optimizer if stock else lambda model: build_optimizer(spec, model),
         run.losses,
     )
-    driver = _WeightDecayByHand(plan) if stock else HyperparameterScheduler(plan.recipe)
+    driver = _ByHand(plan) if stock else HyperparameterScheduler(plan.recipe)
     inputs, classes = (torch.from_numpy(np.ascontiguousarray(array)) for array in problem.train)
     dataset = torch.utils.data.TensorDataset(inputs, classes)
     pl.Trainer(

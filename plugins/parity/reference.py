@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.durations import Position
-from ..core.optimizers import AdamW
+from ..core.optimizers import HYPERPARAMETERS, AdamW
 from ..core.plan import Plan
 from .problem import Problem, Weights, forward
 from .runs import Run
@@ -27,18 +27,19 @@ def train(plan: Plan, problem: Problem) -> Run:
             batch = slice(update * problem.batch_size, (update + 1) * problem.batch_size)
             loss, gradients = _loss_and_gradients(weights, inputs[batch], classes[batch])
             t += 1
-            rate = plan.value("learning_rate", epoch, update)
-            decay = plan.value("weight_decay", epoch, update)
+            values = {name: plan.value(name, epoch, update) for name in HYPERPARAMETERS}
+            rate, decay, beta_1 = values.values()
+            beta_2 = spec.betas[1]
             for name, gradient in gradients.items():
-                first[name] = spec.betas[0] * first[name] + (1 - spec.betas[0]) * gradient
-                second[name] = spec.betas[1] * second[name] + (1 - spec.betas[1]) * gradient**2
-                unbiased_first = first[name] / (1 - spec.betas[0] ** t)
-                unbiased_second = second[name] / (1 - spec.betas[1] ** t)
+                first[name] = beta_1 * first[name] + (1 - beta_1) * gradient
+                second[name] = beta_2 * second[name] + (1 - beta_2) * gradient**2
+                unbiased_first = first[name] / (1 - beta_1**t)
+                unbiased_second = second[name] / (1 - beta_2**t)
                 weights[name] = weights[name] - rate * (
                     unbiased_first / (np.sqrt(unbiased_second) + spec.epsilon) + decay * weights[name]
                 )
             run.losses.append(loss)
-            run.trace.record(Position(epoch, update), {"learning_rate": rate, "weight_decay": decay})
+            run.trace.record(Position(epoch, update), values)
         run.weights.append({name: value.copy() for name, value in weights.items()})
     return run
 
