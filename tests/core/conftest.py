@@ -1,8 +1,10 @@
-"""What the core's tests share: a schedule's multiplier at every update of a run."""
+"""What the core's tests share: a schedule's multiplier at every update of a run, and how far two runs are apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import struct
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -22,3 +24,26 @@ def per_update() -> PerUpdate:
         return [plan.multiplier("learning_rate", *position) for position in positions]
 
     return etas
+
+
+@pytest.fixture
+def furthest() -> Callable[[Sequence[float], Sequence[float]], float]:
+    """furthest(ours, theirs): the largest elementwise relative difference; infinite where theirs alone is 0."""
+
+    def difference(ours: float, theirs: float) -> float:
+        if ours == theirs:
+            return 0.0
+        return abs(ours - theirs) / abs(theirs) if theirs else math.inf
+
+    return lambda ours, theirs: max(difference(*pair) for pair in zip(ours, theirs, strict=True))
+
+
+@pytest.fixture
+def ulps() -> Callable[[float, float], int]:
+    """ulps(a, b): how many float32 numbers apart a and b are, each rounded to the nearest one first."""
+
+    def ordinal(value: float) -> int:
+        bits: int = struct.unpack("<i", struct.pack("<f", value))[0]
+        return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+
+    return lambda a, b: abs(ordinal(a) - ordinal(b))

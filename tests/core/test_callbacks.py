@@ -90,7 +90,7 @@ def test_what_the_trainer_knows_and_what_the_user_says_are_joined() -> None:
 
 def test_a_scheduler_drives_what_its_recipe_drives() -> None:
     with_spec, without = HyperparameterSchedulerMixin(LINE), HyperparameterSchedulerMixin(STEPS)
-    assert (with_spec.driven, with_spec.spec) == (("learning_rate", "weight_decay"), LINE.optimizer)
+    assert (with_spec.driven, with_spec.spec) == (("learning_rate", "weight_decay", "momentum"), LINE.optimizer)
     assert (without.driven, without.spec) == (("learning_rate",), None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
+from inspect import isabstract
 from pkgutil import iter_modules
 from types import ModuleType
 
@@ -14,7 +15,7 @@ import samestep.core
 from samestep import Schedule
 
 NAMES = {name: getattr(samestep, name) for name in samestep.__all__}
-WITHOUT_EXAMPLES = {"explain", "plan", "values"}
+WITHOUT_EXAMPLES = {"explain", "lint", "plan", "ticks", "values"}
 MODULES = [import_module(f"samestep.core.{module.name}") for module in iter_modules(samestep.core.__path__)]
 
 
@@ -29,14 +30,30 @@ def test_the_examples_print_what_they_say(module: ModuleType) -> None:
     assert (results.attempted > 0) is (short(module) not in WITHOUT_EXAMPLES)
 
 
-def test_every_public_shape_has_an_example() -> None:
-    shapes = import_module("samestep.core.shapes")
+@pytest.mark.parametrize(
+    ("room", "some"),
+    [
+        ("shapes", {"StepDecay", "Triangular", "Table"}),
+        ("ramps", {"CosineDecay", "Warmup", "RexDecay"}),
+        ("functions", {"EpochFunction"}),
+    ],
+)
+def test_every_public_shape_has_an_example(room: str, some: set[str]) -> None:
+    module = import_module(f"samestep.core.{room}")
     public = {
         name
-        for name, found in vars(shapes).items()
-        if isinstance(found, type) and issubclass(found, Schedule) and found.__module__ == shapes.__name__
-        if not name.startswith("_")
+        for name, found in vars(module).items()
+        if isinstance(found, type) and issubclass(found, Schedule) and found.__module__ == module.__name__
+        if not name.startswith("_") and not isabstract(found)
     }
-    with_example = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(shapes) if test.examples}
-    assert {"StepDecay", "CosineDecay", "EpochFunction"} <= public
-    assert public <= with_example
+    assert some <= public <= set(samestep.__all__)
+    assert public <= with_examples(module)
+
+
+def test_every_public_composition_has_an_example() -> None:
+    module = import_module("samestep.core.compositions")
+    assert {"sequence", "one_cycle", "warmup_stable_decay", "noam"} <= with_examples(module)
+
+
+def with_examples(module: ModuleType) -> set[str]:
+    return {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(module) if test.examples}

@@ -34,6 +34,14 @@ SPELLINGS = [
     (percent(1), "percent(1)", "1%"),
     (percent("12.5"), "percent('12.5')", "12.5%"),
     (percent(100.0), "percent(100)", "100%"),
+    (updates(0), "epochs(0)", "0 epochs"),
+    (percent(0), "epochs(0)", "0 epochs"),
+    (epochs(1) + updates(10), "epochs(1) + updates(10)", "1 epoch + 10 updates"),
+    (updates(10) + epochs(1), "epochs(1) + updates(10)", "1 epoch + 10 updates"),
+    (percent(100) - updates(500), "percent(100) - updates(500)", "100% - 500 updates"),
+    (percent(100) - epochs("1.5"), "percent(100) - epochs('1.5')", "100% - 1.5 epochs"),
+    (percent(50) - updates(1) + epochs(2), "epochs(2) + percent(50) - updates(1)", "2 epochs + 50% - 1 update"),
+    (updates(9) - percent(5) - epochs(1), "updates(9) - epochs(1) - percent(5)", "9 updates - 1 epoch - 5%"),
 ]
 
 
@@ -61,6 +69,13 @@ def test_repr_is_source_and_text_reads_back(duration: Duration, source: str, tex
         ("10%", percent(10)),
         ("10 %", percent(10)),
         ("0.5%", percent("0.5")),
+        ("1 epoch + 10 updates", epochs(1) + updates(10)),
+        ("10 updates + 1 epoch", epochs(1) + updates(10)),
+        ("100% - 500 updates", percent(100) - updates(500)),
+        ("1 epoch  -  1 update", epochs(1) - updates(1)),
+        ("1 epoch + 2 epochs", epochs(3)),
+        ("3 epochs - 1 epoch - 1/2 epochs", epochs("1.5")),
+        ("1 epoch - 2 epochs + 3 epochs", epochs(2)),
     ],
 )
 def test_text_is_read(text: str, duration: Duration) -> None:
@@ -74,10 +89,10 @@ def test_a_duration_is_passed_through() -> None:
 
 
 def test_a_float_means_the_decimal_that_it_prints_as() -> None:
-    assert epochs(0.1).amount == Fraction(1, 10)
-    assert percent(0.3).amount == Fraction(3, 10)
-    assert epochs(1e16).amount == 10**16
-    assert epochs(-0.0).amount == 0
+    assert epochs(0.1).epochs == Fraction(1, 10)
+    assert percent(0.3).percent == Fraction(3, 10)
+    assert updates(1e16).updates == 10**16
+    assert epochs(-0.0).epochs == 0
 
 
 @pytest.mark.parametrize("make", [epochs, updates, percent])

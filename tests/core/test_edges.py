@@ -65,7 +65,7 @@ def test_from_dict_is_value_error(data: dict[object, object]) -> None:
         Schedule.from_dict(data)
 
 
-@pytest.mark.parametrize("name", ["momentum", "lr", "betas"])
+@pytest.mark.parametrize("name", ["beta_1", "lr", "betas"])
 def test_unknown_hyperparameter_is_value_error(name: str) -> None:
     plan = Recipe(AdamW()).plan(5, 3)
     for ask in (plan.value, plan.values):

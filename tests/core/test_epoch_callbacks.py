@@ -49,10 +49,11 @@ def test_the_floor_is_reached_and_kept() -> None:
 
 def test_a_floor_above_the_start_is_refused() -> None:
     decay = EpochGatedDecayMixin(0.5, start_epoch=2, floor=0.2)
-    decay.check_bases([0.2, 1.0])
+    decay.prepare(Clock())
+    decay.check_bases({"learning_rate": [0.2, 1.0]})
     words = r"^EpochGatedDecayMixin: found floor=0.2 above the learning rate 0.1 from which the decay starts; write the"
     with pytest.raises(ValueError, match=words):
-        decay.check_bases([1.0, 0.1])
+        decay.check_bases({"learning_rate": [1.0, 0.1]})
 
 
 # (arguments of EpochGatedDecay, error, its beginning)
@@ -120,13 +121,13 @@ def test_a_function_of_the_epoch_is_the_learning_rate_itself_and_is_called_once_
 
 def test_groups_with_different_bases_need_a_function_of_two_arguments() -> None:
     one, two = LearningRateSchedulerMixin(lambda epoch: 1.0), LearningRateSchedulerMixin(lambda epoch, lr: lr)
-    two.check_bases([0.1, 0.2])
-    one.check_bases([0.1, 0.1])
+    two.check_bases({"learning_rate": [0.1, 0.2]})
+    one.check_bases({"learning_rate": [0.1, 0.1]})
     words = (
         r"^LearningRateSchedulerMixin: found parameter groups with the learning rates \[0.1, 0.2\] and a function of"
     )
     with pytest.raises(ValueError, match=words):
-        one.check_bases([0.2, 0.1, 0.2])
+        one.check_bases({"learning_rate": [0.2, 0.1, 0.2]})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A plan: exact values at positions, its table and its words."""
+"""A plan: exact values at positions, of an epoch, of a stretch and of the whole run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from samestep import (
     AdamW,
     Constant,
     CosineDecay,
-    EpochFunction,
     ExponentialDecay,
     LinearDecay,
     Plan,
     Recipe,
     StepDecay,
+    Table,
     Warmup,
     epochs,
     percent,
@@ -54,6 +54,61 @@ def test_value_values_and_multiplier_agree() -> None:
         value = PLAN.value(name, epoch, update)
         assert PLAN.values(name, epoch)[update] == value
         assert PLAN.multiplier(name, epoch, update) * (RECIPE.base(name) or 0.0) == value
+
+
+def test_values_without_an_epoch_are_those_of_the_whole_run() -> None:
+    assert PLAN.values("learning_rate") == [0.5] * 5 + [0.25] * 4 + [0.125] * 3
+    assert PLAN.values("weight_decay") == [0.25, 0.21875, 0.1875, 0.15625] + [0.125] * 8
+    assert PLAN.values("momentum") == [0.9] * 12
+    shorter = RECIPE.plan(updates_per_epoch=3, epochs=4, max_updates=7)
+    assert shorter.values("learning_rate") == [0.5] * 5 + [0.25] * 2
+    assert shorter.values("learning_rate", base=2.0) == [2.0] * 5 + [1.0] * 2
+
+
+def test_values_of_a_run_whose_epochs_have_an_unknown_length_are_one_for_each_epoch() -> None:
+    plan = Recipe(AdamW(learning_rate=1.0), StepDecay(0.5, every=epochs(2))).plan(epochs=5)
+    assert plan.values("learning_rate") == [1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_values_of_a_run_of_unknown_length_are_refused() -> None:
+    words = r"^values\(\) needs the number of epochs, which is unknown; give plan\(epochs=\.\.\.\)"
+    for plan in (RECIPE.plan(updates_per_epoch=3), Recipe(AdamW()).plan()):
+        with pytest.raises(ValueError, match=words):
+            plan.values("learning_rate")
+
+
+def test_between_is_a_stretch_of_the_run_and_may_go_past_its_end() -> None:
+    assert PLAN.between("weight_decay", 1, 4) == [0.21875, 0.1875, 0.15625]
+    assert PLAN.between("weight_decay", 3, 6, base=8.0) == [5.0, 4.0, 4.0]
+    assert PLAN.between("learning_rate", 12, 16) == [0.125, 0.125, 0.0625, 0.0625]
+    assert PLAN.between("learning_rate", 5, 5) == []
+    assert PLAN.between("learning_rate", 0, 12) == PLAN.values("learning_rate")
+    assert PLAN.between("learning_rate", 0, 12, every=4) == PLAN.values("learning_rate")[::4]
+
+
+def test_the_momentum_is_the_first_beta_and_its_schedule_multiplies_it() -> None:
+    recipe = Recipe(AdamW(betas=(0.5, 0.999)), momentum=Table([1.0, 0.5, 1.5], every=updates(2)))
+    plan = recipe.plan(updates_per_epoch=3, epochs=2)
+    assert plan.values("momentum") == [0.5, 0.5, 0.25, 0.25, 0.75, 0.75]
+    assert plan.values("learning_rate") == [1e-3] * 6
+    assert plan.value("momentum", 1, 2, base=0.25) == 0.375
+    assert plan.multiplier("momentum", 1, 2) == 1.5
+
+
+def test_a_momentum_of_one_or_more_is_refused_at_its_first_update() -> None:
+    recipe = Recipe(AdamW(betas=(0.5, 0.999)), momentum=Table([1.0, 2.0, 1.0], every=updates(2)))
+    plan = recipe.plan(updates_per_epoch=3, epochs=2)
+    assert plan.between("momentum", 0, 2) == [0.5, 0.5]
+    assert plan.value("momentum", 1, 1) == 0.5
+    words = r"^the momentum at epoch {}, update {} is 1.0; expected a value below 1\."
+    with pytest.raises(ValueError, match=words.format(1, 0)):
+        plan.value("momentum", 1, 0)
+    for ask in (lambda: plan.values("momentum"), lambda: plan.values("momentum", 0), lambda: plan.check("momentum")):
+        with pytest.raises(ValueError, match=words.format(0, 2)):
+            ask()
+    plan.check("momentum", base=0.25)
+    # The same factor of a learning rate is nothing to refuse.
+    assert Recipe(AdamW(0.5), learning_rate=recipe.momentum).plan(3, 2).values("learning_rate")[2] == 1.0
 
 
 def test_the_same_position_has_the_same_value_in_any_order() -> None:
@@ -165,73 +220,6 @@ def test_a_value_that_is_too_large_for_a_float_is_a_value_error(shape: Any) -> N
     words = "the learning_rate schedule at epoch 309, update 1: the value is too large for a float"
     with pytest.raises(ValueError, match=f"^{words}"):
         plan.value("learning_rate", 309, 1)
-
-
-def test_the_table_has_a_row_for_each_epoch() -> None:
-    assert PLAN.table().splitlines() == [
-        "epoch  first update  learning_rate      weight_decay",
-        "    0             0            0.5    0.25 .. 0.1875",
-        "    1             3    0.5 .. 0.25  0.15625 .. 0.125",
-        "    2             6           0.25             0.125",
-        "    3             9          0.125             0.125",
-    ]
-
-
-def test_the_table_of_schedules_alone_shows_multiples_of_the_base() -> None:
-    assert SCHEDULES.plan(epochs=4).table().splitlines() == [
-        "epoch  first update  learning_rate",
-        "    0             ?              0",
-        "    1             ?            0.5",
-        "    2             ?              1",
-        "    3             ?            0.5",
-    ]
-
-
-def test_the_plan_is_explained_in_words() -> None:
-    # (1 - 0.5 * 0.25) * (1 - 0.5 * 0.21875) * (1 - 0.5 * 0.1875) = 1 - 0.293762...; log(0.5) / log(0.875) = 5.19089...
-    assert PLAN.explain().splitlines() == [
-        "4 epochs of 3 updates.",
-        "learning_rate: StepDecay(factor=0.5, every=epochs('1.5'))",
-        "  from the start: 0.5",
-        "  from update 5 (epoch 1, update 2): 0.5 -> 0.25",
-        "  from update 9 (the first update of epoch 3): 0.25 -> 0.125",
-        "weight_decay: LinearDecay(over=updates(4), end=0.5)",
-        "  from the start: 0.25",
-        "  from update 1 (epoch 0, update 1) at every update until update 4 (epoch 1, update 1): 0.25 -> 0.125",
-        "weights without a gradient:",
-        "  shrink by 0.125 of themselves in the first update",
-        "  by 0.293762 in the first epoch, by 0.48723 in the run",
-        "  and at the first update's rate would halve in 5.19089 updates",
-    ]
-
-
-def test_a_plan_of_schedules_alone_is_explained_as_multiples_and_a_turn_starts_a_new_line() -> None:
-    recipe = Recipe(learning_rate=Warmup(over=epochs(4)) * LinearDecay(over=epochs(4)).after(epochs(4)))
-    assert recipe.plan(epochs=10).explain().splitlines() == [
-        "10 epochs of an unknown number of updates.",
-        "learning_rate (as a multiple of the base value): "
-        "Warmup(over=epochs(4)) * LinearDecay(over=epochs(4)).after(epochs(4))",
-        "  from the start: 0",
-        "  from the first update of epoch 1 at every epoch until the first update of epoch 4: 0 -> 1",
-        "  from the first update of epoch 5 at every epoch until the first update of epoch 8: 1 -> 0",
-    ]
-
-
-def test_a_change_in_every_epoch_is_one_line_with_the_runs_updates() -> None:
-    recipe = Recipe(weight_decay=EpochFunction(lambda epoch: float(epoch)))
-    assert recipe.plan(updates_per_epoch=5, epochs=4).explain().splitlines()[2:] == [
-        "  from the start: 0",
-        "  from update 5 (the first update of epoch 1) at every epoch until update 15 (the first update of epoch 3): "
-        "0 -> 3",
-    ]
-
-
-@pytest.mark.parametrize("what", ["table", "explain"])
-def test_words_and_tables_need_the_number_of_epochs(what: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"^{what}\(\) needs the number of epochs, which is unknown; give plan\(epochs="
-    ):
-        getattr(RECIPE.plan(updates_per_epoch=3), what)()
 
 
 def test_a_plan_shows_its_recipe_and_its_clock() -> None:

@@ -50,8 +50,14 @@ DATA = {
     "weight_decay": {
         "type": "Sequence",
         "first": {"type": "Constant", "value": 0.5},
-        "rest": [["3 updates", {"type": "CosineDecay", "over": "100%", "end": 0.1}]],
+        "rest": [
+            [
+                "3 updates",
+                {"type": "CosineDecay", "over": "100%", "inclusive": False, "end": 0.1, "start": 1.0, "k_decay": 1.0},
+            ]
+        ],
     },
+    "momentum": {"type": "Constant", "value": 1.0},
 }
 
 
@@ -94,11 +100,13 @@ REFUSED: list[tuple[Any, str]] = [
     ({**DATA, "version": 2}, r"^Recipe: found version 2; this samestep reads version 1\."),
     ({**DATA, "version": "1"}, r"^Recipe: found version '1'; this samestep reads version 1\."),
     ({**DATA, "version": None}, r"^Recipe: found version None"),
-    ({}, r"^Recipe: found \[\]; expected a dictionary of \['learning_rate', 'optimizer', 'version', 'weight_decay'\]"),
+    ({}, r"^Recipe: found \[\]; expected a dictionary of \['learning_rate', 'momentum', 'optimizer', 'version', 'weig"),
     (None, r"^Recipe: found None; expected a dictionary"),
     ([], r"^Recipe: found \[\]; expected a dictionary"),
     ("recipe", r"^Recipe: found 'recipe'; expected a dictionary"),
-    ({**DATA, "momentum": None}, r"^Recipe: found \['learning_rate', 'momentum', .*; expected a dictionary of"),
+    ({**DATA, "momentum": None}, r"^found None; expected a dictionary with a 'type'"),
+    ({**DATA, "epsilon": None}, r"^Recipe: found \['epsilon', 'learning_rate', .*; expected a dictionary of"),
+    ({k: v for k, v in DATA.items() if k != "momentum"}, r"^Recipe: found .*; expected a dictionary of"),
     ({k: v for k, v in DATA.items() if k != "weight_decay"}, r"^Recipe: found .*; expected a dictionary of"),
     ({**DATA, 7: None}, r"^Recipe: found \['7', .*; expected a dictionary of"),
     (with_learning_rate(None), r"^found None; expected a dictionary with a 'type'"),
@@ -107,7 +115,7 @@ REFUSED: list[tuple[Any, str]] = [
     (with_learning_rate("Constant()"), r"^found 'Constant\(\)'; expected a dictionary with a 'type'"),
     (with_learning_rate({"type": "Nothing"}), r"^found the schedule type 'Nothing'; expected one of After, AtLeast, "),
     (with_learning_rate({"type": "Schedule"}), r"^found the schedule type 'Schedule'; expected one of"),
-    (with_learning_rate({"type": "_Ramp", "over": "1 epoch"}), r"^found the schedule type '_Ramp'; expected one of"),
+    (with_learning_rate({"type": "Ramp", "over": "1 epoch"}), r"^found the schedule type 'Ramp'; expected one of"),
     (with_learning_rate({"type": "os.system"}), r"^found the schedule type 'os.system'; expected one of"),
     (with_learning_rate(DATA["optimizer"]), r"^found the schedule type 'AdamW'; expected one of"),
     ({**DATA, "optimizer": DATA["learning_rate"]}, r"^found the spec type 'Product'; expected one of AdamW"),
@@ -142,7 +150,7 @@ REFUSED: list[tuple[Any, str]] = [
     ),
     (
         with_learning_rate({"type": "Sequence", "first": {"type": "Constant", "value": 1}, "rest": None}),
-        r"not iterable",
+        r"^Sequence.rest: found None \(NoneType\); expected a list",
     ),
     (with_optimizer(learning_rate=-1), r"^AdamW.learning_rate: found -1.0; expected a number of at least 0"),
     (with_optimizer(betas=0.9), r"^AdamW.betas: found 0.9; expected two numbers"),
@@ -155,6 +163,7 @@ REFUSED: list[tuple[Any, str]] = [
             "optimizer": None,
             "learning_rate": {"type": "Constant", "value": 1},
             "weight_decay": {"type": "Constant", "value": 1},
+            "momentum": {"type": "Constant", "value": 1},
         },
         r"^Recipe: found neither an optimizer nor a schedule, which drives nothing",
     ),
@@ -190,7 +199,7 @@ def test_a_users_function_is_found_by_the_name_that_was_written_and_never_import
 def test_a_class_reads_its_own_kind_only() -> None:
     data = StepDecay(0.1, every=epochs(5)).to_dict()
     assert Schedule.from_dict(data) == StepDecay.from_dict(data) == StepDecay(0.1, every=epochs(5))
-    with pytest.raises(ValueError, match=r"^found the constant type 'StepDecay'; expected one of Constant\."):
+    with pytest.raises(ValueError, match=r"^found the constant type 'StepDecay'; expected one of Constant; a class of"):
         Constant.from_dict(data)
 
 
@@ -210,6 +219,7 @@ def test_a_class_reads_its_own_kind_only() -> None:
             TypeError,
             "Recipe.learning_rate: found 0.1 (float); expected a schedule, ",
         ),
+        (lambda: Recipe(momentum=0.9), TypeError, "Recipe.momentum: found 0.9 (float); expected a schedule, such as"),
         (
             lambda: Recipe(weight_decay=None),
             TypeError,
@@ -225,14 +235,16 @@ def test_what_is_not_a_spec_or_a_schedule_is_refused(
 
 
 def test_a_spec_drives_everything_and_schedules_alone_drive_what_they_schedule() -> None:
-    assert Recipe(AdamW()).driven == ("learning_rate", "weight_decay")
+    assert Recipe(AdamW()).driven == ("learning_rate", "weight_decay", "momentum")
     assert Recipe(learning_rate=Constant(0.5)).driven == ("learning_rate",)
     assert Recipe(weight_decay=Constant(0.5)).driven == ("weight_decay",)
+    assert Recipe(momentum=Constant(0.5)).driven == ("momentum",)
     assert Recipe(weight_decay=Constant(0.5), learning_rate=Constant(2)).driven == ("learning_rate", "weight_decay")
 
 
 def test_base_values_are_those_of_the_spec() -> None:
-    assert [RECIPE.base(name) for name in RECIPE.driven] == [0.1, 0.05]
+    assert [RECIPE.base(name) for name in RECIPE.driven] == [0.1, 0.05, 0.9]
+    assert Recipe(AdamW(betas=(0.5, 0.75))).base("momentum") == 0.5
     assert Recipe(learning_rate=Constant(0.5)).base("learning_rate") is None
 
 

@@ -70,6 +70,10 @@ VALUES = [
     (sequence(Constant(3.0), (epochs("0.5"), LINE)), [3.0, 3.0, 0.875, 0.625, 0.375, 0.125, 0.0]),
     (sequence(Constant(3.0), ("50%", Constant(2.0))), [3.0] * 6 + [2.0] * 3),
     (sequence(LINE), [1.0, 0.75, 0.5, 0.25, 0.0]),
+    # Of schedules at the same time the later holds, also at the start.
+    (sequence(Constant(3.0), (updates(0), LINE)), [1.0, 0.75, 0.5, 0.25, 0.0]),
+    (sequence(Constant(3.0), (updates(2), Constant(2.0)), (updates(2), LINE)), [3.0, 3.0, 1.0, 0.75]),
+    (sequence(Constant(3.0), (epochs("1/3"), Constant(2.0)), (updates(1), Constant(5.0))), [3.0, 5.0, 5.0]),
     # Epochs count from where the schedule begins.
     (EpochFunction(lambda epoch: float(epoch)).after(updates(2)), [0.0] * 5 + [1.0] * 3 + [2.0]),
     (EpochFunction(lambda epoch: float(epoch)).until(epochs(1)), [0.0] * 3 + [1.0] * 6),
@@ -167,19 +171,20 @@ def test_a_bad_operand_is_refused_in_words(make: Callable[[], object], error: ty
 
 @pytest.mark.parametrize(
     ("times", "text"),
-    [((0,), "0 epochs"), ((2, 2), "2 epochs, 2 epochs"), ((2, 1), "2 epochs, 1 epoch")],
+    [((2, 1), "2 epochs, 1 epoch"), ((1, 3, 2), "1 epoch, 3 epochs, 2 epochs"), ((1, 0), "1 epoch, 0 epochs")],
 )
-def test_times_of_a_sequence_that_do_not_increase_are_refused(times: tuple[int, ...], text: str) -> None:
+def test_times_of_a_sequence_that_decrease_are_refused(times: tuple[int, ...], text: str) -> None:
     schedule = sequence(LINE, *((epochs(time), LINE) for time in times))
-    with pytest.raises(ValueError, match=rf"^the learning_rate schedule: sequence: found the times {text}; expected "):
+    with pytest.raises(ValueError, match=rf"^the learning_rate schedule: sequence: found the times {text}; expected"):
         Recipe(learning_rate=schedule).plan(updates_per_epoch=3, epochs=4)
 
 
 def test_times_of_a_sequence_are_compared_in_the_run_and_not_as_written() -> None:
     schedule = sequence(Constant(3), (epochs(1), Constant(2)), (updates(2), Constant(1)))
     assert schedule.preview(epochs=3, updates_per_epoch=1) == [3.0, 2.0, 1.0]
-    with pytest.raises(ValueError, match=r"^sequence: found the times 1 epoch, 2 updates; expected each to lie after"):
-        schedule.preview(epochs=3, updates_per_epoch=2)
+    assert schedule.preview(epochs=3, updates_per_epoch=2) == [3.0, 1.0, 1.0]  # both at update 2: the later holds
+    with pytest.raises(ValueError, match=r"^sequence: found the times 1 epoch, 2 updates; expected none to be earl"):
+        schedule.preview(epochs=3, updates_per_epoch=3)
 
 
 def test_preview_is_the_first_update_of_each_epoch() -> None:

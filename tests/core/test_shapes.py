@@ -132,11 +132,11 @@ REFUSED = [
         "ExponentialDecay.every: found epochs(0); expected a durat",
     ),
     (lambda: InverseTimeDecay(-1, "1 epoch"), ValueError, "InverseTimeDecay.rate: found -1.0; expected a number of at"),
-    (lambda: InverseTimeDecay(1, "0%"), ValueError, "InverseTimeDecay.every: found percent(0); expected a duration lo"),
+    (lambda: InverseTimeDecay(1, "0%"), ValueError, "InverseTimeDecay.every: found epochs(0); expected a duration lo"),
     (
         lambda: LinearDecay(over="0 updates"),
         ValueError,
-        "LinearDecay.over: found updates(0); expected a duration longer",
+        "LinearDecay.over: found epochs(0); expected a duration longer",
     ),
     (lambda: LinearDecay(over="1 epoch", start=-1), ValueError, "LinearDecay.start: found -1.0; expected a multiplier"),
     (

@@ -12,6 +12,7 @@ import torch
 from keras import ops
 
 from samestep import AdamW
+from samestep.core.optimizers import HYPERPARAMETERS
 from samestep.keras import build_optimizer
 
 BACKEND = keras.backend.backend()
@@ -26,7 +27,8 @@ WAYS: dict[str, list[dict[str, Any]]] = {
     "torch": [{}, {"foreach": True}, {"fused": True}],
 }
 
-Values = Callable[[int], tuple[float, float]]
+Hyperparameters = tuple[float, float, float]
+Values = Callable[[int], Hyperparameters]  # learning rate, weight decay and momentum of an update
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +53,33 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def constant(_: int) -> tuple[float, float]:
-    return SPEC.learning_rate, SPEC.weight_decay
+def constant(_: int) -> Hyperparameters:
+    return SPEC.learning_rate, SPEC.weight_decay, SPEC.momentum
 
 
-def changing(update: int) -> tuple[float, float]:
+def changing(update: int) -> Hyperparameters:
     """Another learning rate and weight decay at each update; the learning rate is 0 at each tenth, the first too."""
-    return (0.0 if update % 10 == 0 else 2e-3 / (1 + update % 37)), 0.3 / (1 + update % 13)
+    return (0.0 if update % 10 == 0 else 2e-3 / (1 + update % 37)), 0.3 / (1 + update % 13), SPEC.momentum
 
 
-def pausing(update: int) -> tuple[float, float]:
-    return (0.0, 0.1) if update < 5 else (1e-3, 0.1)
+def cycling(update: int) -> Hyperparameters:
+    """The momentum falls from 0.95 to 0.85 and rises again, while the learning rate does the opposite; both at once."""
+    height = 1 - abs(update % 100 - 50) / 50
+    return 1e-4 + 9e-4 * height, SPEC.weight_decay, 0.95 - 0.1 * height
 
 
-def powers_of_two(_: int) -> tuple[float, float]:
+def dropping(update: int) -> Hyperparameters:
+    """The momentum is none at each third update, the first too."""
+    return SPEC.learning_rate, SPEC.weight_decay, 0.9 if update % 3 else 0.0
+
+
+def pausing(update: int) -> Hyperparameters:
+    return (0.0, 0.1, 0.9) if update < 5 else (1e-3, 0.1, 0.9)
+
+
+def powers_of_two(_: int) -> Hyperparameters:
     """1 - learning_rate * weight_decay has no more digits than a float32: it is not rounded."""
-    return 2.0**-10, 2.0**-3
+    return 2.0**-10, 2.0**-3, SPEC.momentum
 
 
 def ours(start: np.ndarray, gradients: np.ndarray, values: Values, way: dict[str, Any]) -> np.ndarray:
@@ -76,8 +89,8 @@ def ours(start: np.ndarray, gradients: np.ndarray, values: Values, way: dict[str
     weights = keras.Variable(start)
     optimizer.build([weights])
     optimizer.table.reserve(len(gradients))
-    rates, decays = zip(*map(values, range(len(gradients))), strict=True)
-    optimizer.table.begin_epoch({"learning_rate": rates, "weight_decay": decays})
+    rows = zip(*map(values, range(len(gradients))), strict=True)
+    optimizer.table.begin_epoch(dict(zip(HYPERPARAMETERS, rows, strict=True)))
     if BACKEND == "jax":
         import jax
 
@@ -104,7 +117,8 @@ def torchs(start: np.ndarray, gradients: np.ndarray, values: Values, **kernel: A
     weights = torch.nn.Parameter(torch.tensor(start))
     optimizer = torch.optim.AdamW([weights], betas=SPEC.betas, eps=SPEC.epsilon, **kernel)
     for update, gradient in enumerate(gradients):
-        optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"] = values(update)
+        rate, decay, momentum = values(update)
+        optimizer.param_groups[0].update(lr=rate, weight_decay=decay, betas=(momentum, SPEC.betas[1]))
         weights.grad = torch.tensor(gradient)
         optimizer.step()
     return weights.detach().numpy()
@@ -112,10 +126,10 @@ def torchs(start: np.ndarray, gradients: np.ndarray, values: Values, **kernel: A
 
 def papers(start: np.ndarray, gradients: np.ndarray, values: Values) -> np.ndarray:
     """Loshchilov and Hutter 2019, algorithm 2, in float64; alpha multiplies the weight decay, as in torch."""
-    beta_1, beta_2 = SPEC.betas
+    beta_2 = SPEC.betas[1]
     theta, m, v = start.astype("float64"), np.zeros(SHAPE), np.zeros(SHAPE)
     for t, gradient in enumerate(gradients.astype("float64"), start=1):
-        alpha, decay = values(t - 1)
+        alpha, decay, beta_1 = values(t - 1)
         m = beta_1 * m + (1 - beta_1) * gradient
         v = beta_2 * v + (1 - beta_2) * gradient**2
         m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
@@ -129,7 +143,7 @@ def units(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
-@pytest.mark.parametrize("values", [constant, changing])
+@pytest.mark.parametrize("values", [constant, changing, cycling, dropping])
 def test_a_thousand_updates_are_those_of_torch(
     values: Values, way: dict[str, Any], start: np.ndarray, gradients: np.ndarray
 ) -> None:
