@@ -116,7 +116,7 @@ class PolynomialDecay(Ramp):
 
     def between(self, tau: float) -> float:
         left = 1.0 - (tau if self.k_decay == 1.0 else tau**self.k_decay)
-        return self.end + (self.start - self.end) * (left if self.power == 1.0 else left**self.power)
+        return _mixed(self.start, self.end, left if self.power == 1.0 else left**self.power)
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,7 +146,7 @@ class CosineDecay(Ramp):
 
     def between(self, tau: float) -> float:
         passed = tau if self.k_decay == 1.0 else tau**self.k_decay
-        return self.end + (self.start - self.end) * (1.0 + math.cos(math.pi * passed)) / 2.0
+        return _mixed(self.start, self.end, (1.0 + math.cos(math.pi * passed)) / 2.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -177,7 +177,7 @@ class TanhDecay(Ramp):
 
     def between(self, tau: float) -> float:
         angle = self.lower + (self.upper - self.lower) * tau
-        return self.end + (1.0 - self.end) * (1.0 - math.tanh(angle)) / 2.0
+        return _mixed(1.0, self.end, (1.0 - math.tanh(angle)) / 2.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,7 +198,7 @@ class RexDecay(Ramp):
     end: float = 0.0
 
     def between(self, tau: float) -> float:
-        return self.end + (1.0 - self.end) * (1.0 - tau) / (1.0 - tau / 2.0)
+        return _mixed(1.0, self.end, (1.0 - tau) / (1.0 - tau / 2.0))
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,3 +220,8 @@ class Warmup(Ramp):
 
     def between(self, tau: float) -> float:
         return self.start + (1.0 - self.start) * tau
+
+
+def _mixed(start: float, end: float, left: float) -> float:
+    """`left` parts of start and the rest of end: exactly start for 1, which end + (start - end) * left need not be."""
+    return start * left + end * (1.0 - left)

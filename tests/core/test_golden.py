@@ -16,8 +16,12 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").re
 PER_EPOCH, RUN = 4, 24  # updates
 
 
+def mixed(left: float, start: float = 1.0, end: float = 0.0) -> float:
+    return start * left + end * (1 - left)
+
+
 def cosine(tau: float, start: float = 1.0, end: float = 0.0) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * tau)) / 2 if tau < 1 else end
+    return mixed((1 + math.cos(math.pi * tau)) / 2, start, end) if tau < 1 else end
 
 
 def triangle(t: int, up: int, down: int) -> float:
@@ -49,12 +53,12 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "inverse_time_staircase": lambda t: 1 / (1 + 0.1 * (t // 4)),
     "inverse_sqrt": lambda t: 1 / math.sqrt(1 + t / 3),
     "linear": lambda t: 1 + (0.25 - 1) * (t / 12) if t < 12 else 0.25,
-    "polynomial": lambda t: 0.1 + (1 - 0.1) * (1 - t / 18) ** 2 if t < 18 else 0.1,
+    "polynomial": lambda t: mixed((1 - t / 18) ** 2, end=0.1) if t < 18 else 0.1,
     "polynomial_k_decay": lambda t: 1 - math.sqrt(t / 24),
     "cosine": lambda t: cosine(t / 24, end=0.1),
     "cosine_inclusive": lambda t: cosine(t / 23),
     "cosine_k_decay": lambda t: cosine((t / 20) ** 2),
-    "tanh": lambda t: 0.1 + (1 - 0.1) * (1 - math.tanh(-7 + 10 * (t / 24))) / 2,
+    "tanh": lambda t: mixed((1 - math.tanh(-7 + 10 * (t / 24))) / 2, end=0.1),
     "rex": lambda t: (1 - t / 20) / (1 - t / 20 / 2) if t < 20 else 0.0,
     "warmup": lambda t: 0.2 + (1 - 0.2) * (t / 5) if t < 5 else 1.0,
     "triangular": lambda t: 0.1 + (1 - 0.1) * triangle(t, 3, 5),

@@ -82,10 +82,11 @@ def test_an_optimizer_of_another_spec_names_the_first_difference(
     assert f"an optimizer that is not the recipe's: {expected}; " in message
 
 
-def test_a_weight_decay_schedule_on_a_stock_optimizer_names_build_optimizer(probe: Any, refusal: Any) -> None:
-    callback = HyperparameterScheduler(Recipe(weight_decay=HALVING))
+@pytest.mark.parametrize("name", ["weight_decay", "momentum"])
+def test_another_schedule_on_a_stock_optimizer_names_build_optimizer(name: str, probe: Any, refusal: Any) -> None:
+    callback = HyperparameterScheduler(Recipe(**{name: HALVING}))
     message = refusal(probe(keras.optimizers.AdamW(0.5)), callback)
-    assert "a weight_decay schedule for Keras' own AdamW" in message
+    assert f"a {name} schedule for Keras' own AdamW" in message
     assert "build_optimizer(spec, model)" in message
 
 

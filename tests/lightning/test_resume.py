@@ -20,6 +20,7 @@ RECIPE = Recipe(
     AdamW(learning_rate=0.1, weight_decay=0.05),
     learning_rate=Warmup(over=updates(3), start=0.25) * CosineDecay(over=percent(100), end=0.1),
     weight_decay=LinearDecay(over=percent(100), end=0.2),
+    momentum=LinearDecay(over=percent(100), start=0.5, end=1.0),
 )
 
 

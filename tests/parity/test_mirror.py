@@ -19,7 +19,7 @@ import torch
 
 import samestep.keras
 import samestep.lightning
-from samestep import AdamW, ExponentialDecay, Recipe, StepDecay, epochs, percent, updates
+from samestep import AdamW, ExponentialDecay, LinearDecay, Recipe, StepDecay, Warmup, epochs, percent, updates
 
 ROOMS = (samestep.lightning, samestep.keras)
 RATE = Recipe(learning_rate=StepDecay(0.1, every=epochs(1)))
@@ -145,6 +145,18 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> s
             None,
             True,
             "an optimizer that is not the recipe's: the optimizer is",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(momentum=LinearDecay(over=epochs(2), end=1.2)))],
+            SPEC,
+            True,
+            "the momentum at epoch 1, update 1 is 1.0125; expected a value below 1",
+        ),
+        (
+            lambda room: [room.HyperparameterScheduler(Recipe(momentum=Warmup(over=percent(100) - updates(9))))],
+            SPEC,
+            True,
+            "the momentum schedule: '100% - 9 updates' is -1 updates in this run",
         ),
         (
             lambda room: [room.EpochGatedDecay(0.1, start_epoch=1, floor=0.2)],
