@@ -23,6 +23,7 @@ lint: .venv/installed
 	$(BIN)/mypy plugins examples benchmarks
 
 bench: .venv/installed
+	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/lightning_write.py
 	set -e; for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python benchmarks/keras_step.py; done
 

@@ -42,6 +42,9 @@ class Sequence(Schedule):
             times = ", ".join(str(begin) for begin, _ in self.rest)
             raise ValueError(f"sequence: found the times {times}; expected none to be earlier than the one before it.")
         curves = [part.curve(ticks) for part in (self.first, *(part for _, part in self.rest))]
+        if len(curves) == 2:
+            (early, late), begin = curves, begins[1]
+            return lambda t: early(t) if t < begin else late(t - begin)
 
         def eta(t: int) -> float:
             index = bisect_right(begins, t) - 1
