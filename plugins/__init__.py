@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .core.compositions import noam, one_cycle, sequence, warmup_stable_decay
-    from .core.durations import Clock, Duration, Position, epochs, percent, updates
+    from .core.durations import Clock, Duration, DurationLike, Position, epochs, percent, updates
     from .core.functions import EpochFunction
     from .core.optimizers import AdamW
     from .core.plan import Plan
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Table,
         Triangular,
     )
+    from .core.ticks import Curve, Ticks
     from .core.trace import Trace
 
 __version__ = "0.1.0"
@@ -34,7 +35,9 @@ __all__ = [
     "Clock",
     "Constant",
     "CosineDecay",
+    "Curve",
     "Duration",
+    "DurationLike",
     "EpochFunction",
     "ExponentialDecay",
     "InverseSqrtDecay",
@@ -51,6 +54,7 @@ __all__ = [
     "StepDecay",
     "Table",
     "TanhDecay",
+    "Ticks",
     "Trace",
     "Triangular",
     "Warmup",
@@ -65,13 +69,14 @@ __all__ = [
 
 _ROOMS = {
     "compositions": ("noam", "one_cycle", "sequence", "warmup_stable_decay"),
-    "durations": ("Clock", "Duration", "Position", "epochs", "percent", "updates"),
+    "durations": ("Clock", "Duration", "DurationLike", "Position", "epochs", "percent", "updates"),
     "functions": ("EpochFunction",),
     "optimizers": ("AdamW",),
     "plan": ("Plan",),
     "ramps": ("CosineDecay", "LinearDecay", "PolynomialDecay", "Ramp", "RexDecay", "TanhDecay", "Warmup"),
     "recipe": ("Recipe",),
     "schedule": ("Constant", "Schedule"),
+    "ticks": ("Curve", "Ticks"),
     "trace": ("Trace",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "legacy_decay")
+NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "legacy_decay", "own_shape")
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,19 @@ def test_adamw_is_neither_learning_rate_decay_nor_a_penalty(output: Callable[[st
     assert decoupled == 0.644  # (1 - 0.01 * 0.1) ** 440
     assert "the weights of the blank pixels kept 1.0000 of their size." in printed
     assert "AdamW: they kept 0.6439; 0.6439 is the product of 1 - learning_rate * weight_decay." in printed
+
+
+def test_a_shape_of_ones_own_does_what_the_built_in_ones_do(output: Callable[[str], str]) -> None:
+    printed = output("own_shape")
+    source = (
+        "SigmoidDecay(over=percent(100) - updates(8), end=0.1).after(updates(8)) * Sawtooth(every=epochs(1), low=0.8)"
+    )
+    assert f"repr, which is source:\n  {source}\n" in printed
+    assert '"over": "100% - 8 updates"' in printed
+    assert "  equal: True\n" in printed
+    # 16 updates of the sigmoid from update 8 on, times 1, 0.95, 0.9, 0.85 in each epoch
+    epochs = [line.split(": ")[1].split() for line in printed.splitlines() if line.startswith("  epoch ")]
+    expected = [(0.1 + 0.9 / (1 + math.exp(10 * (max(t - 8, 0) / 16 - 0.5)))) * (1 - 0.05 * (t % 4)) for t in range(24)]
+    assert [cell for row in epochs for cell in row] == [f"{eta:.4f}" for eta in expected]
+    assert "  0.9933 0.4967 0.2500 0.2483 0.2310 0.1250 0.0190\n" in printed
+    assert "Sawtooth.every: found the bare number 5; expected a duration: write epochs(5)" in printed
