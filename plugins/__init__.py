@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .core.compositions import noam, one_cycle, sequence, warmup_stable_decay
     from .core.durations import Clock, Duration, DurationLike, Position, epochs, percent, updates
     from .core.functions import EpochFunction
-    from .core.optimizers import AdamW
+    from .core.optimizers import SGDW, AdamW
     from .core.plan import Plan
     from .core.ramps import CosineDecay, LinearDecay, PolynomialDecay, Ramp, RexDecay, TanhDecay, Warmup
     from .core.recipe import Recipe
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "SGDW",
     "AdamW",
     "Clock",
     "Constant",
@@ -71,7 +72,7 @@ _ROOMS = {
     "compositions": ("noam", "one_cycle", "sequence", "warmup_stable_decay"),
     "durations": ("Clock", "Duration", "DurationLike", "Position", "epochs", "percent", "updates"),
     "functions": ("EpochFunction",),
-    "optimizers": ("AdamW",),
+    "optimizers": ("AdamW", "SGDW"),
     "plan": ("Plan",),
     "ramps": ("CosineDecay", "LinearDecay", "PolynomialDecay", "Ramp", "RexDecay", "TanhDecay", "Warmup"),
     "recipe": ("Recipe",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -81,20 +81,57 @@ class AdamW(Spec):
         return self.betas[0]
 
 
-def buildable(spec: object, options: Collection[str], known: Collection[str]) -> AdamW:
-    """`spec`, once it is sure that `build_optimizer` can build it with these options.
+@dataclass(frozen=True, repr=False)
+class SGDW(Spec):
+    """Stochastic gradient descent with momentum and decoupled weight decay, in PyTorch's conventions.
 
-    options: names of the options that were given. known: those that the framework has.
+    With g the gradient and b zero before the first update:
+
+    theta <- theta * (1 - learning_rate * weight_decay)
+    b <- momentum * b + g
+    theta <- theta - learning_rate * b, or, with nesterov, theta - learning_rate * (g + momentum * b)
+
+    learning_rate: base value alpha, at least 0. It multiplies the step and not the buffer b: a changed learning rate
+        acts at once (Keras' own SGD keeps it inside).
+    weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update, and
+        the decay does not enter the buffer (that of torch.optim.SGD does).
+    momentum: base value, in [0, 1). With 0, no schedule can make a momentum of it, and there is no buffer.
+    nesterov: Nesterov's momentum.
+
+    Raises ValueError or TypeError for a number out of its range, naming the field.
+    Source: Loshchilov and Hutter 2019, algorithm 1; Sutskever et al. 2013; torch.optim.SGD.
+
+    >>> SGDW(momentum=0.9).learning_rate
+    0.01
+    """
+
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("learning_rate", "weight_decay"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)")
+        self._require(self.momentum > 0 or not self.nesterov, "nesterov", "False where there is no momentum")
+
+
+def check_buildable(spec: object, options: Collection[str], known: Mapping[type[Spec], Collection[str]]) -> None:
+    """Refuse what `build_optimizer` cannot build.
+
+    options: names of the options that were given. known: those that the framework has, by the kind of the spec.
     Raises TypeError for what is not a spec, and for an option that is not known.
     """
-    if not isinstance(spec, AdamW):
+    if type(spec) not in known:
         raise TypeError(
             f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}."
         )
-    unknown = sorted(set(options) - set(known))
+    expected = known[type(spec)]  # type: ignore[index]
+    unknown = sorted(set(options) - set(expected))
     if unknown:
         raise TypeError(
-            f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Numbers belong into the "
+            f"build_optimizer: found the options {unknown}; expected some of {list(expected)}. Numbers belong into the "
             f"spec."
         )
-    return spec

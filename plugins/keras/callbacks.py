@@ -25,7 +25,7 @@ from ..core.callbacks import (
 )
 from ..core.durations import Position
 from ..core.trace import Trace, float32, shortest_decimal
-from .optimizers import ScheduledOptimizer
+from .scheduled import ScheduledOptimizer
 
 _RECORDED_COLUMNS = 65536  # of an epoch whose number of updates is unknown
 _DRIVERS = "samestep_drivers"
