@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..core.optimizers import SGDW
 from ..core.plan import Plan
 from ..keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 from .problem import PROBE, TRAINED, UNITS, Problem, Weights
@@ -72,12 +73,7 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
     )
     initial = problem.initial_weights()
     model.set_weights([initial[name] for name in (*TRAINED, PROBE)])
-    if stock:
-        optimizer = keras.optimizers.AdamW(
-            spec.learning_rate, spec.weight_decay, beta_1=spec.betas[0], beta_2=spec.betas[1], epsilon=spec.epsilon
-        )
-    else:
-        optimizer = build_optimizer(spec, model)
+    optimizer = _stock_optimizer(spec) if stock else build_optimizer(spec, model)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     driver = _ByHand(plan) if stock else HyperparameterScheduler(plan.recipe)
     inputs, classes = problem.train
@@ -96,3 +92,14 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
 
 def _weights(model: keras.Model) -> Weights:
     return dict(zip((*TRAINED, PROBE), (np.array(weight) for weight in model.get_weights()), strict=True))
+
+
+def _stock_optimizer(spec: Any) -> keras.optimizers.Optimizer:
+    if isinstance(spec, SGDW):
+        return keras.optimizers.SGD(
+            spec.learning_rate, spec.momentum, nesterov=spec.nesterov, weight_decay=spec.weight_decay
+        )
+    beta_1, beta_2 = spec.betas
+    return keras.optimizers.AdamW(
+        spec.learning_rate, spec.weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=spec.epsilon
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.optimizers import SGDW
 from ..core.plan import Plan
 from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 from ..lightning.namespaces import Callback, modules
@@ -74,7 +75,8 @@ class _ByHand(Callback):  # type: ignore[misc]
     def on_train_batch_start(self, trainer: Any, pl_module: Network, batch: Any, batch_index: int) -> None:
         for group in trainer.optimizers[0].param_groups:
             group["weight_decay"] = self._plan.value("weight_decay", trainer.current_epoch, batch_index)
-            group["betas"] = (self._plan.value("momentum", trainer.current_epoch, batch_index), group["betas"][1])
+            momentum = self._plan.value("momentum", trainer.current_epoch, batch_index)
+            group.update({"betas": (momentum, group["betas"][1])} if "betas" in group else {"momentum": momentum})
 
 
 def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], None]) -> Run:
@@ -86,9 +88,7 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
     spec: Any = plan.recipe.optimizer
 
     def stock_optimizer(network: Network) -> Any:
-        optimizer = torch.optim.AdamW(
-            network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay
-        )
+        optimizer = _stock_optimizer(spec, network)
         per_epoch = problem.updates_per_epoch
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda made: plan.multiplier("learning_rate", *divmod(made, per_epoch))
@@ -115,3 +115,11 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
     ).fit(network, torch.utils.data.DataLoader(dataset, batch_size=problem.batch_size))
     run.trace = recorder.trace
     return run
+
+
+def _stock_optimizer(spec: Any, network: Network) -> torch.optim.Optimizer:
+    if isinstance(spec, SGDW):
+        return torch.optim.SGD(
+            network.parameters(), spec.learning_rate, spec.momentum, 0.0, spec.weight_decay, spec.nesterov
+        )
+    return torch.optim.AdamW(network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay)

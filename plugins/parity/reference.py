@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.durations import Position
-from ..core.optimizers import HYPERPARAMETERS, AdamW
+from ..core.optimizers import HYPERPARAMETERS, SGDW, AdamW
 from ..core.plan import Plan
 from .problem import Problem, Weights, forward
 from .runs import Run
 
 
 def train(plan: Plan, problem: Problem) -> Run:
-    """Train in float64 with AdamW as Loshchilov and Hutter 2019 (algorithm 2) have it, in torch's conventions."""
+    """Train in float64 as Loshchilov and Hutter 2019 (algorithms 1 and 2) have it, in torch's conventions."""
     spec = plan.recipe.optimizer
-    if not isinstance(spec, AdamW):
-        raise TypeError(f"found {spec!r}; the reference knows AdamW.")
     run = Run("float64 reference")
     inputs, classes = problem.train
     weights: Weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
@@ -28,16 +26,20 @@ def train(plan: Plan, problem: Problem) -> Run:
             loss, gradients = _loss_and_gradients(weights, inputs[batch], classes[batch])
             t += 1
             values = {name: plan.value(name, epoch, update) for name in HYPERPARAMETERS}
-            rate, decay, beta_1 = values.values()
-            beta_2 = spec.betas[1]
+            rate, decay, momentum = values.values()
             for name, gradient in gradients.items():
-                first[name] = beta_1 * first[name] + (1 - beta_1) * gradient
-                second[name] = beta_2 * second[name] + (1 - beta_2) * gradient**2
-                unbiased_first = first[name] / (1 - beta_1**t)
-                unbiased_second = second[name] / (1 - beta_2**t)
-                weights[name] = weights[name] - rate * (
-                    unbiased_first / (np.sqrt(unbiased_second) + spec.epsilon) + decay * weights[name]
-                )
+                if isinstance(spec, SGDW):
+                    first[name] = momentum * first[name] + gradient
+                    direction = gradient + momentum * first[name] if spec.nesterov else first[name]
+                elif isinstance(spec, AdamW):
+                    beta_2 = spec.betas[1]
+                    first[name] = momentum * first[name] + (1 - momentum) * gradient
+                    second[name] = beta_2 * second[name] + (1 - beta_2) * gradient**2
+                    unbiased_first, unbiased_second = first[name] / (1 - momentum**t), second[name] / (1 - beta_2**t)
+                    direction = unbiased_first / (np.sqrt(unbiased_second) + spec.epsilon)
+                else:
+                    raise TypeError(f"found {spec!r}; the reference knows AdamW and SGDW.")
+                weights[name] = weights[name] - rate * (direction + decay * weights[name])
             run.losses.append(loss)
             run.trace.record(Position(epoch, update), values)
         run.weights.append({name: value.copy() for name, value in weights.items()})

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samestep import AdamW, EpochFunction, Recipe, StepDecay, Trace, epochs
+from samestep import SGDW, AdamW, EpochFunction, Recipe, StepDecay, Trace, epochs, one_cycle
+from samestep.core.optimizers import HYPERPARAMETERS, Spec
 from samestep.core.trace import float32
 from samestep.parity import ParityResult, check, draw, installed_frameworks
 from samestep.parity.problem import TRAINED
@@ -31,7 +32,7 @@ def test_every_hyperparameter_of_every_update_is_the_plans_after_rounding_to_flo
     count = result.problem.updates_per_epoch
     trace = result.runs[framework].trace
     assert [tuple(entry.position) for entry in trace.entries] == [divmod(i, count) for i in range(10 * count)]
-    for name in ("learning_rate", "weight_decay"):
+    for name in HYPERPARAMETERS:
         planned = [float32(value) for epoch in range(10) for value in result.plan.values(name, epoch)]
         assert [float32(value) for value in trace.column(name)] == planned
 
@@ -149,3 +150,19 @@ def test_a_process_that_fails_is_reported_with_its_output(tmp_path: Path, monkey
     recipe = Recipe(AdamW(), learning_rate=EpochFunction(import_module("only_here").halved))
     with pytest.raises(RuntimeError, match=r"(?s)lightning failed with exit status 1.*No module named 'only_here'"):
         check(recipe, frameworks=["lightning"], epochs=1)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [SGDW(0.05, 0.02, momentum=0.95, nesterov=True), AdamW(2e-3, 0.1, betas=(0.95, 0.999))],
+    ids=["SGDW", "AdamW"],
+)
+def test_one_cycle_of_learning_rate_and_momentum_is_the_same_everywhere(spec: Spec) -> None:
+    recipe = Recipe(spec, learning_rate=one_cycle(), momentum=one_cycle(start=1, top=0.85 / 0.95, end=1))
+    result = check(recipe, epochs=3, seed=1, stock=True)
+    result.assert_same(weights=1e-6)
+    for framework in KERAS:
+        assert 0.85 <= min(result.runs[framework].trace.column("momentum")) < 0.851
+        assert result.distances(result.runs[framework], result.reference)[-1] < 1e-5
+        # Keras' own optimizers do not follow a momentum schedule, and its SGD multiplies the buffer by the rate.
+        assert result.distances(result.stock[framework], result.stock["lightning"])[-1] > 0.1
