@@ -141,7 +141,7 @@ def warmup_stable_decay(
         "cosine": CosineDecay(cooldown, end=end, inclusive=inclusive),
         "1-sqrt": PolynomialDecay(cooldown, end=end, k_decay=0.5, inclusive=inclusive),
     }
-    _require_anneal("warmup_stable_decay", anneal, decays)
+    _require_anneal("warmup_stable_decay", anneal, tuple(decays))
     return sequence(Warmup(warmup, start=start), (warmup, Constant()), (over - cooldown, decays[anneal]))
 
 

@@ -61,8 +61,7 @@ def test_all_is_sorted_and_has_no_name_twice() -> None:
 def test_every_public_name_is_the_object_of_its_core_module() -> None:
     for name in samestep.__all__:
         found = getattr(samestep, name)
-        assert found.__module__ in CORE
-        assert getattr(import_module(found.__module__), name) is found
+        assert any(getattr(import_module(module), name, None) is found for module in CORE)
         assert name in dir(samestep)
 
 

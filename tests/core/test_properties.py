@@ -18,23 +18,34 @@ from samestep import (
     Clock,
     Constant,
     CosineDecay,
+    Duration,
     EpochFunction,
     ExponentialDecay,
+    InverseSqrtDecay,
     InverseTimeDecay,
     LinearDecay,
+    MultiStepDecay,
     Plan,
+    PolynomialDecay,
     Recipe,
+    RexDecay,
     Schedule,
     StepDecay,
+    Table,
+    TanhDecay,
+    Triangular,
     Warmup,
     epochs,
+    noam,
+    one_cycle,
     percent,
     sequence,
     updates,
+    warmup_stable_decay,
 )
 
 # The same examples in every run: a property that fails here fails for everybody.
-FEW = settings(deadline=None, max_examples=60, derandomize=True)
+FEW = settings(deadline=None, max_examples=120, derandomize=True)
 
 
 def by_table(epoch: int) -> float:
@@ -57,29 +68,83 @@ def amounts(least: Fraction, most: int) -> st.SearchStrategy[Fraction]:
     )
 
 
+def sums(whole: st.SearchStrategy[Fraction]) -> st.SearchStrategy[Duration]:
+    """Durations of several units, positive in every run that `clocks` draws, which are at least three updates long."""
+    return st.one_of(
+        st.builds(lambda a, b: epochs(a) + updates(b), whole, whole),
+        st.builds(lambda a, b: percent(100 + a) - updates(b), whole, amounts(Fraction(1, 4), 2)),
+        st.builds(
+            lambda a, b: epochs(1) + updates(2) - percent(b) * Fraction(1, 2 + math.ceil(a)),
+            whole,
+            amounts(Fraction(1, 4), 5),
+        ),
+    )
+
+
 durations = st.one_of(
     st.builds(epochs, amounts(Fraction(0), 12)),
     st.builds(updates, amounts(Fraction(0), 40)),
     st.builds(percent, amounts(Fraction(0), 120)),
+    sums(amounts(Fraction(0), 10)),
 )
 # Lengths are not too short and factors not much above 1, so that no product of powers leaves the floats.
 lengths = st.one_of(
     st.builds(epochs, amounts(Fraction(1, 6), 12)),
     st.builds(updates, amounts(Fraction(1, 2), 40)),
     st.builds(percent, amounts(Fraction(1), 120)),
+    sums(amounts(Fraction(1, 6), 10)),
 )
 multipliers = st.one_of(st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0]), st.floats(0.0, 4.0))
 factors = st.one_of(st.sampled_from([0.1, 0.5, 1.0, 1.1]), st.floats(1e-3, 1.1))
+powers = st.sampled_from([0.5, 1.0, 2.0, 0.9])
+inclusive = st.booleans()
 
-shapes = st.one_of(
+ramps = st.one_of(
+    st.builds(LinearDecay, lengths, multipliers, multipliers, inclusive=inclusive),
+    st.builds(PolynomialDecay, lengths, powers, multipliers, k_decay=powers, start=multipliers, inclusive=inclusive),
+    st.builds(CosineDecay, lengths, multipliers, start=multipliers, k_decay=powers, inclusive=inclusive),
+    st.builds(TanhDecay, lengths, multipliers, st.sampled_from([-7.0, -1.0]), inclusive=inclusive),
+    st.builds(RexDecay, lengths, multipliers, inclusive=inclusive),
+    st.builds(Warmup, durations, multipliers, inclusive=inclusive),
+)
+stairs = st.one_of(
     st.builds(Constant, multipliers),
     st.builds(StepDecay, factors, lengths, st.none() | durations),
+    st.builds(MultiStepDecay, factors, st.lists(durations, min_size=1, max_size=4)),
+    st.builds(Table, st.lists(multipliers, min_size=1, max_size=5), lengths),
+    st.sampled_from([EpochFunction(by_table), EpochFunction(by_fold)]),
+    st.builds(InverseTimeDecay, multipliers, lengths, st.just(True)),
+)
+shapes = st.one_of(
+    stairs,
+    ramps,
     st.builds(ExponentialDecay, factors, lengths),
     st.builds(InverseTimeDecay, multipliers, lengths),
-    st.builds(LinearDecay, lengths, multipliers, multipliers),
-    st.builds(CosineDecay, lengths, multipliers),
-    st.builds(Warmup, lengths, multipliers),
-    st.sampled_from([EpochFunction(by_table), EpochFunction(by_fold)]),
+    st.builds(InverseSqrtDecay, lengths),
+    st.builds(Triangular, lengths, st.none() | lengths, multipliers, st.sampled_from(["triangular", "triangular2"])),
+    st.builds(Triangular, lengths, st.none() | lengths, multipliers, st.just("exp_range"), st.floats(0.5, 1.0)),
+    st.builds(
+        one_cycle,
+        st.builds(percent, amounts(Fraction(20), 150)),
+        peak=st.none() | st.builds(percent, amounts(Fraction(1), 9)),
+        start=multipliers,
+        top=multipliers,
+        end=multipliers,
+        anneal=st.sampled_from(["cosine", "linear"]),
+        three_phase=st.booleans(),
+        inclusive=inclusive,
+    ),
+    st.builds(
+        warmup_stable_decay,
+        st.builds(percent, amounts(Fraction(20), 150)),
+        warmup=st.builds(percent, amounts(Fraction(0), 9)),
+        cooldown=st.builds(percent, amounts(Fraction(1), 10)),
+        start=multipliers,
+        end=multipliers,
+        anneal=st.sampled_from(["linear", "cosine", "1-sqrt"]),
+        inclusive=inclusive,
+    ),
+    st.builds(noam, lengths),
 )
 
 
@@ -90,6 +155,10 @@ def sequences(draw: st.DrawFn, parts: st.SearchStrategy[Schedule]) -> Schedule:
     return sequence(draw(parts), *((unit(time), draw(parts)) for time in accumulate(gaps)))
 
 
+growths = st.sampled_from([1.0, 1.5, 2.0, 3.0])
+decays = st.sampled_from([0.0, 0.5, 0.9, 1.0])
+
+
 def combined(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
     return st.one_of(
         st.builds(Schedule.after, parts, durations),
@@ -98,12 +167,13 @@ def combined(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
         st.builds(Schedule.at_most, parts, multipliers),
         st.builds(Schedule.__mul__, parts, st.one_of(parts, multipliers)),
         st.builds(Schedule.__rmul__, parts, multipliers),
+        st.builds(Schedule.repeat, parts, lengths, growths, decays),
         sequences(parts),
     )
 
 
 schedules = st.recursive(shapes, combined, max_leaves=5)
-clocks = st.builds(Clock, st.integers(1, 6), st.integers(1, 10))
+clocks = st.builds(Clock, st.integers(1, 6), st.integers(3, 10))
 COUNT = 45  # updates looked at: within the run for some clocks, far past its end for others
 
 
@@ -196,6 +266,71 @@ def test_a_product_multiplies_the_values(a: Schedule, b: Schedule, clock: Clock)
 
 
 @FEW
+@given(schedules, clocks, st.integers(1, 20), decays)
+def test_a_repeat_is_periodic_but_for_its_decay(schedule: Schedule, clock: Clock, every: int, decay: float) -> None:
+    own, found = etas(schedule, clock), etas(schedule.repeat(updates(every), decay=decay), clock)
+    assert found == {i: (decay ** (i // every) * float.fromhex(own[i % every])).hex() for i in range(COUNT)}
+
+
+@FEW
+@given(schedules, clocks, st.integers(1, 20), st.sampled_from([1.0, 1.5, 2.0, 3.0]), decays)
+def test_the_first_cycle_of_a_repeat_is_the_schedule_itself(
+    schedule: Schedule, clock: Clock, every: int, growth: float, decay: float
+) -> None:
+    own, found = etas(schedule, clock), etas(schedule.repeat(updates(every), growth, decay), clock)
+    assert {i: found[i] for i in range(every)} == {i: own[i] for i in range(every)}
+
+
+@FEW
+@given(schedules, clocks, durations)
+def test_a_gate_is_constant_before_and_unchanged_after(schedule: Schedule, clock: Clock, begin: Duration) -> None:
+    gate = clock.exact(begin)
+    own, gated = etas(schedule, clock), etas(schedule.after(begin), clock)
+    assert {gated[i] for i in range(COUNT) if i <= gate} == {own[0]}
+    if gate.denominator == 1:
+        assert {i: gated[i] for i in range(int(gate), COUNT)} == {
+            i: own[i - int(gate)] for i in range(int(gate), COUNT)
+        }
+    # One more gate, at the first update at or after it, is the same as one at that update.
+    late = updates(math.ceil(gate))
+    assert etas(sequence(Constant(2), (begin, Constant(3))), clock) == etas(
+        sequence(Constant(2), (late, Constant(3))), clock
+    )
+
+
+@FEW
+@given(ramps, clocks)
+def test_a_ramp_lies_between_its_start_and_its_end_and_keeps_the_end(ramp: Any, clock: Clock) -> None:
+    found = [float.fromhex(value) for value in etas(ramp, clock).values()]
+    over, ends = clock.exact(ramp.over), getattr(ramp, "end", 1.0)
+    first = max(math.ceil(over) - ramp.inclusive, 0)
+    assert set(found[first:]) <= {ends}
+    # A mixture of the two may round past either of them by a last bit.
+    low, high = sorted([getattr(ramp, "start", 1.0), ends])
+    assert all(low - 2**-50 <= value <= high + 2**-50 for value in found)
+
+
+@FEW
+@given(schedules, clocks)
+def test_values_are_those_of_value_for_an_epoch_a_stretch_and_the_run(schedule: Schedule, clock: Clock) -> None:
+    plan = Plan(Recipe(learning_rate=1.0 * schedule), clock)
+    count, total = clock.updates_per_epoch or 1, plan.updates()
+    run = [plan.value("learning_rate", *divmod(i, count), 0.3) for i in range(total)]
+    assert plan.values("learning_rate", base=0.3) == run
+    assert [v for e in range(clock.epochs or 1) for v in plan.values("learning_rate", e, base=0.3)] == run
+    assert plan.between("learning_rate", 1, total, base=0.3, every=2) == run[1::2]
+
+
+@FEW
+@given(schedules, clocks)
+def test_every_plan_can_be_linted_explained_and_compared(schedule: Schedule, clock: Clock) -> None:
+    plan = Plan(Recipe(learning_rate=1.0 * schedule), clock)
+    assert all(sentence.startswith("learning_rate: ") for sentence in plan.lint())
+    assert plan.explain().endswith("\n".join(f"  {sentence}" for sentence in plan.lint()))
+    assert len(plan.table().splitlines()) == 1 + (clock.epochs or 0)
+
+
+@FEW
 @given(schedules, clocks)
 def test_what_is_called_constant_within_epochs_is(schedule: Schedule, clock: Clock) -> None:
     plan = Plan(Recipe(learning_rate=1.0 * schedule), clock)
@@ -206,6 +341,6 @@ def test_what_is_called_constant_within_epochs_is(schedule: Schedule, clock: Clo
 
 @FEW
 @given(durations)
-def test_a_durations_repr_and_text_read_back(duration: samestep.Duration) -> None:
+def test_a_durations_repr_and_text_read_back(duration: Duration) -> None:
     assert eval(repr(duration), dict(NAMES)) == duration
     assert Constant().after(str(duration)) == Constant().after(duration)

@@ -1,0 +1,169 @@
+"""A plan as a table and in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from samestep import (
+    AdamW,
+    Constant,
+    CosineDecay,
+    EpochFunction,
+    LinearDecay,
+    MultiStepDecay,
+    Recipe,
+    StepDecay,
+    Table,
+    Warmup,
+    epochs,
+    updates,
+)
+
+RECIPE = Recipe(
+    AdamW(learning_rate=0.5, weight_decay=0.25),
+    learning_rate=StepDecay(0.5, every=epochs("1.5")),
+    weight_decay=LinearDecay(over=updates(4), end=0.5),
+)
+PLAN = RECIPE.plan(updates_per_epoch=3, epochs=4)
+SCHEDULES = Recipe(learning_rate=StepDecay(0.5, every=epochs(2)).after("1 epoch") * Warmup(over=epochs(2)))
+
+
+def test_the_table_has_a_row_for_each_epoch() -> None:
+    assert PLAN.table().splitlines() == [
+        "epoch  first update  learning_rate      weight_decay  momentum",
+        "    0             0            0.5    0.25 .. 0.1875       0.9",
+        "    1             3    0.5 .. 0.25  0.15625 .. 0.125       0.9",
+        "    2             6           0.25             0.125       0.9",
+        "    3             9          0.125             0.125       0.9",
+    ]
+
+
+def test_the_last_row_of_the_table_ends_with_the_run() -> None:
+    plan = Recipe(learning_rate=LinearDecay(over=updates(8))).plan(updates_per_epoch=5, epochs=3, max_updates=7)
+    assert plan.table().splitlines() == [
+        "epoch  first update  learning_rate",
+        "    0             0       1 .. 0.5",
+        "    1             5  0.375 .. 0.25",
+    ]
+
+
+def test_the_table_of_schedules_alone_shows_multiples_of_the_base() -> None:
+    assert SCHEDULES.plan(epochs=4).table().splitlines() == [
+        "epoch  first update  learning_rate",
+        "    0             ?              0",
+        "    1             ?            0.5",
+        "    2             ?              1",
+        "    3             ?            0.5",
+    ]
+
+
+def test_the_plan_is_explained_in_words() -> None:
+    # (1 - 0.5 * 0.25) * (1 - 0.5 * 0.21875) * (1 - 0.5 * 0.1875) = 1 - 0.293762...; log(0.5) / log(0.875) = 5.19089...
+    assert PLAN.explain().splitlines() == [
+        "4 epochs of 3 updates.",
+        "learning_rate: StepDecay(factor=0.5, every=epochs('1.5'))",
+        "  from the start: 0.5",
+        "  update 5 = update 2 of epoch 1: 0.5 -> 0.25",
+        "  update 9 = first update of epoch 3: 0.25 -> 0.125",
+        "weight_decay: LinearDecay(over=updates(4), end=0.5)",
+        "  from the start: 0.25",
+        "  from update 1 = update 1 of epoch 0 at every update until update 4 = update 1 of epoch 1: 0.25 -> 0.125",
+        "momentum: Constant()",
+        "  from the start: 0.9",
+        "weights without a gradient:",
+        "  shrink by 0.125 of themselves in the first update",
+        "  by 0.293762 in the first epoch, by 0.48723 in the run",
+        "  and at the first update's rate would halve in 5.19089 updates",
+        "perhaps not meant:",
+        *(f"  {sentence}" for sentence in PLAN.lint()),
+    ]
+    assert len(PLAN.lint()) == 1
+
+
+def test_a_plan_of_which_nothing_is_odd_ends_without_warnings() -> None:
+    plan = Recipe(AdamW(), learning_rate=CosineDecay(over="100%")).plan(updates_per_epoch=10, epochs=3)
+    assert plan.lint() == []
+    assert plan.explain().splitlines()[-1] == "  and at the first update's rate would halve in 69314.4 updates"
+
+
+def test_the_gate_of_the_first_example_is_at_update_1955() -> None:
+    recipe = Recipe(AdamW(learning_rate=1e-3), learning_rate=StepDecay(0.1, every=epochs(5)))
+    assert recipe.plan(updates_per_epoch=391, epochs=11).explain().splitlines()[1:5] == [
+        "learning_rate: StepDecay(factor=0.1, every=epochs(5))",
+        "  from the start: 0.001",
+        "  update 1955 = first update of epoch 5: 0.001 -> 0.0001",
+        "  update 3910 = first update of epoch 10: 0.0001 -> 1e-05",
+    ]
+
+
+def test_a_plan_of_schedules_alone_is_explained_as_multiples_and_a_turn_starts_a_new_line() -> None:
+    recipe = Recipe(learning_rate=Warmup(over=epochs(4), start=0.5) * LinearDecay(over=epochs(6)).after(epochs(4)))
+    assert recipe.plan(epochs=10).explain().splitlines() == [
+        "10 epochs of an unknown number of updates.",
+        "learning_rate (as a multiple of the base value): "
+        "Warmup(over=epochs(4), start=0.5) * LinearDecay(over=epochs(6)).after(epochs(4))",
+        "  from the start: 0.5",
+        "  from first update of epoch 1 at every epoch until first update of epoch 4: 0.5 -> 1",
+        "  from first update of epoch 5 at every epoch until first update of epoch 9: 1 -> 0.166667",
+    ]
+
+
+def test_a_change_in_every_epoch_is_one_line_with_the_runs_updates() -> None:
+    recipe = Recipe(weight_decay=EpochFunction(lambda epoch: float(epoch)))
+    assert recipe.plan(updates_per_epoch=5, epochs=4).explain().splitlines()[2:] == [
+        "  from the start: 0",
+        "  from update 5 = first update of epoch 1 at every epoch until update 15 = first update of epoch 3: 0 -> 3",
+    ]
+
+
+def test_two_changes_in_a_row_are_told_one_by_one_and_three_together() -> None:
+    def told(values: list[float]) -> list[str]:
+        plan = Recipe(learning_rate=Table(values, every=updates(1))).plan(updates_per_epoch=9, epochs=1)
+        return plan.explain().splitlines()[3:]
+
+    assert told([1, 2, 3, 3]) == [
+        "  update 1 = update 1 of epoch 0: 1 -> 2",
+        "  update 2 = update 2 of epoch 0: 2 -> 3",
+    ]
+    assert told([1, 1, 2, 3, 4, 4]) == [
+        "  from update 2 = update 2 of epoch 0 at every update until update 4 = update 4 of epoch 0: 1 -> 4",
+    ]
+
+
+def test_every_time_of_a_multi_step_decay_is_told() -> None:
+    recipe = Recipe(learning_rate=MultiStepDecay(0.5, at=[updates(3), epochs(2), "50%"]))
+    assert recipe.plan(updates_per_epoch=4, epochs=3).explain().splitlines()[3:] == [
+        "  update 3 = update 3 of epoch 0: 1 -> 0.5",
+        "  update 6 = update 2 of epoch 1: 0.5 -> 0.25",
+        "  update 8 = first update of epoch 2: 0.25 -> 0.125",
+    ]
+
+
+def test_weights_that_are_gone_have_no_half_life() -> None:
+    lines = Recipe(AdamW(learning_rate=2.0, weight_decay=0.5)).plan(2, 2).explain().splitlines()
+    assert lines[-3:] == [
+        "weights without a gradient:",
+        "  shrink by 1 of themselves in the first update",
+        "  and are gone, or change their sign, where learning_rate * weight_decay is 1 or more",
+    ]
+    later = Recipe(AdamW(learning_rate=1.0, weight_decay=0.5), learning_rate=Table([1, 3], every=epochs(1)))
+    assert later.plan(2, 2).explain().splitlines()[-3:] == [
+        "  shrink by 0.5 of themselves in the first update",
+        "  and are gone, or change their sign, where learning_rate * weight_decay is 1 or more",
+        "  and at the first update's rate would halve in 1 updates",
+    ]
+
+
+@pytest.mark.parametrize("what", ["table", "explain", "lint"])
+def test_words_and_tables_need_the_number_of_epochs(what: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^{what}\(\) needs the number of epochs, which is unknown; give plan\(epochs="
+    ):
+        getattr(RECIPE.plan(updates_per_epoch=3), what)()
+
+
+def test_a_constant_is_told_in_one_line() -> None:
+    assert Recipe(learning_rate=Constant(0.5)).plan(3, 4).explain().splitlines()[1:] == [
+        "learning_rate (as a multiple of the base value): Constant(value=0.5)",
+        "  from the start: 0.5",
+    ]

@@ -1,0 +1,259 @@
+"""What a plan probably does not mean: each warning, and the nearest schedule that has none."""
+
+from __future__ import annotations
+
+import pytest
+
+from samestep import (
+    AdamW,
+    Constant,
+    CosineDecay,
+    EpochFunction,
+    ExponentialDecay,
+    LinearDecay,
+    MultiStepDecay,
+    Recipe,
+    Schedule,
+    StepDecay,
+    Table,
+    Warmup,
+    epochs,
+    noam,
+    one_cycle,
+    percent,
+    sequence,
+    updates,
+    warmup_stable_decay,
+)
+
+LATE = "is never reached: the run ends before"
+PART = "is never reached: its part of the run ends before"
+FIRST = "the first update has the value 0 and changes nothing: let the schedule start above 0"
+LAST = "update 99 = update 9 of epoch 9, the last one, has the value 0 and changes nothing: leave inclusive=True out"
+
+
+def linted(schedule: Schedule, name: str = "learning_rate", base: float = 0.5) -> list[str]:
+    """The findings in a run of 10 updates in each of 10 epochs, without the hyperparameter's name."""
+    spec = AdamW(learning_rate=base, weight_decay=base, betas=(base, 0.999))
+    found = Recipe(spec, **{name: schedule}).plan(updates_per_epoch=10, epochs=10).lint()
+    assert all(sentence.startswith(f"{name}: ") for sentence in found)
+    return [sentence.removeprefix(f"{name}: ") for sentence in found]
+
+
+# (a schedule, its findings; the nearest schedule that has none)
+FOUND: list[tuple[Schedule, list[str], Schedule]] = [
+    (Warmup(over="1 epoch"), [FIRST], Warmup(over="1 epoch", start=1e-6)),
+    (noam("1 epoch"), [FIRST], Warmup("1 epoch", start=0.01) * noam("1 epoch").at_least(0.01)),
+    (CosineDecay("100%", inclusive=True), [LAST], CosineDecay("100%")),
+    (CosineDecay("99 updates"), [LAST], CosineDecay("99 updates", end=0.1)),
+    (
+        LinearDecay("98 updates", end=0.5),
+        [
+            "LinearDecay(over=updates(98), end=0.5): is at its end, 0.5, from update 98 = update 8 of epoch 9 on, "
+            "before the run's"
+        ],
+        LinearDecay("99 updates", end=0.5),
+    ),
+    (
+        LinearDecay("99 updates", end=0.5, inclusive=True),
+        [
+            "LinearDecay(over=updates(99), inclusive=True, end=0.5): is at its end, 0.5, from update 98 = "
+            "update 8 of epoch 9 on, before the run's"
+        ],
+        LinearDecay("100 updates", end=0.5, inclusive=True),
+    ),
+    (
+        CosineDecay("5 epochs", end=0.5).after("4 epochs"),
+        [
+            "CosineDecay(over=epochs(5), end=0.5): is at its end, 0.5, from update 90 = first update of epoch 9 on, "
+            "before the run's"
+        ],
+        CosineDecay("6 epochs", end=0.5).after("4 epochs"),
+    ),
+    (
+        CosineDecay("101%", end=0.5),
+        ["CosineDecay(over=percent(101), end=0.5): the end lies after the run that it is in, and 0.5 is never reached"],
+        CosineDecay("100%", end=0.5),
+    ),
+    (
+        CosineDecay("7 epochs", end=0.5).after("4 epochs"),
+        ["CosineDecay(over=epochs(7), end=0.5): the end lies after the run that it is in, and 0.5 is never reached"],
+        CosineDecay("6 epochs", end=0.5).after("4 epochs"),
+    ),
+    (
+        Warmup("101 updates", start=0.5),
+        [
+            "Warmup(over=updates(101), start=0.5): the warmup is longer than the run that it is in, and 1.0 is never "
+            "reached"
+        ],
+        Warmup("100 updates", start=0.5),
+    ),
+    (
+        sequence(Warmup("3 epochs", start=0.5), ("2 epochs", Constant())),
+        [
+            "Warmup(over=epochs(3), start=0.5): the warmup is longer than the part that it is in, and 1.0 is never "
+            "reached"
+        ],
+        sequence(Warmup("2 epochs", start=0.5), ("2 epochs", Constant())),
+    ),
+    (
+        LinearDecay("5 epochs", end=0.5).repeat("4 epochs"),
+        ["LinearDecay(over=epochs(5), end=0.5): the end lies after the part that it is in, and 0.5 is never reached"],
+        LinearDecay("4 epochs", end=0.5).repeat("4 epochs"),
+    ),
+    (
+        LinearDecay("5 epochs", end=0.5).until("4 epochs"),
+        ["LinearDecay(over=epochs(5), end=0.5): the end lies after the part that it is in, and 0.5 is never reached"],
+        LinearDecay("5 epochs", end=0.5).until("5 epochs"),
+    ),
+    (
+        StepDecay(0.5, every="100 updates"),
+        [f"StepDecay(factor=0.5, every=updates(100)): the first drop, after '100 updates', {LATE}"],
+        StepDecay(0.5, every="99 updates"),
+    ),
+    (
+        StepDecay(0.5, every="1 epoch", first="10 epochs"),
+        [f"StepDecay(factor=0.5, every=epochs(1), first=epochs(10)): the first drop, after '10 epochs', {LATE}"],
+        StepDecay(0.5, every="10 epochs", first="9 epochs"),
+    ),
+    (
+        StepDecay(0.5, every="4 epochs").after("6 epochs"),
+        [f"StepDecay(factor=0.5, every=epochs(4)): the first drop, after '4 epochs', {LATE}"],
+        StepDecay(0.5, every="4 epochs").after("5 epochs"),
+    ),
+    (
+        sequence(StepDecay(0.5, every="4 epochs"), ("4 epochs", Constant(0.1))),
+        [f"StepDecay(factor=0.5, every=epochs(4)): the first drop, after '4 epochs', {PART}"],
+        sequence(StepDecay(0.5, every="3 epochs"), ("4 epochs", Constant(0.1))),
+    ),
+    (
+        MultiStepDecay(0.5, at=["5 epochs", "10 epochs", "10 epochs", "11 epochs"]),
+        [
+            "MultiStepDecay(factor=0.5, at=(epochs(5), epochs(10), epochs(10), epochs(11))): the drop, after "
+            f"'{when}', {LATE}"
+            for when in ("10 epochs", "11 epochs")
+        ],
+        MultiStepDecay(0.5, at=["5 epochs", "99 updates"]),
+    ),
+    (
+        ExponentialDecay(0.5, every="1 epoch").after("100%"),
+        [f"ExponentialDecay(factor=0.5, every=epochs(1)).after(percent(100)): its beginning, after '100%', {LATE}"],
+        ExponentialDecay(0.5, every="1 epoch").after("99%"),
+    ),
+    (
+        sequence(Constant(), ("5 epochs", Constant(0.5)), ("10 epochs", Constant(0.1))),
+        [
+            "sequence(Constant(), (epochs(5), Constant(value=0.5)), (epochs(10), Constant(value=0.1))): the next "
+            f"schedule, after '10 epochs', {LATE}"
+        ],
+        sequence(Constant(), ("5 epochs", Constant(0.5)), ("99 updates", Constant(0.1))),
+    ),
+    (
+        Constant(0.5).repeat("10 epochs", decay=0.5),
+        [f"Constant(value=0.5).repeat(epochs(10), decay=0.5): the second cycle, after '10 epochs', {LATE}"],
+        Constant(0.5).repeat("99 updates", decay=0.5),
+    ),
+    # Wherever it stands in a schedule.
+    (
+        (0.5 * StepDecay(0.5, every="10 epochs").at_least(0.1)).at_most(2),
+        [f"StepDecay(factor=0.5, every=epochs(10)): the first drop, after '10 epochs', {LATE}"],
+        (0.5 * StepDecay(0.5, every="9 epochs").at_least(0.1)).at_most(2),
+    ),
+    (
+        sequence(Constant(0.5), ("2 epochs", Constant(0.5).after("8 epochs"))),
+        [f"Constant(value=0.5).after(epochs(8)): its beginning, after '8 epochs', {LATE}"],
+        sequence(Constant(0.5), ("2 epochs", Constant(0.5).after("7 epochs"))),
+    ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "expected", "near"), FOUND, ids=[repr(schedule) for schedule, _, _ in FOUND])
+def test_a_warning_is_given_and_the_nearest_schedule_has_none(
+    schedule: Schedule, expected: list[str], near: Schedule
+) -> None:
+    assert linted(schedule) == expected
+    assert linted(near) == []
+
+
+CLEAN: list[Schedule] = [
+    Constant(),
+    CosineDecay("100%"),
+    CosineDecay("100%", end=0.1, inclusive=True),
+    Warmup("1 epoch", start=0.1) * CosineDecay("9 epochs").after("1 epoch"),
+    sequence(Warmup("5%", start=0.1), ("5%", CosineDecay("95%"))),
+    CosineDecay("2 epochs").repeat("2 epochs", growth=2, decay=0.5),
+    one_cycle(),
+    one_cycle(inclusive=True, three_phase=True),
+    warmup_stable_decay(warmup="5%", cooldown="20%", start=0.1),
+    StepDecay(0.1, every="3 epochs"),
+    EpochFunction(lambda epoch: 1.0 / (epoch + 1)),
+    Table([0.5, 1.0, 0.5], every="3 epochs"),
+]
+
+
+@pytest.mark.parametrize("schedule", CLEAN, ids=repr)
+def test_what_is_probably_meant_has_no_warning(schedule: Schedule) -> None:
+    assert linted(schedule) == []
+    assert Recipe(learning_rate=schedule * 0.5).plan(updates_per_epoch=10, epochs=10).lint() == []
+
+
+@pytest.mark.parametrize("name", ["weight_decay", "momentum"])
+@pytest.mark.parametrize("schedule", [Warmup("1 epoch"), LinearDecay("100%", inclusive=True)], ids=repr)
+def test_a_weight_decay_or_a_momentum_of_0_is_nothing_odd(name: str, schedule: Schedule) -> None:
+    assert linted(schedule, name) == []
+
+
+@pytest.mark.parametrize("name", ["weight_decay", "momentum"])
+def test_the_other_warnings_are_for_every_hyperparameter(name: str) -> None:
+    late = StepDecay(0.5, every="10 epochs")
+    assert linted(late, name) == [f"{late!r}: the first drop, after '10 epochs', {LATE}"]
+
+
+def test_findings_come_in_the_order_of_the_hyperparameters() -> None:
+    late = StepDecay(0.5, every="9 epochs")
+    recipe = Recipe(AdamW(), learning_rate=Warmup("9 epochs") * late, weight_decay=late, momentum=late)
+    found = recipe.plan(updates_per_epoch=2, epochs=5).lint()
+    assert [sentence.split(":")[0] for sentence in found] == ["learning_rate"] * 3 + ["weight_decay", "momentum"]
+
+
+def test_changes_that_float32_cannot_hold_are_found() -> None:
+    def found(over: int, end: float) -> list[str]:
+        recipe = Recipe(AdamW(1e-3), learning_rate=LinearDecay(updates(over), end=end))
+        return recipe.plan(updates_per_epoch=over // 10, epochs=10).lint()
+
+    # From 1e-3 to 5e-4 the float32 are 5.8e-11 apart. Most changes of 2.5e-11 are lost, fewer of 3.3e-11.
+    (sentence,) = found(20 * 10**6, 0.5)
+    assert sentence.startswith("learning_rate: ")
+    assert sentence.endswith(
+        " % of its changes from one update to the next are too small for float32: neighbouring updates use the same "
+        "value"
+    )
+    assert found(15 * 10**6, 0.5) == []
+
+
+def test_values_that_stay_within_an_epoch_do_not_change_too_little() -> None:
+    tiny = EpochFunction(lambda epoch: 1.0 + epoch * 1e-9)
+    assert Recipe(AdamW(), learning_rate=tiny).plan(updates_per_epoch=10, epochs=10).lint() == []
+
+
+def test_a_run_in_epochs_of_unknown_length_is_looked_at_by_epoch() -> None:
+    recipe = Recipe(AdamW(), learning_rate=StepDecay(0.5, every="10 epochs") * LinearDecay("12 epochs", end=0.5))
+    assert recipe.plan(epochs=10).lint() == [
+        f"learning_rate: StepDecay(factor=0.5, every=epochs(10)): the first drop, after '10 epochs', {LATE}",
+        "learning_rate: LinearDecay(over=epochs(12), end=0.5): the end lies after the run that it is in, and 0.5 is "
+        "never reached",
+    ]
+    assert recipe.plan(epochs=12).lint() == []
+
+
+def test_the_end_of_the_run_is_that_of_max_updates() -> None:
+    recipe = Recipe(AdamW(), learning_rate=StepDecay(0.5, every="5 epochs"))
+    assert recipe.plan(updates_per_epoch=10, epochs=10).lint() == []
+    assert len(recipe.plan(updates_per_epoch=10, epochs=10, max_updates=50).lint()) == 1
+    assert recipe.plan(updates_per_epoch=10, epochs=10, max_updates=51).lint() == []
+
+
+def test_a_part_of_a_run_is_measured_in_the_runs_updates_whatever_the_units() -> None:
+    schedule = sequence(Constant(0.5), (percent(50), StepDecay(0.5, every=updates("50") - epochs("0.05"))))
+    assert linted(schedule) == []
+    assert len(linted(sequence(Constant(0.5), (percent(50), StepDecay(0.5, every=updates(50)))))) == 1
