@@ -20,7 +20,7 @@ class SigmoidDecay(Ramp):
     end: float = 0.0
     steepness: float = 10.0
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         return self.end + (1.0 - self.end) / (1.0 + math.exp(self.steepness * (tau - 0.5)))
 
 

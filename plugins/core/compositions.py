@@ -102,11 +102,17 @@ def one_cycle(
     phase = CosineDecay if anneal == "cosine" else LinearDecay
     over = as_duration(over, "one_cycle: over")
     peak = over * Fraction(3, 10) if peak is None else as_duration(peak, "one_cycle: peak")
+    rest = _less(over, 2 * peak if three_phase else peak)
+    if peak == Duration() or rest is None or rest == Duration():
+        raise ValueError(
+            f"one_cycle: found peak={peak!r} and over={over!r}; expected a peak after the start and "
+            f"{'in the first half' if three_phase else 'before the end'}."
+        )
     up = phase(peak, start=start, end=top)
     if not three_phase:
-        return sequence(up, (peak, phase(over - peak, start=top, end=end, inclusive=inclusive)))
-    last = phase(over - peak - peak, start=start, end=end, inclusive=inclusive)
-    return sequence(up, (peak, phase(peak, start=top, end=start)), (peak + peak, last))
+        return sequence(up, (peak, phase(rest, start=top, end=end, inclusive=inclusive)))
+    last = phase(rest, start=start, end=end, inclusive=inclusive)
+    return sequence(up, (peak, phase(peak, start=top, end=start)), (2 * peak, last))
 
 
 def warmup_stable_decay(
@@ -136,13 +142,18 @@ def warmup_stable_decay(
     """
     over, warmup = as_duration(over, "warmup_stable_decay: over"), as_duration(warmup, "warmup_stable_decay: warmup")
     cooldown = as_duration(cooldown, "warmup_stable_decay: cooldown")
+    stable_until = _less(over, cooldown)
+    if stable_until is None:
+        raise ValueError(
+            f"warmup_stable_decay: found cooldown={cooldown!r} and over={over!r}; expected a shorter cooldown."
+        )
     decays: dict[str, Schedule] = {
         "linear": LinearDecay(cooldown, end=end, inclusive=inclusive),
         "cosine": CosineDecay(cooldown, end=end, inclusive=inclusive),
         "1-sqrt": PolynomialDecay(cooldown, end=end, k_decay=0.5, inclusive=inclusive),
     }
     _require_anneal("warmup_stable_decay", anneal, tuple(decays))
-    return sequence(Warmup(warmup, start=start), (warmup, Constant()), (over - cooldown, decays[anneal]))
+    return sequence(Warmup(warmup, start=start), (warmup, Constant()), (stable_until, decays[anneal]))
 
 
 def noam(warmup: DurationLike) -> Sequence:
@@ -160,6 +171,14 @@ def noam(warmup: DurationLike) -> Sequence:
     [0.0, 0.7071067811865475, 0.5]
     """
     return sequence(Warmup(warmup), (warmup, InverseSqrtDecay(warmup)))
+
+
+def _less(duration: Duration, other: Duration) -> Duration | None:
+    """The difference of two durations, or None where it is negative in every run."""
+    try:
+        return duration - other
+    except ValueError:
+        return None
 
 
 def _require_anneal(where: str, found: str, known: Collection[str]) -> None:

@@ -38,8 +38,8 @@ class Duration:
     """An exact amount of time with a unit. Made by `epochs`, `updates`, `percent` or from text.
 
     Durations add, subtract and take a factor: `percent(100) - updates(500)` is the rest of a run after 500 updates,
-    whatever its length. A difference that is not longer than zero is refused, at the latest where the run's length
-    becomes known. Raises ValueError for a negative amount and TypeError for a factor that is not a number.
+    whatever its length. A negative difference is refused, at the latest where the run's length becomes known. Raises
+    ValueError for a negative amount and TypeError for a factor that is not a number.
 
     >>> percent(100) - updates(500), str(epochs(1) + updates(10)), 3 * epochs("0.5")
     (percent(100) - updates(500), '1 epoch + 10 updates', epochs('1.5'))
@@ -50,6 +50,10 @@ class Duration:
     percent: Fraction = _ZERO
 
     def __post_init__(self) -> None:
+        for unit in _UNITS:
+            found = getattr(self, unit)
+            if not isinstance(found, Fraction):
+                raise TypeError(f"Duration.{unit}: found {found!r} ({type(found).__name__}); write {unit}({found}).")
         amounts = [amount for _, amount in self._terms()]
         if amounts and max(amounts) < 0:
             raise ValueError(f"found the duration '{self}'; expected one of at least 0.")
@@ -140,7 +144,7 @@ def as_duration(value: object, name: str) -> Duration:
         return value
     example = "5"
     if isinstance(value, str):
-        first, *rest = re.split(r"\s([+-])\s", value)
+        first, *rest = re.split(r"(?<=[a-z%])\s*([+-])\s*", value)
         terms = [("+", first), *zip(rest[::2], rest[1::2], strict=True)]
         matches = [(sign, _TEXT.fullmatch(term)) for sign, term in terms]
         if all(match for _, match in matches):
@@ -149,7 +153,10 @@ def as_duration(value: object, name: str) -> Duration:
                 unit: Unit = "percent" if match["unit"] == "%" else _plural(match["unit"])  # type: ignore[index]
                 term = Duration(**{unit: _exact(match["amount"], name)})  # type: ignore[index]
                 added, subtracted = (added + term, subtracted) if sign == "+" else (added, subtracted + term)
-            return added - subtracted
+            try:
+                return added - subtracted
+            except ValueError as negative:
+                raise ValueError(f"{name}: {negative}") from None
         found = f"{value!r}, which has no unit that is known"
     elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
         found = f"the bare number {value}"
@@ -202,7 +209,7 @@ class Clock:
     def exact(self, duration: Duration) -> Fraction:
         """`duration` in this clock's `unit`, without rounding.
 
-        Raises ValueError where the clock knows too little, and for a difference that is not longer than zero.
+        Raises ValueError where the clock knows too little, and for a difference that is negative.
         """
         exact = duration.epochs * (self.updates_per_epoch or 1)
         if duration.percent:
@@ -214,10 +221,10 @@ class Clock:
                     f"or write the duration in epochs."
                 )
             exact += duration.updates
-        if exact <= 0 and len(duration.units) > 1:
+        if exact < 0:
             raise ValueError(
-                f"'{duration}' is {exact} {self.unit} in this run, and cannot be used as a duration; "
-                f"make what is subtracted shorter, or the run longer."
+                f"'{duration}' is {exact} {self.unit} in this run, and cannot be used as a duration; make what is "
+                f"subtracted shorter, or the run longer."
             )
         return exact
 

@@ -1,6 +1,6 @@
 """A plan in words and as a table: when what changes, to which value, and where two plans part.
 
-All of it asks for every value of the run, about a second for a million updates.
+Where values change within epochs, this asks for all of them: a fraction of a second for a million updates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def table(plan: Plan) -> str:
         cells = [str(begin // (count or 1)), "?" if count is None else str(begin)]
         for name in names:
             end = min(begin + (count or 1), total) - 1
-            (first,), (last,) = _shown(plan, name, begin, begin + 1), _shown(plan, name, end, end + 1)
+            (first,), (last,) = shown(plan, name, begin, begin + 1), shown(plan, name, end, end + 1)
             cells.append(text(first) if first == last else f"{text(first)} .. {text(last)}")
         rows.append(tuple(cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -56,16 +56,21 @@ def diff(plan: Plan, other: Plan) -> str:
             f"diff: found plans of {plan.clock.updates_per_epoch} and {other.clock.updates_per_epoch} updates per "
             f"epoch; expected the same number."
         )
+    if (plan.recipe.optimizer is None) is not (other.recipe.optimizer is None):
+        raise ValueError(
+            "diff: found a recipe with an optimizer and one without, whose values are multiples of the base values; "
+            "give both an optimizer, or neither."
+        )
     total, theirs = plan.updates("diff()"), other.updates("diff()")
     lines = []
     for name in HYPERPARAMETERS:
-        a, b = _shown(plan, name, 0, min(total, theirs)), _shown(other, name, 0, min(total, theirs))
+        a, b = shown(plan, name, 0, min(total, theirs)), shown(other, name, 0, min(total, theirs))
         apart = [abs(x - y) for x, y in zip(a, b, strict=True)]
         if any(apart):
             first, most = next(i for i, gap in enumerate(apart) if gap), apart.index(max(apart))
-            furthest = f"; furthest apart at {when(plan, most)}: {text(a[most])} and {text(b[most])}"
+            furthest = f"; furthest apart at {when(plan, most)}: {_pair(a[most], b[most])}"
             lines.append(
-                f"{name}: the first difference is at {when(plan, first)}: {text(a[first])} and {text(b[first])}"
+                f"{name}: the first difference is at {when(plan, first)}: {_pair(a[first], b[first])}"
                 + (furthest if apart[most] > apart[first] else ", and none is larger")
             )
     if total != theirs:
@@ -87,12 +92,24 @@ def text(value: float) -> str:
     return f"{value:.6g}"
 
 
+def shown(plan: Plan, name: str, begin: int, end: int, every: int = 1) -> list[float]:
+    """The values of a stretch where there is a spec, otherwise the multipliers."""
+    if plan.recipe.optimizer is None:
+        return plan.multipliers(name, begin, end, every)
+    return plan.between(name, begin, end, every=every)
+
+
+def _pair(a: float, b: float) -> str:
+    """Two values that differ, with as many digits as show it."""
+    return f"{text(a)} and {text(b)}" if text(a) != text(b) else f"{a!r} and {b!r}"
+
+
 def _changes(plan: Plan, name: str, total: int) -> Iterator[str]:
     """The runs of a hyperparameter's values: stretches that stay, single changes, stretches that rise or fall."""
     count = plan.clock.updates_per_epoch or 1
     stepwise = plan.constant_within_epochs(name) or count == 1
-    values = _shown(plan, name, 0, total)[:: count if stepwise else 1]
     each = count if stepwise else 1
+    values = shown(plan, name, 0, total, each)
     yield f"from the start: {text(values[0])}"
     i = 1
     while i < len(values):
@@ -118,22 +135,18 @@ def _direction(values: list[float], i: int) -> int:
 
 def _shrink(plan: Plan, total: int) -> Iterator[str]:
     """What the weight decay alone does to a weight, at the start and over the run."""
-    rates = [
-        a * b for a, b in zip(*(_shown(plan, n, 0, total) for n in ("learning_rate", "weight_decay")), strict=True)
-    ]
-    yield f"shrink by {text(rates[0])} of themselves in the first update"
+    names = ("learning_rate", "weight_decay")
     count = plan.clock.updates_per_epoch
+    # Where neither changes within epochs, one update stands for the others of its epoch.
+    each = (count or 1) if all(map(plan.constant_within_epochs, names)) else 1
+    rates = [a * b for a, b in zip(*(shown(plan, name, 0, total, each) for name in names), strict=True)]
+    yield f"shrink by {text(rates[0])} of themselves in the first update"
     if count is not None:
         if max(rates) < 1:
-            logs = [math.log1p(-rate) for rate in rates]
-            epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[:count], logs))
+            logs = [math.log1p(-rate) * min(each, total - each * i) for i, rate in enumerate(rates)]
+            epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[: -(-count // each)], logs))
             yield f"by {text(epoch)} in the first epoch, by {text(run)} in the run"
         else:
             yield "and are gone, or change their sign, where learning_rate * weight_decay is 1 or more"
     if 0 < rates[0] < 1:
         yield f"and at the first update's rate would halve in {text(math.log(0.5) / math.log1p(-rates[0]))} updates"
-
-
-def _shown(plan: Plan, name: str, begin: int, end: int) -> list[float]:
-    """The values of a stretch where there is a spec, otherwise the multipliers."""
-    return plan.between(name, begin, end, 1.0 if plan.recipe.base(name) is None else None)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from .compositions import Sequence
 from .durations import DurationLike
-from .explain import text, when
+from .explain import shown, text, when
 from .ramps import Ramp, Warmup
 from .schedule import After, Repeat, Schedule, Until
-from .shapes import MultiStepDecay, StepDecay
+from .shapes import MultiStepDecay, StepDecay, Table
 from .ticks import Ticks, ticks
 from .trace import float32
 
@@ -27,8 +27,13 @@ def lint(plan: Plan) -> list[str]:
     for name in plan.recipe.driven:
         schedule = plan.recipe.schedule(name)
         time = ticks(schedule, plan.clock)
-        sentences = [*_ends(plan, name, total), *_structure(plan, schedule, time, 0, total * time.scale)]
-        found += [f"{name}: {sentence}" for sentence in (*sentences, *_lost(plan, name, total))]
+        found += [f"{name}: {sentence}" for sentence in _structure(plan, schedule, time, 0, (total - 1) * time.scale)]
+        try:
+            # Without a spec a multiplier of the momentum has no bound that is known.
+            plan.check(name, None if plan.recipe.optimizer is not None else 0.0 if name == "momentum" else 1.0)
+            found += [f"{name}: {sentence}" for sentence in (*_ends(plan, name, total), *_lost(plan, name, total))]
+        except ValueError as error:
+            found.append(str(error))
     return found
 
 
@@ -38,67 +43,83 @@ def _ends(plan: Plan, name: str, total: int) -> Iterator[str]:
         return
     if plan.multiplier(name, 0) == 0:
         yield "the first update has the value 0 and changes nothing: let the schedule start above 0"
-    if plan.between(name, total - 1, total, 1.0) == [0]:
-        yield f"{when(plan, total - 1)}, the last one, has the value 0 and changes nothing: leave inclusive=True out"
+    last = plan.multipliers(name, max(total - 2, 0), total)
+    if last == [0, 0]:
+        yield "the run ends with updates of the value 0, which change nothing"
+    elif last[-1] == 0 and total > 1:
+        remedy = "leave inclusive=True out, or end above 0" if _inclusive(plan.recipe.learning_rate) else "end above 0"
+        yield f"{when(plan, total - 1)}, the last one, has the value 0 and changes nothing: {remedy}"
 
 
-def _structure(plan: Plan, schedule: Schedule, time: Ticks, begin: int, end: int) -> Iterator[str]:
-    """Findings about a part whose own clock runs from `begin` to `end`, in ticks of the run; `end` may be the run's."""
-    run = plan.updates() * time.scale
+def _inclusive(schedule: Schedule) -> bool:
+    parts = [part for part in schedule.parts() if isinstance(part, Schedule)]
+    return getattr(schedule, "inclusive", False) or any(map(_inclusive, parts))
 
-    def never(what: str, duration: DurationLike) -> Iterator[str]:
-        if begin < end <= begin + time(duration):
-            ends = "the run" if end == run else "its part of the run"
+
+def _structure(plan: Plan, schedule: Schedule, time: Ticks, begin: int, last: int) -> Iterator[str]:
+    """Findings about a part whose own clock starts at `begin` and is asked up to `last`, in ticks of the run."""
+    of_run = last == (plan.updates() - 1) * time.scale
+
+    def never(what: str, after: int, duration: DurationLike) -> Iterator[str]:
+        if begin <= last < begin + after:
+            ends = "the run" if of_run else "its part of the run"
             yield f"{schedule!r}: {what}, after '{duration}', is never reached: {ends} ends before"
+
+    def before(end: int) -> int:
+        """The last update before a time of this part, unless the part ends earlier."""
+        return min(last, (begin + end - 1) // time.scale * time.scale)
 
     match schedule:
         case After():
-            yield from never("its beginning", schedule.begin)
-            yield from _structure(plan, schedule.schedule, time, begin + time(schedule.begin), end)
+            yield from never("its beginning", time(schedule.begin), schedule.begin)
+            yield from _structure(plan, schedule.schedule, time, begin + time(schedule.begin), last)
         case Until():
-            yield from _structure(plan, schedule.schedule, time, begin, min(end, begin + time(schedule.end)))
+            yield from _structure(plan, schedule.schedule, time, begin, min(last, begin + time(schedule.end)))
         case Sequence():
             starts = [0, *(time(start) for start, _ in schedule.rest)]
-            for duration, _ in schedule.rest:
-                yield from never("the next schedule", duration)
+            for start, (duration, _) in zip(starts[1:], schedule.rest, strict=True):
+                yield from never("the next schedule", start, duration)
             parts = (schedule.first, *(part for _, part in schedule.rest))
-            for part, start, stop in zip(parts, starts, [*starts[1:], end - begin], strict=True):
-                if begin + start < end:
-                    yield from _structure(plan, part, time, begin + start, min(begin + stop, end))
+            for part, start, end in zip(parts, starts, [*map(before, starts[1:]), last], strict=True):
+                yield from _structure(plan, part, time, begin + start, end)
         case Repeat():
-            yield from never("the second cycle", schedule.every)
-            yield from _structure(plan, schedule.schedule, time, begin, min(end, begin + time(schedule.every)))
+            yield from never("the second cycle", time(schedule.every), schedule.every)
+            yield from _structure(plan, schedule.schedule, time, begin, before(time(schedule.every)))
         case StepDecay():
-            yield from never("the first drop", schedule.every if schedule.first is None else schedule.first)
+            first = schedule.every if schedule.first is None else schedule.first
+            yield from never("the first drop", time(first), first)
         case MultiStepDecay():
             for drop in dict.fromkeys(schedule.at):
-                yield from never("the drop", drop)
+                yield from never("the drop", time(drop), drop)
+        case Table():
+            places = len(schedule.values) - 1
+            yield from never(
+                f"the last of {places + 1} values", time(schedule.every) * places, f"{places} x {schedule.every}"
+            )
         case Ramp():
-            yield from _ramp(plan, schedule, time, begin, end)
+            yield from _ramp(plan, schedule, time, begin, last, of_run)
         case _:
             for inner in schedule.parts():
                 if isinstance(inner, Schedule):
-                    yield from _structure(plan, inner, time, begin, end)
+                    yield from _structure(plan, inner, time, begin, last)
 
 
-def _ramp(plan: Plan, ramp: Ramp, time: Ticks, begin: int, end: int) -> Iterator[str]:
-    run = plan.updates() * time.scale
+def _ramp(plan: Plan, ramp: Ramp, time: Ticks, begin: int, last: int, of_run: bool) -> Iterator[str]:
     reached = begin + ramp.length(time)
-    if begin < end < reached:
-        what = "the warmup is longer than" if isinstance(ramp, Warmup) else "the end lies after"
-        yield f"{ramp!r}: {what} the {'run' if end == run else 'part'} that it is in, and {ramp.final} is never reached"
-    elif end == run and reached < run - time.scale and ramp.final != 1.0:
+    # An end at the first update after the last one is meant: that is what inclusive=False says.
+    if begin <= last and last + time.scale < reached:
+        what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
+        yield f"{ramp!r}: {what} {'the run' if of_run else 'its part of the run'}, {text(ramp.final)} is never reached"
+    elif of_run and reached < last and ramp.final != 1.0:
         number = -(-reached // time.scale)
-        yield f"{ramp!r}: is at its end, {text(ramp.final)}, from {when(plan, number)} on, before the run's"
+        yield f"{ramp!r}: its end, {text(ramp.final)}, is reached at {when(plan, number)} and kept until the run's"
 
 
 def _lost(plan: Plan, name: str, total: int) -> Iterator[str]:
     """Changes from one update to the next that are gone in float32, in which frameworks hold the values."""
     if plan.clock.updates_per_epoch is None or plan.constant_within_epochs(name) or total < 2:
         return
-    numbers = range(0, total - 1, max(1, total // _SAMPLES))
-    base = 1.0 if plan.recipe.base(name) is None else None
-    pairs = [plan.between(name, number, number + 2, base) for number in numbers]
+    pairs = [shown(plan, name, number, number + 2) for number in range(0, total - 1, max(1, total // _SAMPLES))]
     changes = [(a, b) for a, b in pairs if a != b]
     lost = sum(float32(a) == float32(b) for a, b in changes)
     if lost > len(changes) / 2:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING
 
 from . import explain, lint
 from .durations import Clock
 from .optimizers import HYPERPARAMETERS
 from .ticks import Curve, finite, resolve
+from .values import real
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -25,9 +27,14 @@ class Plan:
     """
 
     def __init__(self, recipe: Recipe, clock: Clock) -> None:
+        if not isinstance(clock, Clock):
+            raise TypeError(
+                f"Plan: found {clock!r} ({type(clock).__name__}); expected a Clock, as recipe.plan(...) makes."
+            )
         self.recipe = recipe
         self.clock = clock
         self._curves = {}
+        self._constant: dict[str, bool] = {}
         for name in HYPERPARAMETERS:
             try:
                 self._curves[name] = resolve(recipe.schedule(name), clock)
@@ -43,6 +50,7 @@ class Plan:
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
         """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
         curve, scale = self._curve(hyperparameter)
+        epoch, update = index(epoch), index(update)  # an integer of NumPy would overflow, and a float has no position
         if epoch < 0 or update < 0:
             raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
         if self.clock.updates_per_epoch is not None:
@@ -107,11 +115,7 @@ class Plan:
         self, hyperparameter: str, begin: int, end: int, bases: Sequence[float], every: int = 1
     ) -> list[list[float]]:
         """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list."""
-        curve, scale = self._curve(hyperparameter)
-        try:
-            etas = list(map(curve, range(begin * scale, end * scale, every * scale)))
-        except OverflowError:
-            etas = [math.inf]
+        etas = self.multipliers(hyperparameter, begin, end, every)
         by_base = {base: [base * eta for eta in etas] for base in bases}
         largest = by_base[max(bases)]
         # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
@@ -121,11 +125,31 @@ class Plan:
                 self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the one that cannot be used
         return [by_base[base] for base in bases]
 
+    def multipliers(self, hyperparameter: str, begin: int, end: int, every: int = 1) -> list[float]:
+        """eta for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+
+        every: take only each so-many-th of them. Raises ValueError as `multiplier` does.
+        """
+        curve, scale = self._curve(hyperparameter)
+        if begin < 0 or every < 1:
+            raise ValueError(f"found begin={begin} and every={every}; expected at least 0 and at least 1.")
+        try:
+            return list(map(curve, range(begin * scale, end * scale, every * scale)))
+        except OverflowError:
+            count = self.clock.updates_per_epoch or 1
+            for number in range(begin, end, every):
+                self.multiplier(hyperparameter, *divmod(number, count))  # raises at the one that is too large
+            raise
+
     def check(self, hyperparameter: str, base: float | None = None) -> None:
         """Raise, as `value` would, for a value of the run that cannot be used; of a long run 100,000 are looked at."""
         length = self.clock.length()
         total = 1 if length is None else int(length)
-        self.between(hyperparameter, 0, total, base, every=-(-total // 100_000))
+        for begin, every in ((0, -(-total // 100_000)), (total - 1, 1)):
+            values = self.between(hyperparameter, begin, total, base, every)
+            if min(values) < 0:
+                number = begin + every * values.index(min(values))
+                self.value(hyperparameter, *divmod(number, self.clock.updates_per_epoch or 1), base)  # raises
 
     def updates(self, what: str = "this") -> int:
         """The number of updates in the run, or of epochs where their length is unknown.
@@ -133,6 +157,8 @@ class Plan:
         Raises ValueError, in the name of `what` needs it, where the run's length is unknown.
         """
         length = self.clock.length()
+        if length is None and self.clock.max_updates is not None:
+            raise ValueError(f"{what} needs the number of updates in an epoch; give plan(updates_per_epoch=...).")
         if length is None:
             raise ValueError(f"{what} needs the number of epochs, which is unknown; give plan(epochs=...).")
         return int(length)
@@ -149,13 +175,19 @@ class Plan:
             raise ValueError(
                 f"this recipe has no optimizer, so the value of {hyperparameter} needs base=, the base value."
             )
-        return base
+        number = real(base, "base")
+        if number < 0:
+            raise ValueError(f"base: found {number}; expected a number of at least 0.")
+        return number
 
     def constant_within_epochs(self, hyperparameter: str) -> bool:
         """Whether the value can only change at the first update of an epoch."""
-        schedule = self.recipe.schedule(hyperparameter)
-        length = self.clock.updates_per_epoch or 1
-        return schedule.stepwise and all(self.clock.exact(duration) % length == 0 for duration in schedule.durations())
+        if hyperparameter not in self._constant:
+            schedule, length = self.recipe.schedule(hyperparameter), self.clock.updates_per_epoch or 1
+            self._constant[hyperparameter] = schedule.stepwise and all(
+                self.clock.exact(duration) % length == 0 for duration in schedule.durations()
+            )
+        return self._constant[hyperparameter]
 
     def in_epochs_alone(self, hyperparameter: str) -> bool:
         """Whether the schedule's durations mean the same whatever the number of updates in an epoch."""
@@ -194,9 +226,9 @@ class Plan:
         return lint.lint(self)
 
 
-_EXPECTED = dict.fromkeys(HYPERPARAMETERS, "a value that a float can hold: bound it with .at_most(...)")
-_EXPECTED["momentum"] = "a value below 1"
+_EXPECTED = dict.fromkeys(HYPERPARAMETERS, "a value of at least 0 that a float can hold, as .at_most(...) makes it")
+_EXPECTED["momentum"] = "a value of at least 0 and below 1"
 
 
 def _usable(hyperparameter: str, value: float) -> bool:
-    return value < 1 if hyperparameter == "momentum" else math.isfinite(value)
+    return 0 <= value < (1 if hyperparameter == "momentum" else math.inf)

@@ -41,8 +41,11 @@ class Ramp(Schedule):
                 self._require(getattr(self, name) >= 0, name, "a multiplier of at least 0")
 
     @abstractmethod
-    def between(self, tau: float) -> float:
-        """eta at the fraction tau of the length, 0 <= tau < 1."""
+    def between(self, tau: float, left: float) -> float:
+        """eta where the fraction tau of the length has passed and `left` is left of it.
+
+        left is 1 - tau, but from the exact time: near the end 1 - tau has lost most of its digits.
+        """
 
     @property
     def final(self) -> float:
@@ -60,7 +63,7 @@ class Ramp(Schedule):
 
     def curve(self, ticks: Ticks) -> Curve:
         between, length, final = self.between, self.length(ticks), self.final
-        return lambda t: between(t / length) if t < length else final
+        return lambda t: between(t / length, (length - t) / length) if t < length else final
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,8 +86,8 @@ class LinearDecay(Ramp):
     start: float = 1.0
     end: float = 0.0
 
-    def between(self, tau: float) -> float:
-        return self.start + (self.end - self.start) * tau
+    def between(self, tau: float, left: float) -> float:
+        return self.start * left + self.end * tau
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,8 +117,9 @@ class PolynomialDecay(Ramp):
         self._require(self.power > 0, "power", "a number greater than 0")
         self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
 
-    def between(self, tau: float) -> float:
-        left = 1.0 - (tau if self.k_decay == 1.0 else tau**self.k_decay)
+    def between(self, tau: float, left: float) -> float:
+        if self.k_decay != 1.0 and tau > 0.0:
+            left = -math.expm1(self.k_decay * math.log1p(-left))  # 1 - tau ** k_decay, with all of its digits
         return _mixed(self.start, self.end, left if self.power == 1.0 else left**self.power)
 
 
@@ -144,9 +148,9 @@ class CosineDecay(Ramp):
         super().__post_init__()
         self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
 
-    def between(self, tau: float) -> float:
-        passed = tau if self.k_decay == 1.0 else tau**self.k_decay
-        return _mixed(self.start, self.end, (1.0 + math.cos(math.pi * passed)) / 2.0)
+    def between(self, tau: float, left: float) -> float:
+        turned = tau if self.k_decay == 1.0 else tau**self.k_decay
+        return _mixed(self.start, self.end, (1.0 + math.cos(math.pi * turned)) / 2.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,7 +179,7 @@ class TanhDecay(Ramp):
         super().__post_init__()
         self._require(self.lower < self.upper, "lower", f"a number below upper={self.upper!r}")
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         angle = self.lower + (self.upper - self.lower) * tau
         return _mixed(1.0, self.end, (1.0 - math.tanh(angle)) / 2.0)
 
@@ -197,8 +201,8 @@ class RexDecay(Ramp):
 
     end: float = 0.0
 
-    def between(self, tau: float) -> float:
-        return _mixed(1.0, self.end, (1.0 - tau) / (1.0 - tau / 2.0))
+    def between(self, tau: float, left: float) -> float:
+        return _mixed(1.0, self.end, left / (1.0 - tau / 2.0))
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,8 +222,8 @@ class Warmup(Ramp):
 
     start: float = 0.0
 
-    def between(self, tau: float) -> float:
-        return self.start + (1.0 - self.start) * tau
+    def between(self, tau: float, left: float) -> float:
+        return self.start * left + tau
 
 
 def _mixed(start: float, end: float, left: float) -> float:

@@ -60,13 +60,16 @@ class Schedule(Value, ABC, family=True):
 
     def parts(self) -> Iterator[Duration | Schedule]:
         """The durations and schedules that this one is written with."""
-        pending: list[Any] = [getattr(self, f.name) for f in fields(self)]
-        while pending:
-            part = pending.pop(0)
-            if isinstance(part, tuple):
-                pending = [*part, *pending]
-            elif isinstance(part, (Duration, Schedule)):
-                yield part
+
+        def inside(value: Any) -> Iterator[Duration | Schedule]:
+            if isinstance(value, (Duration, Schedule)):
+                yield value
+            elif isinstance(value, tuple):
+                for item in value:
+                    yield from inside(item)
+
+        for field in fields(self):
+            yield from inside(getattr(self, field.name))
 
     def after(self, begin: DurationLike) -> After:
         """Hold this schedule's starting value until `begin`, and start its own clock there."""
@@ -88,7 +91,7 @@ class Schedule(Value, ABC, family=True):
         """Start this schedule again in each cycle.
 
         every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
-        at least 1. decay: and has so many times the value.
+        1, or at least 1.01. decay: and has so many times the value.
 
         >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
         [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336313, 0.25]
@@ -187,7 +190,14 @@ class AtMost(_Bounded):
 
     def curve(self, ticks: Ticks) -> Curve:
         inner, bound = self.schedule.curve(ticks), self.bound
-        return lambda t: min(inner(t), bound)
+
+        def eta(t: int) -> float:
+            try:
+                return min(inner(t), bound)
+            except OverflowError:  # too large for a float, so certainly above the bound
+                return bound
+
+        return eta
 
     def __repr__(self) -> str:
         return f"{_operand(self.schedule)}.at_most({self.bound!r})"
@@ -226,7 +236,8 @@ class Repeat(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_length("every")
-        self._require(self.growth >= 1, "growth", "a factor of at least 1 from each cycle's length to the next one's")
+        # Between the two, the fractions that say where the cycles begin have too many digits to calculate with.
+        self._require(self.growth == 1 or self.growth >= 1.01, "growth", "1, or a factor of at least 1.01")
         self._require(self.decay >= 0, "decay", "a multiplier of at least 0")
 
     @property
@@ -234,7 +245,7 @@ class Repeat(Schedule):
         return self.schedule.stepwise and self.growth.is_integer()
 
     def curve(self, ticks: Ticks) -> Curve:
-        every, decay = ticks(self.every), self.decay
+        every, decay = ticks.length(self.every), self.decay
         if self.growth == 1:
             inner = self.schedule.curve(ticks)
             if decay == 1:

@@ -45,7 +45,7 @@ class StepDecay(Schedule):
         self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        factor, every = self.factor, ticks(self.every)
+        factor, every = self.factor, ticks.length(self.every)
         first = every if self.first is None else ticks(self.first)
         return lambda t: factor ** ((t - first) // every + 1) if t >= first else 1.0
 
@@ -104,7 +104,7 @@ class ExponentialDecay(Schedule):
         self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        factor, every = self.factor, ticks(self.every)
+        factor, every = self.factor, ticks.length(self.every)
         return lambda t: factor ** (t / every)
 
 
@@ -138,7 +138,7 @@ class InverseTimeDecay(Schedule):
         return self.staircase
 
     def curve(self, ticks: Ticks) -> Curve:
-        rate, every = self.rate, ticks(self.every)
+        rate, every = self.rate, ticks.length(self.every)
         if self.staircase:
             return lambda t: 1.0 / (1.0 + rate * (t // every))
         return lambda t: 1.0 / (1.0 + rate * (t / every))
@@ -166,7 +166,7 @@ class InverseSqrtDecay(Schedule):
         self._require_length("timescale")
 
     def curve(self, ticks: Ticks) -> Curve:
-        timescale, sqrt = ticks(self.timescale), math.sqrt
+        timescale, sqrt = ticks.length(self.timescale), math.sqrt
         return lambda t: 1.0 / sqrt(1.0 + t / timescale)
 
 
@@ -207,8 +207,8 @@ class Triangular(Schedule):
             yield updates(1)
 
     def curve(self, ticks: Ticks) -> Curve:
-        start, span, up = self.start, 1.0 - self.start, ticks(self.up)
-        down = up if self.down is None else ticks(self.down)
+        start, span, up = self.start, 1.0 - self.start, ticks.length(self.up)
+        down = up if self.down is None else ticks.length(self.down)
         period = up + down
 
         def rise(t: int) -> float:
@@ -247,6 +247,6 @@ class Table(Schedule):
         self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        values, every = self.values, ticks(self.every)
+        values, every = self.values, ticks.length(self.every)
         last, final = len(values) - 1, values[-1]
         return lambda t: values[n] if (n := t // every) < last else final

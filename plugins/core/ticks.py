@@ -22,7 +22,7 @@ Curve = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Ticks:
-    """The number of ticks in each duration of a schedule: `ticks(duration)`.
+    """The number of ticks in each duration of a schedule: `ticks(duration)`, or `ticks.length(duration)` if not zero.
 
     exact: the schedule's durations in the clock's unit. scale: ticks in that unit.
     stretch, fineness: a schedule within `stretched(p, q)` has durations of p / q times their length.
@@ -34,7 +34,19 @@ class Ticks:
     fineness: int = 1
 
     def __call__(self, duration: DurationLike) -> int:
-        return int(self.exact[as_duration(duration, "ticks")] * self.scale) * self.stretch
+        exact = self.exact.get(as_duration(duration, "ticks"))
+        if exact is None:
+            raise ValueError(
+                f"found '{duration}', which is not written in the schedule; let its durations() yield it as well."
+            )
+        return int(exact * self.scale) * self.stretch
+
+    def length(self, duration: DurationLike) -> int:
+        """The ticks of a duration that must be longer than zero; raises ValueError for a difference that is not."""
+        found = self(duration)
+        if found == 0:
+            raise ValueError(f"'{duration}' is zero in this run, where a length is needed; make the run longer.")
+        return found
 
     def update(self) -> int:
         """The ticks of one update, which is never stretched; the schedule's `durations` must have updates(1)."""

@@ -117,10 +117,15 @@ def real(value: object, name: str) -> float:
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """`value` as what a field of this annotation holds; raises in the words of the field `where`."""
     kinds = getattr(hint, "__args__", (hint,))
+    if NoneType in kinds:  # an annotation such as `float | None`
+        if value is None:
+            return None
+        kinds = tuple(kind for kind in kinds if kind is not NoneType)
+        hint = kinds[0] if len(kinds) == 1 else hint
     if hint is float:
         return real(value, where)
     if Duration in kinds and get_origin(hint) is not tuple:
-        return None if value is None and NoneType in kinds else as_duration(value, where)
+        return as_duration(value, where)
     if get_origin(hint) is tuple and kinds[1:] == (...,):
         if not isinstance(value, (tuple, list)):
             raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected a list.")

@@ -53,13 +53,13 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "inverse_time_staircase": lambda t: 1 / (1 + 0.1 * (t // 4)),
     "inverse_sqrt": lambda t: 1 / math.sqrt(1 + t / 3),
     "linear": lambda t: 1 + (0.25 - 1) * (t / 12) if t < 12 else 0.25,
-    "polynomial": lambda t: mixed((1 - t / 18) ** 2, end=0.1) if t < 18 else 0.1,
+    "polynomial": lambda t: mixed(((18 - t) / 18) ** 2, end=0.1) if t < 18 else 0.1,
     "polynomial_k_decay": lambda t: 1 - math.sqrt(t / 24),
     "cosine": lambda t: cosine(t / 24, end=0.1),
     "cosine_inclusive": lambda t: cosine(t / 23),
     "cosine_k_decay": lambda t: cosine((t / 20) ** 2),
     "tanh": lambda t: mixed((1 - math.tanh(-7 + 10 * (t / 24))) / 2, end=0.1),
-    "rex": lambda t: (1 - t / 20) / (1 - t / 20 / 2) if t < 20 else 0.0,
+    "rex": lambda t: (20 - t) / 20 / (1 - t / 20 / 2) if t < 20 else 0.0,
     "warmup": lambda t: 0.2 + (1 - 0.2) * (t / 5) if t < 5 else 1.0,
     "triangular": lambda t: 0.1 + (1 - 0.1) * triangle(t, 3, 5),
     "triangular2": lambda t: 0.1 + 0.5 ** (t // 4) * ((1 - 0.1) * triangle(t, 2, 2)),
@@ -86,8 +86,9 @@ def test_every_family_is_in_the_table() -> None:
 def test_the_table_holds_the_values_of_the_formula(row: dict[str, Any]) -> None:
     base = {"learning_rate": 0.125, "weight_decay": 0.1, "momentum": 0.95}[row["hyperparameter"]]
     formula = [base * FORMULAS[row["family"]](t) for t in range(RUN)]
-    # Only where the formula is written with 7.2 updates, which is no double, can it differ in the last bit.
-    assert row["values"] == (pytest.approx(formula, rel=4e-16) if row["family"] == "momentum" else formula)
+    # 7.2 updates are no double, and 1 - sqrt(tau) loses the digits near its end that the plan has.
+    rounded = row["family"] in ("momentum", "polynomial_k_decay", "warmup_stable_decay")
+    assert row["values"] == (pytest.approx(formula, rel=4e-15) if rounded else formula)
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["family"])

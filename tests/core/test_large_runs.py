@@ -150,7 +150,7 @@ class Counted(Ramp):
 
     asked: list = field(default_factory=list, compare=False)
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         self.asked.append(tau)
         return 1.0
 

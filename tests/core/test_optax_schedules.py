@@ -47,7 +47,7 @@ class CosinePower(Ramp):
     exponent: float = 1.0
     end: float = 0.0
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         return self.end + (1.0 - self.end) * ((1.0 + math.cos(math.pi * tau)) / 2.0) ** self.exponent
 
 

@@ -155,7 +155,7 @@ class Squared(Ramp):
 
     end: float = 0.25
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         return 1.0 - (1.0 - self.end) * tau**2
 
 
@@ -165,7 +165,7 @@ class Rise(Ramp):
 
     height: float = 0.5
 
-    def between(self, tau: float) -> float:
+    def between(self, tau: float, left: float) -> float:
         return self.height + (1.0 - self.height) * tau
 
 
