@@ -24,6 +24,10 @@ def cosine(tau: float, start: float = 1.0, end: float = 0.0) -> float:
     return mixed((1 + math.cos(math.pi * tau)) / 2, start, end) if tau < 1 else end
 
 
+def line(t: int, length: int, start: float, end: float) -> float:
+    return start * ((length - t) / length) + end * (t / length)
+
+
 def triangle(t: int, up: int, down: int) -> float:
     within = t % (up + down)
     return within / up if within < up else (up + down - within) / down
@@ -52,7 +56,7 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "inverse_time": lambda t: 1 / (1 + 0.1 * t),
     "inverse_time_staircase": lambda t: 1 / (1 + 0.1 * (t // 4)),
     "inverse_sqrt": lambda t: 1 / math.sqrt(1 + t / 3),
-    "linear": lambda t: 1 + (0.25 - 1) * (t / 12) if t < 12 else 0.25,
+    "linear": lambda t: line(t, 12, 1.0, 0.25) if t < 12 else 0.25,
     "polynomial": lambda t: mixed(((18 - t) / 18) ** 2, end=0.1) if t < 18 else 0.1,
     "polynomial_k_decay": lambda t: 1 - math.sqrt(t / 24),
     "cosine": lambda t: cosine(t / 24, end=0.1),
@@ -60,7 +64,7 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "cosine_k_decay": lambda t: cosine((t / 20) ** 2),
     "tanh": lambda t: mixed((1 - math.tanh(-7 + 10 * (t / 24))) / 2, end=0.1),
     "rex": lambda t: (20 - t) / 20 / (1 - t / 20 / 2) if t < 20 else 0.0,
-    "warmup": lambda t: 0.2 + (1 - 0.2) * (t / 5) if t < 5 else 1.0,
+    "warmup": lambda t: line(t, 5, 0.2, 1.0) if t < 5 else 1.0,
     "triangular": lambda t: 0.1 + (1 - 0.1) * triangle(t, 3, 5),
     "triangular2": lambda t: 0.1 + 0.5 ** (t // 4) * ((1 - 0.1) * triangle(t, 2, 2)),
     "exp_range": lambda t: 0.1 + 0.9**t * ((1 - 0.1) * triangle(t, 3, 3)),
