@@ -36,10 +36,10 @@ def triangle(t: int, up: int, down: int) -> float:
 def three_phases(t: int) -> float:
     """Up to update 8, down to update 16, and on to the end at update 23, the last."""
     if t < 8:
-        return 0.1 + (1 - 0.1) * (t / 8)
+        return line(t, 8, 0.1, 1.0)
     if t < 16:
-        return 1 + (0.1 - 1) * ((t - 8) / 8)
-    return 0.1 + (0.01 - 0.1) * ((t - 16) / 7) if t < 23 else 0.01
+        return line(t - 8, 8, 1.0, 0.1)
+    return line(t - 16, 7, 0.1, 0.01) if t < 23 else 0.01
 
 
 def restarts(t: int) -> float:
