@@ -101,4 +101,6 @@ def test_a_momentum_of_one_is_refused_before_the_first_batch(refusal: Callable[.
     message = refusal(
         lambda module: torch.optim.SGD(module.parameters(), 0.1, momentum=0.8), HyperparameterScheduler(rising)
     )
-    assert message == ("HyperparameterScheduler: the momentum at epoch 2, update 4 is 1.0; expected a value below 1.")
+    assert message == (
+        "HyperparameterScheduler: the momentum at epoch 2, update 4 is 1.0; expected a value of at least 0 and below 1."
+    )

@@ -99,6 +99,24 @@ def test_every_update_of_a_stock_optimizer_moves_by_the_plans_learning_rate(
     assert run.positions() == places(per_epoch)
 
 
+@pytest.mark.parametrize("ahead", [1, 2, 3, 5])
+def test_values_that_are_computed_ahead_go_on_where_those_before_ended(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr("samestep.lightning.callbacks._AHEAD", ahead)
+    run = train(build, HyperparameterScheduler(RECIPE), gradient=0.0)
+    plan = RECIPE.plan(updates_per_epoch=5, epochs=3)
+    for name in ("learning_rate", "weight_decay"):
+        assert run.trace.column(name) == plan.values(name)
+
+
+def test_after_the_run_the_optimizer_holds_the_values_of_its_last_update(train: Callable[..., Any]) -> None:
+    run = train(build, HyperparameterScheduler(RECIPE))
+    (group,) = run.trainer.optimizers[0].param_groups
+    plan = RECIPE.plan(updates_per_epoch=5, epochs=3)
+    assert (group["lr"], group["weight_decay"]) == (plan.value("learning_rate", 2, 4), plan.value("weight_decay", 2, 4))
+
+
 def test_first_update_is_already_scheduled(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
     warmup = Recipe(learning_rate=Warmup(over=updates(4), start=0.0))
     run = train(sgd(2.0), HyperparameterScheduler(warmup), epochs=1)

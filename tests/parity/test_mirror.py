@@ -150,7 +150,7 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> s
             lambda room: [room.HyperparameterScheduler(Recipe(momentum=LinearDecay(over=epochs(2), end=1.2)))],
             SPEC,
             True,
-            "the momentum at epoch 1, update 1 is 1.0125; expected a value below 1",
+            "the momentum at epoch 1, update 1 is 1.0125; expected a value of at least 0 and below 1",
         ),
         (
             lambda room: [room.HyperparameterScheduler(Recipe(momentum=Warmup(over=percent(100) - updates(9))))],
