@@ -6,7 +6,7 @@ import os
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from keras import ops
 
 from samestep import AdamW, Plan, Position, Trace
+from samestep.core.optimizers import HYPERPARAMETERS, Spec
 from samestep.core.trace import float32
 from samestep.keras import TraceRecorder, build_optimizer
 
@@ -143,6 +144,56 @@ def followed(run: Run, plan: Plan, updates: int, first_epoch: int = 0) -> None:
     for name in ("learning_rate", "weight_decay"):
         assert run.used(name) == [float32(plan.value(name, *position)) for position in expected]
     assert run.left == [simulated(plan, epoch, updates) for epoch in epochs]
+
+
+def updated(
+    spec: Spec, start: np.ndarray, gradients: np.ndarray, rows: Iterable[Sequence[float]], way: dict[str, Any]
+) -> np.ndarray:
+    """The weights after updates by `build_optimizer`'s optimizer, its hyperparameters written into the table.
+
+    rows: of each update the hyperparameters. way: how tensorflow compiles it, or which of torch's kernels makes it.
+    """
+    backend = keras.backend.backend()
+    options = way if backend == "torch" else {}
+    optimizer = build_optimizer(spec, keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), **options)
+    weights = keras.Variable(start)
+    optimizer.build([weights])
+    optimizer.table.reserve(len(gradients))
+    optimizer.table.begin_epoch(dict(zip(HYPERPARAMETERS, zip(*rows, strict=True), strict=True)))
+    if backend == "jax":
+        import jax
+
+        step = jax.jit(lambda theta, state, gradient: optimizer.stateless_apply(state, [gradient], theta))
+        theta, state = [weights.value], [variable.value for variable in optimizer.variables]
+        for gradient in gradients:
+            theta, state = step(theta, state, gradient)
+        return np.asarray(theta[0])
+
+    def apply(gradient: Any) -> None:
+        optimizer.apply([gradient], [weights])
+
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        apply = tf.function(apply, **way)
+    for gradient in gradients:
+        apply(ops.convert_to_tensor(gradient))
+    return ops.convert_to_numpy(weights)
+
+
+def units(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference, in float32 units in the last place of the largest weight."""
+    return float(np.abs(ours.astype("float64") - theirs).max() / np.spacing(np.float32(np.abs(theirs).max())))
+
+
+@pytest.fixture(name="updated")
+def _updated() -> Callable[..., np.ndarray]:
+    return updated
+
+
+@pytest.fixture(name="units")
+def _units() -> Callable[[np.ndarray, np.ndarray], float]:
+    return units
 
 
 @pytest.fixture(name="probe")

@@ -13,7 +13,6 @@ from keras import ops
 
 import samestep.lightning
 from samestep import SGDW, LinearDecay, Recipe, StepDecay, epochs, updates
-from samestep.core.optimizers import HYPERPARAMETERS
 from samestep.core.trace import float32
 from samestep.keras import HyperparameterScheduler, build_optimizer
 
@@ -33,35 +32,6 @@ def values(update: int, momentum: float) -> tuple[float, float, float]:
     """Another value at each update: a learning rate of 0 at each tenth, and no momentum at each seventh."""
     rate = 0.0 if update % 10 == 0 else 0.01 / (1 + update % 7)
     return rate, 0.3 / (1 + update % 13), 0.0 if update % 7 == 3 else momentum
-
-
-def ours(spec: SGDW, way: dict[str, Any]) -> np.ndarray:
-    options = way if BACKEND == "torch" else {}
-    optimizer = build_optimizer(spec, keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), **options)
-    weights = keras.Variable(START)
-    optimizer.build([weights])
-    optimizer.table.reserve(UPDATES)
-    rows = zip(*(values(update, spec.momentum) for update in range(UPDATES)), strict=True)
-    optimizer.table.begin_epoch(dict(zip(HYPERPARAMETERS, rows, strict=True)))
-    if BACKEND == "jax":
-        import jax
-
-        step = jax.jit(lambda theta, state, gradient: optimizer.stateless_apply(state, [gradient], theta))
-        theta, state = [weights.value], [variable.value for variable in optimizer.variables]
-        for gradient in GRADIENTS:
-            theta, state = step(theta, state, gradient)
-        return np.asarray(theta[0])
-
-    def apply(gradient: Any) -> None:
-        optimizer.apply([gradient], [weights])
-
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        apply = tf.function(apply, **way)
-    for gradient in GRADIENTS:
-        apply(ops.convert_to_tensor(gradient))
-    return ops.convert_to_numpy(weights)
 
 
 def lightnings(spec: SGDW) -> np.ndarray:
@@ -87,16 +57,14 @@ def formulas(spec: SGDW) -> np.ndarray:
     return theta
 
 
-def units(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, in float32 units in the last place of the largest weight."""
-    return float(np.abs(ours.astype("float64") - theirs).max() / np.spacing(np.float32(np.abs(theirs).max())))
-
-
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
 @pytest.mark.parametrize(("momentum", "nesterov"), CASES)
-def test_a_thousand_updates_are_those_of_lightning(momentum: float, nesterov: bool, way: dict[str, Any]) -> None:
+def test_a_thousand_updates_are_those_of_lightning(
+    momentum: float, nesterov: bool, way: dict[str, Any], updated: Any, units: Any
+) -> None:
     spec = SGDW(0.01, 0.3, momentum, nesterov)
-    got, expected = ours(spec, way), lightnings(spec)
+    rows = [values(update, momentum) for update in range(UPDATES)]
+    got, expected = updated(spec, START, GRADIENTS, rows, way), lightnings(spec)
     assert np.abs(expected - START).max() > 0.1
     if BACKEND == "torch":
         assert np.array_equal(got, expected)
