@@ -91,6 +91,7 @@ def one_cycle(
 
     Momentum goes the other way: Recipe(..., momentum=one_cycle(start=1, top=0.85 / 0.95, end=1)).
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Smith and Topin 2018; torch.optim.lr_scheduler.OneCycleLR, whose total_steps = T and pct_start = f are
     over=updates(T - 1) and peak=updates(f * T - 1).
 
@@ -164,6 +165,7 @@ def noam(warmup: DurationLike) -> Sequence:
     warmup: duration until the base value is reached. The paper's learning rate there is (d_model * warmup) ** -0.5,
     and its step_num, which begins at 1, is t: its first update is the second here, after one of learning rate 0.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Vaswani et al. 2017, equation 3.
 
     >>> from samestep import epochs

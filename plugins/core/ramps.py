@@ -75,6 +75,7 @@ class LinearDecay(Ramp):
     over: duration until `end` is reached, longer than zero.
     start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: torch.optim.lr_scheduler.LinearLR.
 
     >>> LinearDecay(over=epochs(4)).preview(epochs=6)
@@ -100,6 +101,7 @@ class PolynomialDecay(Ramp):
     power: greater than 0; 1 is a straight line. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
     start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: torch.optim.lr_scheduler.PolynomialLR; Zhang and Li 2020 for k_decay; power=1 and k_decay=0.5 is the
     1-sqrt cooldown of Haegele et al. 2024.
 
@@ -133,6 +135,7 @@ class CosineDecay(Ramp):
     start, end: multipliers, at least 0. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
     inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Loshchilov and Hutter 2017 (SGDR), equation 5; keras.optimizers.schedules.CosineDecay; Zhang and Li 2020
     for k_decay.
 
@@ -165,6 +168,7 @@ class TanhDecay(Ramp):
         which the last update makes at once.
     inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Hsueh et al. 2019; timm.scheduler.TanhLRScheduler.
 
     >>> [round(eta, 4) for eta in TanhDecay(over=epochs(4)).preview(epochs=6)]
@@ -193,6 +197,7 @@ class RexDecay(Ramp):
     over: duration until `end` is reached, longer than zero.
     end: multiplier, at least 0. inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Chen, Wolfe and Kyrillidis 2022.
 
     >>> RexDecay(over=epochs(2)).preview(epochs=4)
@@ -214,6 +219,7 @@ class Warmup(Ramp):
     over: duration until the base value is reached; zero is no warmup.
     start: multiplier of the first update, at least 0. inclusive: as for every `Ramp`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Goyal et al. 2017, section 2.2.
 
     >>> Warmup(over=epochs(4)).preview(epochs=6)

@@ -113,6 +113,8 @@ class Constant(Schedule):
 
     value: multiplier, at least 0.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+
     >>> Constant() * Constant(0.5)
     Constant() * Constant(value=0.5)
     """

@@ -89,6 +89,7 @@ class ExponentialDecay(Schedule):
     factor: multiplier of each period, greater than 0.
     every: duration, longer than zero.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: torch.optim.lr_scheduler.ExponentialLR with every=epochs(1); keras.optimizers.schedules.ExponentialDecay.
 
     >>> ExponentialDecay(0.25, every=epochs(2)).preview(epochs=4)
@@ -118,6 +119,7 @@ class InverseTimeDecay(Schedule):
     every: duration, longer than zero.
     staircase: whether the value stays within each period; 1 / (1 + rate * epoch) is every=epochs(1), staircase=True.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: tf_keras.optimizers.legacy.Adam(decay=); keras.optimizers.schedules.InverseTimeDecay.
 
     >>> InverseTimeDecay(1.0, every=updates(2)).preview(epochs=4, updates_per_epoch=2)
@@ -153,6 +155,7 @@ class InverseSqrtDecay(Schedule):
     timescale: duration after which eta is 1 / sqrt(2), longer than zero. After a warmup of the same length, eta is
         sqrt(warmup / t) with t from the run's start, as in `noam`.
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: transformers.get_inverse_sqrt_schedule; Zhai et al. 2022 (arXiv 2106.04560), appendix D.
 
     >>> InverseSqrtDecay(epochs(1)).preview(epochs=4)
@@ -181,6 +184,7 @@ class Triangular(Schedule):
     start: multiplier of the low points, at least 0.
     mode: "triangular", "triangular2" or "exp_range". gamma: of exp_range, per update, in (0, 1].
 
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     Source: Smith 2017; torch.optim.lr_scheduler.CyclicLR, whose base_lr is `start` times its max_lr.
 
     >>> Triangular(up=epochs(2), start=0.5).preview(epochs=6)
@@ -231,6 +235,8 @@ class Table(Schedule):
 
     values: multipliers, at least 0, at least one of them.
     every: duration of each, longer than zero: epochs(1) for a value per epoch, updates(1) for one per update.
+
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
 
     >>> Table([0.1, 1.0, 0.5], every=epochs(1)).preview(epochs=5)
     [0.1, 1.0, 0.5, 0.5, 0.5]
