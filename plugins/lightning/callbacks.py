@@ -75,11 +75,12 @@ class _Driver(ScheduleMixin, _Counter):
             for name in first.driven:
                 if name in second.driven:
                     raise refuse_second_driver(first, second, name)
-        if trainer.lr_scheduler_configs and "learning_rate" in self.driven:
-            scheduler = type(trainer.lr_scheduler_configs[0].scheduler).__name__
-            raise refuse_other_driver(
-                self, "learning_rate", f"the {scheduler} of configure_optimizers", "return the optimizer alone"
-            )
+        for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
+            # OneCycleLR and CyclicLR cycle the momentum too.
+            for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
+                if name in self.driven:
+                    other = f"the {type(scheduler).__name__} of configure_optimizers"
+                    raise refuse_other_driver(self, name, other, "return the optimizer alone")
         epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
         max_updates = trainer.max_steps if trainer.max_steps > 0 else None
         self._found_updates = _updates_per_epoch(trainer)

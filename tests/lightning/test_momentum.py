@@ -104,3 +104,21 @@ def test_a_momentum_of_one_is_refused_before_the_first_batch(refusal: Callable[.
     assert message == (
         "HyperparameterScheduler: the momentum at epoch 2, update 4 is 1.0; expected a value of at least 0 and below 1."
     )
+
+
+@pytest.mark.parametrize("cycles_momentum", [True, False])
+def test_a_torch_scheduler_that_cycles_the_momentum_is_refused_beside_a_momentum_schedule(
+    train: Callable[..., Any], refusal: Callable[..., str], cycles_momentum: bool
+) -> None:
+    def both(module: torch.nn.Module) -> dict[str, Any]:
+        optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.8)
+        scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, RUN, cycle_momentum=cycles_momentum)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    if cycles_momentum:
+        message = refusal(both, HyperparameterScheduler(HALVING))
+        assert "found the OneCycleLR of configure_optimizers, which drives momentum already" in message
+    else:
+        run = train(both, HyperparameterScheduler(HALVING))
+        assert run.trace.column("momentum") == [0.8] * 5 + [0.4] * 5 + [0.2] * 5
+        assert len(set(run.trace.column("learning_rate"))) > 10
