@@ -131,6 +131,7 @@ class Plan:
         every: take only each so-many-th of them. Raises ValueError as `multiplier` does.
         """
         curve, scale = self._curve(hyperparameter)
+        begin, end, every = index(begin), index(end), index(every)  # as in `multiplier`
         if begin < 0 or every < 1:
             raise ValueError(f"found begin={begin} and every={every}; expected at least 0 and at least 1.")
         try:

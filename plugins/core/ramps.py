@@ -121,7 +121,8 @@ class PolynomialDecay(Ramp):
 
     def between(self, tau: float, left: float) -> float:
         if self.k_decay != 1.0 and tau > 0.0:
-            left = -math.expm1(self.k_decay * math.log1p(-left))  # 1 - tau ** k_decay, with all of its digits
+            # 1 - tau ** k_decay, with all of its digits: early on tau has them, near the end what is left.
+            left = -math.expm1(self.k_decay * (math.log(tau) if tau < 1 / 32 else math.log1p(-left)))
         return _mixed(self.start, self.end, left if self.power == 1.0 else left**self.power)
 
 

@@ -121,7 +121,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         if value is None:
             return None
         kinds = tuple(kind for kind in kinds if kind is not NoneType)
-        hint = kinds[0] if len(kinds) == 1 else hint
+        if len(kinds) == 1:
+            return _checked(value, kinds[0], where)
     if hint is float:
         return real(value, where)
     if Duration in kinds and get_origin(hint) is not tuple:

@@ -85,6 +85,13 @@ ONE_CYCLE = [
         one_cycle("40%", peak="2 updates", start=0.5, end=0, anneal="linear", three_phase=True),
         [0.5, 0.75, 1.0, 0.75, 0.5, 0.375, 0.25, 0.125, 0.0],
     ),
+    # A part of which nothing is left in this run is over at once: the way up, the way down, the third phase.
+    (one_cycle("40%", peak="20% - 1 epoch", start=0.5, end=0, anneal="linear"), [1 - k / 8 for k in range(9)]),
+    (one_cycle("40%", peak="2 epochs", start=0, end=0.25, anneal="linear"), [k / 8 for k in range(8)] + [0.25] * 2),
+    (
+        one_cycle("40%", peak="1 epoch", start=0.5, end=0.25, anneal="linear", three_phase=True),
+        [0.5, 0.625, 0.75, 0.875, 1.0, 0.875, 0.75, 0.625, 0.25, 0.25],
+    ),
 ]
 STABLE = [
     (
@@ -97,7 +104,7 @@ STABLE = [
     ),
     (
         warmup_stable_decay(EIGHT, warmup=updates(2), cooldown=updates(4), anneal="1-sqrt"),
-        [0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.2928932188134524, 0.1339745962155614, 0.0, 0.0],
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.2928932188134525, 0.13397459621556135, 0.0, 0.0],
     ),
     (
         warmup_stable_decay(EIGHT, warmup=updates(2), cooldown=updates(4), start=0.5, end=0.5),
@@ -114,7 +121,7 @@ STABLE = [
     ),
     (
         warmup_stable_decay(EIGHT, warmup=updates(2), cooldown=updates(5), anneal="1-sqrt", inclusive=True),
-        [0.0, 0.5, 1.0, 1.0, 0.5, 0.2928932188134524, 0.1339745962155614, 0.0, 0.0],
+        [0.0, 0.5, 1.0, 1.0, 0.5, 0.2928932188134525, 0.13397459621556135, 0.0, 0.0],
     ),
     # No warmup, nothing stable, neither.
     (warmup_stable_decay(EIGHT, warmup=updates(0), cooldown=updates(4)), [1.0] * 5 + [0.75, 0.5, 0.25, 0.0]),
@@ -123,6 +130,9 @@ STABLE = [
         [0.0, 0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25, 0.0],
     ),
     (warmup_stable_decay(updates(4), warmup=updates(0), cooldown=updates(4)), [1.0, 0.75, 0.5, 0.25, 0.0]),
+    # Stable until the run's begin, and a cooldown of which nothing is left.
+    (warmup_stable_decay("20%", warmup="0%", cooldown="1 epoch"), [1.0, 0.75, 0.5, 0.25, 0.0]),
+    (warmup_stable_decay(EIGHT, warmup=updates(2), cooldown="40% - 2 epochs", end=0.5), [0.0, 0.5] + [1.0] * 6 + [0.5]),
     # In every unit, and in mixed ones: of a run of 20 updates.
     (warmup_stable_decay(warmup="10%", cooldown="20%"), [0.0, 0.5] + [1.0] * 15 + [0.75, 0.5, 0.25, 0.0]),
     (warmup_stable_decay(warmup="2 updates", cooldown="1 epoch"), [0.0, 0.5] + [1.0] * 15 + [0.75, 0.5, 0.25, 0.0]),
@@ -243,8 +253,9 @@ def test_a_bad_argument_is_refused_by_name(make: Callable[[], object], error: ty
             lambda: warmup_stable_decay(warmup="1 epoch", cooldown="9 epochs"),
             "'100% - 9 epochs' is -16 updates in this run",
         ),
-        (lambda: one_cycle("40%", peak="2 epochs"), "'40% - 2 epochs' is 0 updates in this run"),
-        (lambda: one_cycle("40%", peak="1 epoch", three_phase=True), "'40% - 2 epochs' is 0 updates in this run"),
+        (lambda: one_cycle("39%", peak="2 epochs"), "'39% - 2 epochs' is -1/5 updates in this run"),
+        (lambda: one_cycle("39%", peak="1 epoch", three_phase=True), "'39% - 2 epochs' is -1/5 updates in this run"),
+        (lambda: noam("40% - 2 epochs"), "'40% - 2 epochs' is zero in this run, where a length is needed"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_when_planned(make: Callable[[], Schedule], words: str) -> None:
@@ -253,16 +264,24 @@ def test_parts_that_do_not_fit_are_refused_when_planned(make: Callable[[], Sched
         Recipe(learning_rate=schedule).plan(updates_per_epoch=4, epochs=5)
 
 
+def test_a_cooldown_that_fits_in_no_run_is_refused_when_made() -> None:
+    words = "warmup_stable_decay: found cooldown=updates(9) and over=updates(8); expected a shorter cooldown."
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        warmup_stable_decay("8 updates", warmup="1 update", cooldown="9 updates")
+
+
 @pytest.mark.parametrize(
-    "make",
+    ("peak", "three_phase", "where"),
     [
-        lambda: warmup_stable_decay("8 updates", warmup="1 update", cooldown="9 updates"),
-        lambda: one_cycle("8 updates", peak="9 updates"),
-        lambda: one_cycle("8 updates", peak="8 updates"),
-        lambda: one_cycle("8 updates", peak="0 updates"),
-        lambda: one_cycle("8 updates", peak="4 updates", three_phase=True),
+        (9, False, "before the end"),
+        (8, False, "before the end"),
+        (0, False, "before the end"),
+        (5, True, "in the first half"),
+        (4, True, "in the first half"),
+        (0, True, "in the first half"),
     ],
 )
-def test_parts_that_do_not_fit_in_any_run_are_refused_when_made(make: Callable[[], Schedule]) -> None:
-    with pytest.raises(ValueError, match=r"found .*; expected"):
-        make()
+def test_a_peak_that_fits_in_no_run_is_refused_when_made(peak: int, three_phase: bool, where: str) -> None:
+    words = f"found peak={updates(peak)!r} and over=updates(8); expected a peak after the start and {where}."
+    with pytest.raises(ValueError, match=f"^one_cycle: {re.escape(words)}$"):
+        one_cycle("8 updates", peak=updates(peak), three_phase=three_phase)

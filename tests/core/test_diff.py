@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from samestep import (
@@ -94,6 +96,30 @@ def test_plans_in_epochs_alone_are_compared_by_epoch() -> None:
         "furthest apart at first update of epoch 3: 0.0732233 and 0.5"
     )
     assert plan(None, 4).diff(plan(None, 5)) == "the run: 4 and 5 epochs"
+
+
+def test_a_difference_that_six_digits_do_not_show_is_told_with_all() -> None:
+    ours = plan(learning_rate=Table([1, 0.2, 0.2], every="1 update"))
+    theirs = plan(learning_rate=Table([1, 0.2 + 2e-9, 0.3], every="1 update"))
+    assert ours.diff(theirs) == (
+        "learning_rate: the first difference is at update 1 = update 1 of epoch 0: 0.1 and 0.100000001; "
+        "furthest apart at update 2 = update 2 of epoch 0: 0.1 and 0.15"
+    )
+
+
+def test_schedules_alone_are_compared_as_multiples_of_the_base() -> None:
+    ours = Recipe(learning_rate=Constant(3), momentum=Constant(2)).plan(5, 4)
+    theirs = Recipe(learning_rate=Constant(3), momentum=Table([2, 4], every="1 epoch")).plan(5, 4)
+    assert ours.diff(theirs) == (
+        "momentum: the first difference is at update 5 = first update of epoch 1: 2 and 4, and none is larger"
+    )
+    words = (
+        "diff: found a recipe with an optimizer and one without, whose values are multiples of the base values; give "
+        "both an optimizer, or neither."
+    )
+    for a, b in ((ours, plan()), (plan(), ours)):
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+            a.diff(b)
 
 
 @pytest.mark.parametrize(

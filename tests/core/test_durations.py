@@ -73,6 +73,8 @@ def test_repr_is_source_and_text_reads_back(duration: Duration, source: str, tex
         ("10 updates + 1 epoch", epochs(1) + updates(10)),
         ("100% - 500 updates", percent(100) - updates(500)),
         ("1 epoch  -  1 update", epochs(1) - updates(1)),
+        ("5 epochs-3 updates", epochs(5) - updates(3)),
+        ("100%-1.5epochs+2updates", percent(100) - epochs("1.5") + updates(2)),
         ("1 epoch + 2 epochs", epochs(3)),
         ("3 epochs - 1 epoch - 1/2 epochs", epochs("1.5")),
         ("1 epoch - 2 epochs + 3 epochs", epochs(2)),
@@ -153,7 +155,7 @@ def test_text_without_a_known_unit_is_refused_with_the_three_spellings(text: str
 
 
 @pytest.mark.parametrize(
-    "text", ["1e5 epochs", "-1 epochs", "nan epochs", "inf updates", "x epochs", "1/0 epochs", "-5%"]
+    "text", ["1e5 epochs", "-1 epochs", "nan epochs", "inf updates", "x epochs", "1/0 epochs", "-5%", "5-3 epochs"]
 )
 def test_text_with_a_unit_and_a_bad_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^over: found '.*'; expected a finite number of at least 0"):

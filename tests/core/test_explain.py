@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
 import pytest
 
 from samestep import (
     AdamW,
     Constant,
     CosineDecay,
+    Duration,
     EpochFunction,
     LinearDecay,
     MultiStepDecay,
     Recipe,
+    Schedule,
     StepDecay,
     Table,
     Warmup,
     epochs,
     updates,
 )
+from samestep.core.ticks import Curve, Ticks
 
 RECIPE = Recipe(
     AdamW(learning_rate=0.5, weight_decay=0.25),
@@ -152,6 +159,53 @@ def test_weights_that_are_gone_have_no_half_life() -> None:
         "  and are gone, or change their sign, where learning_rate * weight_decay is 1 or more",
         "  and at the first update's rate would halve in 1 updates",
     ]
+
+
+def test_the_shrink_of_a_run_that_ends_within_an_epoch_is_that_of_its_updates() -> None:
+    recipe = Recipe(AdamW(learning_rate=0.5, weight_decay=0.25), learning_rate=StepDecay(0.5, every=epochs(1)))
+    # 1 - 0.875 ** 3 and 1 - 0.875 ** 3 * 0.9375 ** 2; of an epoch of which there are two updates, 1 - 0.875 ** 2.
+    whole, first = recipe.plan(3, 4, max_updates=5).explain(), recipe.plan(3, 4, max_updates=2).explain()
+    assert "  by 0.330078 in the first epoch, by 0.411201 in the run" in whole.splitlines()
+    assert "  by 0.234375 in the first epoch, by 0.234375 in the run" in first.splitlines()
+
+
+@dataclass(frozen=True, repr=False)
+class CountedByEpoch(Schedule):
+    """A staircase by epochs that writes down where it was asked."""
+
+    asked: list = field(default_factory=list, compare=False)
+    _stepwise: ClassVar[bool] = True
+
+    def durations(self) -> Iterator[Duration]:
+        yield epochs(1)
+
+    def curve(self, ticks: Ticks) -> Curve:
+        return lambda t: self.asked.append(t) or 1.0
+
+
+def test_a_value_that_stays_within_an_epoch_is_asked_for_once() -> None:
+    asked: list[int] = []
+    plan = Recipe(AdamW(), learning_rate=CountedByEpoch(asked)).plan(updates_per_epoch=10**6, epochs=10)
+    plan.lint()
+    of_lint = len(asked)
+    asked.clear()
+    plan.explain()
+    # For the changes and for the shrink, after which explain() asks for the lint too.
+    assert asked[:20] == [epoch * 10**6 for epoch in range(10)] * 2
+    assert len(asked) == 20 + of_lint
+
+
+def test_the_momentum_of_schedules_alone_is_shown_as_a_multiple_of_the_base() -> None:
+    plan = Recipe(momentum=Table([1, 1.5], every=updates(3))).plan(updates_per_epoch=2, epochs=3)
+    assert plan.explain().splitlines() == [
+        "3 epochs of 2 updates.",
+        "momentum (as a multiple of the base value): Table(values=(1.0, 1.5), every=updates(3))",
+        "  from the start: 1",
+        "  update 3 = update 1 of epoch 1: 1 -> 1.5",
+    ]
+    assert plan.table().splitlines()[2] == "    1             2  1 .. 1.5"
+    assert plan.lint() == []
+    assert plan.diff(plan) == ""
 
 
 @pytest.mark.parametrize("what", ["table", "explain", "lint"])

@@ -100,7 +100,7 @@ def test_a_momentum_of_one_or_more_is_refused_at_its_first_update() -> None:
     plan = recipe.plan(updates_per_epoch=3, epochs=2)
     assert plan.between("momentum", 0, 2) == [0.5, 0.5]
     assert plan.value("momentum", 1, 1) == 0.5
-    words = r"^the momentum at epoch {}, update {} is 1.0; expected a value below 1\."
+    words = r"^the momentum at epoch {}, update {} is 1.0; expected a value of at least 0 and below 1\."
     with pytest.raises(ValueError, match=words.format(1, 0)):
         plan.value("momentum", 1, 0)
     for ask in (lambda: plan.values("momentum"), lambda: plan.values("momentum", 0), lambda: plan.check("momentum")):

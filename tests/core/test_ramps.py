@@ -36,7 +36,7 @@ VALUES = [
     (PolynomialDecay(over=FOUR, power=2, start=2.0, end=1.0), [2.0, 1.5625, 1.25, 1.0625, 1.0, 1.0]),
     (PolynomialDecay(over=FOUR, power=2, start=0.0, end=1.0), [0.0, 0.4375, 0.75, 0.9375, 1.0, 1.0]),
     # 1 - sqrt(tau), and 1 - tau ** 2.
-    (PolynomialDecay(over=FOUR, k_decay=0.5), [1.0, 0.5, 0.2928932188134524, 0.1339745962155614, 0.0, 0.0]),
+    (PolynomialDecay(over=FOUR, k_decay=0.5), [1.0, 0.5, 0.2928932188134525, 0.13397459621556135, 0.0, 0.0]),
     (PolynomialDecay(over=FOUR, k_decay=2), [1.0, 0.9375, 0.75, 0.4375, 0.0, 0.0]),
     (PolynomialDecay(over=FOUR, power=2, k_decay=2), [1.0, 0.87890625, 0.5625, 0.19140625, 0.0, 0.0]),
     (CosineDecay(over=FOUR, start=2.0, end=1.0), [2.0, 1.8535533905932737, 1.5, 1.1464466094067263, 1.0, 1.0]),

@@ -45,7 +45,7 @@ VALUES = [
     (LINE.repeat(epochs(1) + updates(1)), [1.0, 0.75, 0.5, 0.25] * 3),
     # Begin at 0, 2.5, 5, 7.5: update 3 is half an update into the second cycle.
     (LINE.repeat(updates("2.5")), [1.0, 0.75, 0.5, 0.875, 0.625, 1.0, 0.75, 0.5, 0.875, 0.625]),
-    (LINE.repeat(updates("2.5"), growth=3), [1.0, 0.75, 0.5] + [1 - k / 24 for k in range(1, 15, 2)] + [1.0]),
+    (LINE.repeat(updates("2.5"), growth=3), [1.0, 0.75, 0.5] + [left / 24 for left in range(23, 9, -2)] + [1.0]),
     # Several cycles within an update.
     (Constant().repeat(updates("0.25"), decay=0.5), [1.0, 0.0625, 0.00390625]),
     (STAIRS.repeat(updates(5)), [1.0, 1.0, 0.5, 0.5, 0.25] * 2),
@@ -110,6 +110,7 @@ GROWTHS = [
     ("2.5", "1.5"),
     ("1/3", "3"),
     (50, "1.1"),
+    (10**7, "1.01"),
     (123, "1.25"),
     (3, "7.3"),
 ]
@@ -163,8 +164,8 @@ def test_a_value_within_a_cycle_is_that_of_the_stretched_shape(every: str | int,
     random = Random(0)
     for t in sorted(random.sample(range(1000), 50)) + sorted(random.sample(range(10**9), 50)):
         n = bisect_right(exact, t) - 1
-        tau = float((t - exact[n]) / (length * Fraction(growth) ** n))  # rounded once, as a division of integers is
-        assert plan.multiplier("learning_rate", *divmod(t, 1000)) == 1.0 + (0.0 - 1.0) * tau
+        left = 1 - (t - exact[n]) / (length * Fraction(growth) ** n)
+        assert plan.multiplier("learning_rate", *divmod(t, 1000)) == float(left)  # rounded once, as integers divide
 
 
 @pytest.mark.parametrize("growth", [1, 1.1, 1.5, 2, 3, 10])
@@ -229,7 +230,8 @@ def test_it_is_a_value_whose_repr_is_its_source() -> None:
     ("arguments", "words"),
     [
         (("0 epochs",), r"^Repeat\.every: found epochs\(0\); expected a duration longer than zero"),
-        (("1 epoch", 0.5), r"^Repeat\.growth: found 0.5; expected a factor of at least 1 from each cycle's length to"),
+        (("1 epoch", 0.5), r"^Repeat\.growth: found 0.5; expected 1, or a factor of at least 1\.01"),
+        (("1 epoch", 1.0099), r"^Repeat\.growth: found 1.0099; expected 1, or a factor of at least 1\.01\.$"),
         (("1 epoch", 1, -1), r"^Repeat\.decay: found -1.0; expected a multiplier of at least 0"),
         (("1 epoch", math.inf), r"^Repeat\.growth: found inf; expected a finite number"),
     ],

@@ -50,7 +50,7 @@ VALUES = [
     (LinearDecay(over=updates(4)), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0, 0.0]),
     (LinearDecay(over=updates(4), start=0.5, end=1.5), [0.5, 0.75, 1.0, 1.25, 1.5, 1.5]),
     (LinearDecay(over=updates(1)), [1.0, 0.0, 0.0]),
-    (LinearDecay(over=percent(100)), [1.0] + [1.0 - k / 12 for k in range(1, 12)] + [0.0, 0.0]),
+    (LinearDecay(over=percent(100)), [left / 12 for left in range(12, 0, -1)] + [0.0, 0.0]),
     # 1 + (0.1 - 1) * 1 is 0.09999999999999998: the end is reached exactly because it is not computed.
     (LinearDecay(over=updates(2), end=0.1), [1.0, 0.55, 0.1, 0.1]),
     # The end lies at 4.5: update 4 is still on the line, update 5 has the end value.
