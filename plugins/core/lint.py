@@ -84,7 +84,9 @@ def _structure(plan: Plan, schedule: Schedule, time: Ticks, begin: int, last: in
                 yield from _structure(plan, part, time, begin + start, end)
         case Repeat():
             yield from never("the second cycle", time(schedule.every), schedule.every)
-            yield from _structure(plan, schedule.schedule, time, begin, before(time(schedule.every)))
+            # Of a cycle all of its time: where cycles grow, later ones are asked in between the first one's updates.
+            cycle = begin + time(schedule.every) - 1
+            yield from _structure(plan, schedule.schedule, time, begin, min(last, cycle))
         case StepDecay():
             first = schedule.every if schedule.first is None else schedule.first
             yield from never("the first drop", time(first), first)

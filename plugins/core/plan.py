@@ -118,7 +118,6 @@ class Plan:
         etas = self.multipliers(hyperparameter, begin, end, every)
         by_base = {base: [base * eta for eta in etas] for base in bases}
         largest = by_base[max(bases)]
-        # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
         if not math.isfinite(sum(largest)) or (hyperparameter == "momentum" and max(largest, default=0) >= 1):
             count = self.clock.updates_per_epoch or 1
             for number in range(begin, end, every):
@@ -135,12 +134,16 @@ class Plan:
         if begin < 0 or every < 1:
             raise ValueError(f"found begin={begin} and every={every}; expected at least 0 and at least 1.")
         try:
-            return list(map(curve, range(begin * scale, end * scale, every * scale)))
-        except OverflowError:
-            count = self.clock.updates_per_epoch or 1
-            for number in range(begin, end, every):
-                self.multiplier(hyperparameter, *divmod(number, count))  # raises at the one that is too large
-            raise
+            etas = list(map(curve, range(begin * scale, end * scale, every * scale)))
+            # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
+            if math.isfinite(sum(etas)):
+                return etas
+        except (OverflowError, ValueError):
+            etas = []
+        count = self.clock.updates_per_epoch or 1
+        for number in range(begin, end, every):
+            self.multiplier(hyperparameter, *divmod(number, count))  # raises at the one that has no value
+        return etas
 
     def check(self, hyperparameter: str, base: float | None = None) -> None:
         """Raise, as `value` would, for a value of the run that cannot be used; of a long run 100,000 are looked at."""

@@ -129,8 +129,8 @@ FOUND: list[tuple[Schedule, list[str], Schedule]] = [
         StepDecay(0.5, every="50 updates").until("5 epochs"),
     ),
     (
-        sequence(StepDecay(0.5, every="3.9 epochs"), ("38.9 updates", Constant(0.1))),
-        [f"StepDecay(factor=0.5, every=epochs('3.9')): the first drop, after '3.9 epochs', {PART}"],
+        sequence(StepDecay(0.5, every="3.85 epochs"), ("38.9 updates", Constant(0.1))),
+        [f"StepDecay(factor=0.5, every=epochs('3.85')): the first drop, after '3.85 epochs', {PART}"],
         sequence(StepDecay(0.5, every="3.8 epochs"), ("38.1 updates", Constant(0.1))),
     ),
     (
@@ -265,3 +265,9 @@ def test_a_part_of_a_run_is_measured_in_the_runs_updates_whatever_the_units() ->
 
     assert found(updates(50) - epochs("0.1")) == 0
     assert found(updates(50) - epochs("0.05")) == found(updates(50)) == 1
+
+
+def test_a_drop_that_only_later_cycles_reach_is_reached() -> None:
+    schedule = StepDecay(0.5, every="3.5 updates").repeat("4 updates", growth=2)
+    assert schedule.preview(epochs=12, updates_per_epoch=1)[10:] == [1.0, 0.5]
+    assert Recipe(learning_rate=schedule).plan(10, 10).lint() == []

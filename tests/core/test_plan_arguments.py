@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from samestep import AdamW, Clock, LinearDecay, Plan, Recipe, StepDecay, updates
+from samestep import AdamW, Clock, Constant, EpochFunction, LinearDecay, Plan, Recipe, StepDecay, Table, updates
 
 NAME = "learning_rate"
 LINE = LinearDecay(updates(8))
@@ -142,3 +142,17 @@ def test_the_length_of_a_run_that_only_the_updates_end_needs_the_updates_of_an_e
     for epochs in (None, 3):
         with pytest.raises(ValueError, match=words):
             Recipe(AdamW()).plan(epochs=epochs, max_updates=5).values(NAME)
+
+
+def test_multipliers_that_are_too_large_for_a_float_are_refused_by_their_position() -> None:
+    plan = Recipe(learning_rate=Constant(1e200) * Table([1.0, 1e200], every=updates(1))).plan(5, 3)
+    assert plan.multipliers("learning_rate", 0, 1) == [1e200]
+    with pytest.raises(ValueError, match=r"^the learning_rate schedule at epoch 0, update 1: the value is too large"):
+        plan.multipliers("learning_rate", 0, 2)
+
+
+def test_a_function_that_returns_no_value_is_named_with_its_hyperparameter_and_position() -> None:
+    plan = Recipe(learning_rate=EpochFunction(lambda epoch: 1.0 - epoch)).plan(5, 3)
+    words = r"^the learning_rate schedule at epoch 2, update 0: .* returned -1.0 at epoch 2"
+    with pytest.raises(ValueError, match=words):
+        plan.multipliers("learning_rate", 0, 15)
