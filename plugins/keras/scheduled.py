@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from .table import EagerTable, GraphTable
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
 
 
-class ScheduledOptimizer(keras.optimizers.Optimizer):
+class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     """An optimizer whose hyperparameters come from a table, update by update.
 
     spec: the numbers; without a callback, the base values hold.
@@ -85,17 +86,17 @@ class ScheduledOptimizer(keras.optimizers.Optimizer):
         else:
             super()._backend_update_step(grads, trainable_variables, ops.stack(self._scalars(*ops.unstack(column))))
 
+    @abstractmethod
     def _scalars(
         self, learning_rate: Any, weight_decay: Any, momentum: Any, retention: Any, blend: Any, log_momentum: Any
     ) -> list[Any]:
         """What `update_step` is given as its learning rate, formed once for all variables from the table's rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _torch_update(
         self, grads: list[Any], variables: list[Any], learning_rate: float, weight_decay: float, momentum: float
     ) -> None:
         """One update of all variables by torch's own kernels, with torch's own numbers."""
-        raise NotImplementedError
 
     def _decay_and_step(self, variable: Any, retention: Any, step: Any) -> None:
         """variable <- variable * retention - step."""
