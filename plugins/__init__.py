@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from .core.compositions import noam, one_cycle, sequence, warmup_stable_decay
     from .core.durations import Clock, Duration, DurationLike, Position, epochs, percent, updates
     from .core.functions import EpochFunction
-    from .core.optimizers import SGDW, AdamW
+    from .core.migration import from_keras_adamw
+    from .core.optimizers import SGDW, AdamW, NAdamW
+    from .core.parameters import Multipliers, Parameter, ParameterRule, ParameterTable
     from .core.plan import Plan
     from .core.ramps import CosineDecay, LinearDecay, PolynomialDecay, Ramp, RexDecay, TanhDecay, Warmup
     from .core.recipe import Recipe
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         InverseSqrtDecay,
         InverseTimeDecay,
         MultiStepDecay,
+        Normalized,
         StepDecay,
         Table,
         Triangular,
@@ -45,6 +48,12 @@ __all__ = [
     "InverseTimeDecay",
     "LinearDecay",
     "MultiStepDecay",
+    "Multipliers",
+    "NAdamW",
+    "Normalized",
+    "Parameter",
+    "ParameterRule",
+    "ParameterTable",
     "Plan",
     "PolynomialDecay",
     "Position",
@@ -60,6 +69,7 @@ __all__ = [
     "Triangular",
     "Warmup",
     "epochs",
+    "from_keras_adamw",
     "noam",
     "one_cycle",
     "percent",
@@ -72,7 +82,9 @@ _ROOMS = {
     "compositions": ("noam", "one_cycle", "sequence", "warmup_stable_decay"),
     "durations": ("Clock", "Duration", "DurationLike", "Position", "epochs", "percent", "updates"),
     "functions": ("EpochFunction",),
-    "optimizers": ("AdamW", "SGDW"),
+    "migration": ("from_keras_adamw",),
+    "optimizers": ("AdamW", "NAdamW", "SGDW"),
+    "parameters": ("Multipliers", "Parameter", "ParameterRule", "ParameterTable"),
     "plan": ("Plan",),
     "ramps": ("CosineDecay", "LinearDecay", "PolynomialDecay", "Ramp", "RexDecay", "TanhDecay", "Warmup"),
     "recipe": ("Recipe",),

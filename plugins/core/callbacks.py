@@ -72,6 +72,17 @@ class ScheduleMixin(ABC):
         """Whether some value would be another one if an epoch had another number of updates."""
         return False
 
+    def own_bases(self, found: Sequence[float]) -> list[float]:
+        """The base values of the groups of parameters: `base` where it is given, otherwise those that were found."""
+        if self.base is None:
+            return list(found)
+        if len(set(found)) > 1:
+            raise self.refuse(
+                f"base={self.base!r} for parameter groups whose own are {list(found)}",
+                "leave base= out: each group is scheduled from its own",
+            )
+        return [self.base] * len(found)
+
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         """Refuse base values, by hyperparameter, from which this callback cannot start. By default there are none."""
         return

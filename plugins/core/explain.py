@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .optimizers import HYPERPARAMETERS
 
@@ -139,7 +139,10 @@ def _shrink(plan: Plan, total: int) -> Iterator[str]:
     count = plan.clock.updates_per_epoch
     # Where neither changes within epochs, one update stands for the others of its epoch.
     each = (count or 1) if all(map(plan.constant_within_epochs, names)) else 1
-    rates = [a * b for a, b in zip(*(shown(plan, name, 0, total, each) for name in names), strict=True)]
+    spec: Any = plan.recipe.optimizer
+    values = zip(*(shown(plan, name, 0, total, each) for name in names), strict=True)
+    decays = [spec.shrink(rate, decay) for rate, decay in values]
+    rates = [(1 - spec.l1_ratio) * decay for decay in decays]
     yield f"shrink by {text(rates[0])} of themselves in the first update"
     if count is not None:
         if max(rates) < 1:
@@ -147,6 +150,9 @@ def _shrink(plan: Plan, total: int) -> Iterator[str]:
             epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[: -(-count // each)], logs))
             yield f"by {text(epoch)} in the first epoch, by {text(run)} in the run"
         else:
-            yield "and are gone, or change their sign, where learning_rate * weight_decay is 1 or more"
+            product = "learning_rate * weight_decay" if spec.weight_decay_basis == "learning_rate" else "their decay"
+            yield f"and are gone, or change their sign, where {product} is 1 or more"
+    if spec.l1_ratio:
+        yield f"and move towards 0 by {text(decays[0] * spec.l1_ratio)} in the first update"
     if 0 < rates[0] < 1:
         yield f"and at the first update's rate would halve in {text(math.log(0.5) / math.log1p(-rates[0]))} updates"

@@ -9,7 +9,7 @@ from .compositions import Sequence
 from .durations import DurationLike
 from .explain import shown, text, when
 from .ramps import Ramp, Warmup
-from .schedule import After, Repeat, Schedule, Until
+from .schedule import After, Repeat, Schedule, Skip, Until
 from .shapes import MultiStepDecay, StepDecay, Table
 from .ticks import Ticks, ticks
 from .trace import float32
@@ -75,6 +75,8 @@ def _structure(plan: Plan, schedule: Schedule, time: Ticks, begin: int, last: in
             yield from _structure(plan, schedule.schedule, time, begin + time(schedule.begin), last)
         case Until():
             yield from _structure(plan, schedule.schedule, time, begin, min(last, begin + time(schedule.end)))
+        case Skip():
+            yield from _structure(plan, schedule.schedule, time, begin - time(schedule.time), last)
         case Sequence():
             starts = [0, *(time(start) for start, _ in schedule.rest)]
             for start, (duration, _) in zip(starts[1:], schedule.rest, strict=True):

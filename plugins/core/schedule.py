@@ -79,6 +79,10 @@ class Schedule(Value, ABC, family=True):
         """Stop this schedule's clock at `end`: the value that it has there is kept."""
         return Until(self, end)
 
+    def skip(self, time: DurationLike) -> Skip:
+        """Start this schedule as if `time` had passed already."""
+        return Skip(self, time)
+
     def at_least(self, bound: float) -> AtLeast:
         """max(eta, bound); `bound` is a multiplier of the base value."""
         return AtLeast(self, bound)
@@ -161,6 +165,22 @@ class Until(Schedule):
 
     def __repr__(self) -> str:
         return f"{_operand(self.schedule)}.until({self.end!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Skip(Schedule):
+    """`schedule.skip(time)`: eta(t) = schedule(t + time)."""
+
+    schedule: Schedule
+    time: DurationLike
+    _stepwise: ClassVar[bool] = True
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, time = self.schedule.curve(ticks), ticks(self.time)
+        return lambda t: inner(t + time)
+
+    def __repr__(self) -> str:
+        return f"{_operand(self.schedule)}.skip({self.time!r})"
 
 
 @dataclass(frozen=True, repr=False)

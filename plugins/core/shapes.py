@@ -174,6 +174,38 @@ class InverseSqrtDecay(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
+class Normalized(Schedule):
+    """A weight decay that does not depend on the length of the run: its base value is the normalized one.
+
+    eta(t) = sqrt(1 / n), where n is the number of updates in `over`
+
+    over: duration, longer than zero; the whole run unless given. In a schedule that is repeated with growth, each cycle
+        has its own n.
+
+    Raises ValueError or TypeError for what is not a duration; when resolved, where the updates in it are not known.
+    Source: Loshchilov and Hutter 2019, appendix B.1, where sqrt(b / (B T)) is sqrt(1 / n).
+
+    >>> Normalized(updates(100)).preview(epochs=2, updates_per_epoch=50)
+    [0.1, 0.1]
+    """
+
+    over: DurationLike = "100%"
+    _stepwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_length("over")
+
+    def durations(self) -> Iterator[Duration]:
+        yield from super().durations()
+        yield updates(1)
+
+    def curve(self, ticks: Ticks) -> Curve:
+        eta = math.sqrt(ticks.update() / ticks.length(self.over))
+        return lambda t: eta
+
+
+@dataclass(frozen=True, repr=False)
 class Triangular(Schedule):
     """Up to the base value and down again, over and over: the cyclical learning rate.
 

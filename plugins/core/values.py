@@ -64,7 +64,8 @@ class Value:
         """The value that `to_dict` wrote. Only classes of this family are made and nothing is imported or executed.
 
         functions: the user's functions by the name that `to_dict` wrote for them; needed for `EpochFunction` only.
-        Raises ValueError for an unknown type and for missing, unknown or invalid fields.
+        Raises ValueError for an unknown type for unknown or invalid fields, and
+        for missing ones that are not keyword-only.
         """
         if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
             raise ValueError(f"found {data!r}; expected a dictionary with a 'type', as written by to_dict().")
@@ -81,10 +82,11 @@ class Value:
     def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
         names = {f.name for f in fields(cls)}
         unknown = sorted(map(str, data.keys() - names))
-        missing = sorted(names - data.keys())
+        # Keyword-only fields came later: data that was written before has the defaults.
+        missing = sorted({f.name for f in fields(cls) if not f.kw_only} - data.keys())
         if unknown or missing:
             what = f"unknown fields {unknown}" if unknown else f"no {missing}"
-            raise ValueError(f"{cls.__name__}: found {what}; expected exactly the fields {sorted(names)}.")
+            raise ValueError(f"{cls.__name__}: found {what}; expected the fields {sorted(names)}.")
         try:
             return cls(**{name: cls._decode(value, functions) for name, value in data.items()})
         except TypeError as error:
