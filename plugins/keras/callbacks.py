@@ -52,7 +52,7 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         else:
             self._begin_other(optimizer)
         self._seen = _iterations(optimizer)
-        self.check_bases({name: [base] for name, base in self._bases.items()})
+        self.check_bases(self._bases)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
@@ -61,15 +61,14 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         )  # by a callback such as BackupAndRestore, with its learning rate
         self._seen = self._made = _iterations(optimizer)
         values = {
-            name: self.columns(name, [base], Position(epoch), self._updates or 1)[0]
-            for name, base in self._bases.items()
+            name: self.columns(name, bases, Position(epoch), self._updates or 1) for name, bases in self._bases.items()
         }
         if isinstance(optimizer, ScheduledOptimizer):
             optimizer.table.begin_epoch(values)
             return
         if not restored:
             self._check_unchanged(optimizer, epoch)
-        self._written = values["learning_rate"][0]
+        self._written = values["learning_rate"][0][0]
         optimizer.learning_rate = self._written
         _KNOWN[optimizer] = (self._own_base, self._written)
 
@@ -100,10 +99,8 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
             difference = self.spec.difference(optimizer.spec)
             if difference is not None:
                 raise refuse_other_spec(self, difference)
-        self._bases = {name: getattr(optimizer.spec, name) for name in self.driven}
-        if self.base is not None:
-            self._bases["learning_rate"] = self.base
         _reserve(self.model, optimizer, self._updates or 1)
+        self._bases = {name: self.own_bases(optimizer.table.base[name]) for name in self.driven}
 
     def _begin_other(self, optimizer: keras.optimizers.Optimizer) -> None:
         kind = type(optimizer).__name__
@@ -142,7 +139,7 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
                 f"an optimizer that has made {made} updates already, whose learning rate before any decay is not known",
                 "give base=, or build a fresh optimizer",
             )
-        self._bases = {"learning_rate": base}
+        self._bases = {"learning_rate": [base]}
 
 
 class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):
@@ -243,6 +240,9 @@ def _updates_per_epoch(callback: ScheduleMixin, batches: int | None, optimizer: 
 
 
 def _reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, recorded: int = 0) -> None:
+    if not optimizer.built:
+        # On tensorflow the first step would do it, too late to know the groups of parameters.
+        model.optimizer.build(model.trainable_variables)
     if optimizer.table.reserve(columns, recorded):
         # A train step that was traced with the smaller variables would go on using them.
         model.make_train_function(force=True)

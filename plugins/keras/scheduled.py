@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from ..core.optimizers import HYPERPARAMETERS, Spec
+from ..core.optimizers import Spec
+from ..core.parameters import Multipliers, Parameter, assign
 from .table import EagerTable, GraphTable
 
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
+
+Parameters = Callable[[], list[tuple[Parameter, keras.Variable]]]
+"""Gives the parameters of the model that an optimizer is made for."""
 
 
 class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     """An optimizer whose hyperparameters come from a table, update by update.
 
     spec: the numbers; without a callback, the base values hold.
+    parameters: gives the model's, for the rules of the spec. multipliers: what the rules made of the variables, where
+        the optimizer is loaded. foreach, fused: torch's own choice of kernel, on the torch backend.
 
     Its learning rate and weight decay are not settable: they are the spec's, times the schedules of a callback. Its
     checkpoint holds what torch's would, the moments and the number of updates; the table is not part of it.
@@ -27,14 +33,63 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose among torch's, on the torch backend
 
-    def __init__(self, spec: Spec, **options: Any) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        parameters: Parameters | None = None,
+        multipliers: Sequence[Sequence[float]] | None = None,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        **options: Any,
+    ) -> None:
         # A callable learning rate keeps Keras from making a variable of its own for it.
         super().__init__(learning_rate=self._next_learning_rate, **options)
         self.spec = spec
+        self.foreach, self.fused = foreach, fused
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
+        self._parameters = parameters
+        self._multipliers = multipliers
+
+    def build(self, variables: list[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        if self.spec.parameters:
+            self.table.set_groups(self._assigned(variables))
+        self._build_state(variables)
+
+    def _assigned(self, variables: list[Any]) -> list[Multipliers]:
+        """The multipliers of each variable, by the spec's rules or as they were saved."""
+        if self._multipliers is not None:
+            if len(self._multipliers) != len(variables):
+                raise ValueError(
+                    f"{self.name}: found {len(self._multipliers)} saved multipliers and {len(variables)} variables; "
+                    f"expected one for each, those of the model that it was saved with."
+                )
+            return [Multipliers(*saved) for saved in self._multipliers]
+        if self._parameters is None:
+            raise ValueError(
+                f"{self.name}: found parameter rules, and no model to apply them to; make the optimizer with "
+                f"build_optimizer(spec, model)."
+            )
+        found = self._parameters()
+        assigned = assign(self.spec.parameters, self.spec.l1_ratio, [parameter for parameter, _ in found])
+        by_variable = {id(variable): each.multipliers for (_, variable), each in zip(found, assigned, strict=True)}
+        missing = [variable.path for variable in variables if id(variable) not in by_variable]
+        if missing:
+            raise ValueError(
+                f"{self.name}: found the variables {missing}, which are not trainable parameters of the model that the "
+                f"optimizer was made for; make it with build_optimizer(spec, model) of their model."
+            )
+        return [by_variable[id(variable)] for variable in variables]
+
+    @abstractmethod
+    def _build_state(self, variables: list[Any]) -> None:
+        """Make the variables of the update."""
 
     def _next_learning_rate(self) -> Any:
-        return ops.convert_to_tensor(self.table.column()[0])
+        return ops.convert_to_tensor(self.table.column()[0][0])
 
     @property
     def learning_rate(self) -> Any:
@@ -48,7 +103,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     @property
     def weight_decay(self) -> Any:
         """The weight decay of the next update."""
-        return ops.convert_to_tensor(self.table.column()[1]) if hasattr(self, "table") else None
+        return ops.convert_to_tensor(self.table.column()[0][1]) if hasattr(self, "table") else None
 
     @weight_decay.setter
     def weight_decay(self, value: Any) -> None:
@@ -68,8 +123,9 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         import tensorflow as tf
 
         if not self.built and trainable_variables is not None:
-            with keras.name_scope(self.name, caller=self):
-                self.build(list(trainable_variables))  # variables cannot be made under a control dependency
+            # Within a traced step nothing is assigned to a new variable, and none is made under a control dependency.
+            with keras.name_scope(self.name, caller=self), tf.init_scope():
+                self.build(list(trainable_variables))
         # The gradient of an embedding comes as slices; torch's, and the moments, are dense.
         grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
         # Data of unknown length ends inside the compiled step, by an error. Nothing that counts updates may have run
@@ -78,33 +134,86 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         with tf.control_dependencies([g for g in grads if g is not None]):
             super().apply(grads, trainable_variables)
 
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        """As torch clips them, and not as Keras does."""
+        if self.spec.clip is None:
+            return grads
+        if keras.backend.backend() == "torch":
+            from .. import kernels
+
+            kernels.clip_gradients(self.spec, grads)
+            return grads
+        kind, bound = self.spec.clip
+        if kind == "clipvalue":
+            return [ops.clip(gradient, -bound, bound) for gradient in grads]
+        norms = [ops.norm(ops.reshape(gradient, (-1,))) for gradient in grads]
+        if kind == "global_clipnorm":
+            norms = [ops.norm(ops.stack([ops.cast(norm, norms[0].dtype) for norm in norms]))] * len(grads)
+        factors = [ops.minimum(bound / (norm + 1e-6), 1.0) for norm in norms]
+        return [gradient * ops.cast(factor, gradient.dtype) for gradient, factor in zip(grads, factors, strict=True)]
+
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
         column: Any = self.table.column()
         self.table.record(column)
         if keras.backend.backend() == "torch":
-            self._torch_update(grads, trainable_variables, *column[: len(HYPERPARAMETERS)])
+            self._torch_update(grads, trainable_variables, column)
         else:
-            super()._backend_update_step(grads, trainable_variables, ops.stack(self._scalars(*ops.unstack(column))))
+            super()._backend_update_step(grads, trainable_variables, self._scalars(*ops.unstack(column, axis=1)))
 
     @abstractmethod
     def _scalars(
-        self, learning_rate: Any, weight_decay: Any, momentum: Any, retention: Any, blend: Any, log_momentum: Any
-    ) -> list[Any]:
-        """What `update_step` is given as its learning rate, formed once for all variables from the table's rows."""
+        self,
+        learning_rate: Any,
+        weight_decay: Any,
+        momentum: Any,
+        retention: Any,
+        towards_zero: Any,
+        blend: Any,
+        log_momentum: Any,
+    ) -> Any:
+        """What `update_step` is given as its learning rate, shape (groups, ...), formed once for all variables.
+
+        The arguments are the rows of the table, shape (groups,).
+        """
+
+    def _own(self, scalars: Any, variable: Any) -> list[Any]:
+        """What `_scalars` made for a variable's group, in the variable's dtype."""
+        group = self.table.group_of[self._get_variable_index(variable)] if self.table.group_of else 0
+        return list(ops.unstack(ops.cast(scalars[group], variable.dtype)))
+
+    def _torch_update(self, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
+        """One update of all variables by torch's own kernels."""
+        import torch
+
+        from .. import kernels
+
+        indices = [self._get_variable_index(variable) for variable in variables]
+        groups = [self.table.group_of[index] if self.table.group_of else 0 for index in indices]
+        with torch.no_grad():
+            for group, multipliers in enumerate(self.table.groups):
+                members = [n for n, found in enumerate(groups) if found == group]
+                if members:
+                    rate, decay, momentum = column[group][:3]
+                    self._update_group(
+                        kernels.Settings(rate, decay, momentum, multipliers, self.foreach, self.fused),
+                        [variables[n].value for n in members],
+                        [grads[n] for n in members],
+                        [indices[n] for n in members],
+                    )
 
     @abstractmethod
-    def _torch_update(
-        self, grads: list[Any], variables: list[Any], learning_rate: float, weight_decay: float, momentum: float
-    ) -> None:
-        """One update of all variables by torch's own kernels, with torch's own numbers."""
+    def _update_group(self, settings: Any, weights: list[Any], grads: list[Any], indices: list[int]) -> None:
+        """One update, by torch, of the variables of a group, given as torch's tensors and by their indices."""
 
-    def _decay_and_step(self, variable: Any, retention: Any, step: Any) -> None:
-        """variable <- variable * retention - step."""
-        decayed = variable * retention
-        # XLA would contract `decayed - step` into one fused multiply-add, which does not round the product as torch
-        # does: over 1,000 updates, 40 units in the last place. A second use of the product keeps it apart; the
-        # comparison is false for nan only, where both branches are nan.
-        self.assign(variable, ops.where(ops.equal(decayed, decayed), decayed - step, decayed))
+    def _decay_and_step(self, variable: Any, retention: Any, towards_zero: Any, *steps: Any) -> None:
+        """variable <- variable * retention - towards_zero * sign(variable) - steps, one after the other."""
+        if any(multipliers.l1_ratio for multipliers in self.table.groups):
+            steps = (towards_zero * ops.sign(variable), *steps)
+        first, *others = steps
+        weights = rounded_sum(variable * retention, -first)
+        for step in others:
+            weights = weights - step
+        self.assign(variable, weights)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Nothing: the update does decay and step in one expression."""
@@ -133,12 +242,27 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         return [variable for variable in self.variables if id(variable) not in table]
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in OPTIONS}
-        return {"spec": self.spec.to_dict(), **config}
+        """The spec, the options, and what the rules made of the variables, which a saved model is loaded without."""
+        config = {name: getattr(self, name) for name in (*OPTIONS, *self.kernels)}
+        multipliers = self._multipliers
+        if self.built and self.spec.parameters:
+            multipliers = [self.table.groups[group] for group in self.table.group_of]
+        saved = None if multipliers is None else [list(each) for each in multipliers]
+        return {"spec": self.spec.to_dict(), **config, "multipliers": saved}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> ScheduledOptimizer:
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
+
+
+def rounded_sum(product: Any, term: Any) -> Any:
+    """product + term, where the product is rounded before, as torch does it.
+
+    XLA would contract the two into one fused multiply-add: for the decay of the weights, over 1,000 updates, 40 units
+    in the last place. A second use of the product keeps it apart; the comparison is false for nan only, where both
+    branches are nan.
+    """
+    return ops.where(ops.equal(product, product), product + term, product)
 
 
 @keras.saving.register_keras_serializable(package="samestep")

@@ -1,8 +1,9 @@
 """The hyperparameters of the current epoch, where a compiled train step can see them.
 
 A compiled step keeps the Python floats of its first call for ever. So the values of an epoch's updates lie in a
-variable, one row per value and one column per update, and the step reads the column `iterations - start`. On the torch
-backend the step is ordinary Python, and the values stay Python floats, as torch's own optimizers have them.
+variable, with a row per value and a column per update for each group of parameters, and the step reads the column
+`iterations - start`. On the torch backend the step is ordinary Python, and the values stay Python floats, as torch's
+own optimizers have them.
 """
 
 from __future__ import annotations
@@ -16,27 +17,45 @@ import numpy as np
 from keras import ops
 
 from ..core.optimizers import HYPERPARAMETERS, Spec
+from ..core.parameters import Multipliers, by_multipliers
 
 
 class HyperparameterTable(ABC):
-    """The values of each update of an epoch; past the last column, the last one holds.
+    """The values of each update of an epoch, for each group of parameters; past the last column, the last one holds.
 
     optimizer: whose iterations count the updates.
     spec: the base values, which hold until a callback writes others.
 
     Below the rows of the hyperparameters lie those of what the update forms of them, computed in float64 and rounded
     once, as torch does it: formed in float32 it can be another float32, and then is in every update. They are
-    `retention`, 1 - learning_rate * weight_decay, the factor of the weights in an update; `blend`, 1 - momentum, the
-    share of the gradient in the moving average; and the logarithm of the momentum.
+    `retention`, the factor by which the weight decay leaves a weight; `towards_zero`, what L1 takes off besides;
+    `blend`, 1 - momentum, the share of the gradient in the moving average; and the logarithm of the momentum.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
         self._optimizer = optimizer
-        self._base = {name: [float(getattr(spec, name))] for name in HYPERPARAMETERS}
-        self._values = dict(self._base)
+        self._spec = spec
+        self.groups: list[Multipliers] = []
+        self.group_of: list[int] = []
         self.start = 0
         self.columns = 1
         self.recorded_columns = 0
+        self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
+
+    def set_groups(self, of_variables: Sequence[Multipliers]) -> None:
+        """Have a group for each distinct one of the multipliers, which are given by the optimizer's variables."""
+        numbered = by_multipliers(of_variables)
+        of = {index: number for number, indices in enumerate(numbered.values()) for index in indices}
+        self.group_of = [of[index] for index in range(len(of))]
+        self._set_groups(list(numbered))
+
+    def _set_groups(self, groups: list[Multipliers]) -> None:
+        self.groups = groups
+        self.base = {
+            name: [float(getattr(self._spec, name)) * getattr(multipliers, name, 1.0) for multipliers in groups]
+            for name in HYPERPARAMETERS
+        }
+        self._values = {name: [[base] for base in bases] for name, bases in self.base.items()}
 
     @property
     def made(self) -> int:
@@ -53,25 +72,32 @@ class HyperparameterTable(ABC):
         self.recorded_columns = max(recorded, self.recorded_columns)
         return grown
 
-    def begin_epoch(self, values: Mapping[str, Sequence[float]]) -> None:
+    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
         """The next update is the first of an epoch that uses these values; hyperparameters not named keep theirs.
 
-        values: by hyperparameter, one for each update, or fewer, of which the last one holds.
+        values: by hyperparameter, for each group, one for each update, or fewer, of which the last one holds.
         """
         self.start += self.made
-        self._values.update({name: list(row) for name, row in values.items()})
+        self._values.update({name: list(map(list, rows)) for name, rows in values.items()})
 
     def reset(self) -> None:
         """The base values hold again."""
-        self.begin_epoch(self._base)
+        self.begin_epoch({name: [[base] for base in bases] for name, bases in self.base.items()})
 
     def rows(self) -> np.ndarray:
-        """Shape (6, columns), float64: learning rate, weight decay, momentum, retention, blend, log(momentum)."""
-        rates, decays, momenta = (self._row(self._values[name]) for name in HYPERPARAMETERS)
-        with np.errstate(divide="ignore"):  # of no momentum it is minus infinity
-            return np.stack([rates, decays, momenta, 1.0 - rates * decays, 1.0 - momenta, np.log(momenta)])
+        """Shape (groups, 7, columns), float64: learning rate, weight decay, momentum, retention, towards_zero, blend,
+        log(momentum).
+        """
+        return np.stack([self._rows(number, multipliers) for number, multipliers in enumerate(self.groups)])
 
-    def _row(self, values: Sequence[float]) -> np.ndarray:
+    def _rows(self, group: int, multipliers: Multipliers) -> np.ndarray:
+        rates, decays, momenta = (self._row(self._values[name][group]) for name in HYPERPARAMETERS)
+        shrink: Any = self._spec.shrink(rates, decays, self.base["learning_rate"][group])
+        retention, towards_zero = 1 - shrink * (1 - multipliers.l1_ratio), shrink * multipliers.l1_ratio
+        with np.errstate(divide="ignore"):  # of no momentum it is minus infinity
+            return np.stack([rates, decays, momenta, retention, towards_zero, 1.0 - momenta, np.log(momenta)])
+
+    def _row(self, values: Sequence[float]) -> Any:
         """The values of one hyperparameter in as many columns as there are."""
         return np.pad(values[: self.columns], (0, max(0, self.columns - len(values))), mode="edge")
 
@@ -82,7 +108,7 @@ class HyperparameterTable(ABC):
 
     @abstractmethod
     def column(self) -> Any:
-        """The rows of the update that is next."""
+        """The rows of the update that is next, shape (groups, 7)."""
 
     @abstractmethod
     def record(self, column: Any) -> None:
@@ -90,52 +116,76 @@ class HyperparameterTable(ABC):
 
     @abstractmethod
     def used(self) -> list[dict[str, float]]:
-        """The hyperparameters that each update of this epoch so far has used, as the updates recorded them."""
+        """The hyperparameters that each update of this epoch so far has used, as the updates recorded them.
+
+        Those of group i > 0 are named `name/i`.
+        """
+
+    def _named(self, column: np.ndarray) -> dict[str, float]:
+        """What `used` gives of a recorded column, shape (groups, 3)."""
+        return {
+            name if group == 0 else f"{name}/{group}": float(value)
+            for group, values in enumerate(column)
+            for name, value in zip(HYPERPARAMETERS, values, strict=True)
+        }
 
 
 class GraphTable(HyperparameterTable):
     """The table in variables, for tensorflow and jax."""
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
-        super().__init__(optimizer, spec)
         self._dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-        self._start = self._variable(np.zeros((), "int32"), "int32", "epoch_start")
-        self._table = self._variable(self.rows(), self._dtype, "hyperparameters")
+        self._table: Any = None
         self._log: Any = None
+        super().__init__(optimizer, spec)
+        self._start = self._variable(np.zeros((), "int32"), "int32", "epoch_start")
 
     @property
     def variables(self) -> Sequence[Any]:
         return [v for v in (self._start, self._table, self._log) if v is not None]
 
+    def _set_groups(self, groups: list[Multipliers]) -> None:
+        super()._set_groups(groups)
+        self._make_table()
+        self._make_log()
+
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         grown = super().reserve(columns, recorded)
-        if self._table.shape[1] != self.columns:
-            self._optimizer._untrack_variable(self._table)
-            self._table = self._variable(self.rows(), self._dtype, "hyperparameters")
-        if self.recorded_columns and (self._log is None or self._log.shape[1] != self.recorded_columns):
-            if self._log is not None:
-                self._optimizer._untrack_variable(self._log)
-            shape = (len(HYPERPARAMETERS), self.recorded_columns)
-            self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters")
+        if self._table.shape[2] != self.columns:
+            self._make_table()
+        self._make_log()
         return grown
 
-    def begin_epoch(self, values: Mapping[str, Sequence[float]]) -> None:
+    def _make_table(self) -> None:
+        if self._table is not None:
+            self._optimizer._untrack_variable(self._table)
+        self._table = self._variable(self.rows(), self._dtype, "hyperparameters")
+
+    def _make_log(self) -> None:
+        shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
+        if self.recorded_columns and (self._log is None or self._log.shape != shape):
+            if self._log is not None:
+                self._optimizer._untrack_variable(self._log)
+            self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters")
+
+    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
         super().begin_epoch(values)
         self._start.assign(self.start)
         self._table.assign(self.rows())
 
     def column(self) -> Any:
-        return ops.take(self._table, ops.clip(self._index(), 0, self._table.shape[1] - 1), axis=1)
+        return ops.take(self._table, ops.clip(self._index(), 0, self._table.shape[2] - 1), axis=2)
 
     def record(self, column: Any) -> None:
         if self._log is None:
             return
-        here = ops.equal(ops.arange(self._log.shape[1], dtype="int32"), self._index())
-        self._log.assign(ops.where(here, ops.expand_dims(column[: len(HYPERPARAMETERS)], 1), self._log.value))
+        here = ops.equal(ops.arange(self._log.shape[2], dtype="int32"), self._index())
+        used = ops.expand_dims(column[:, : len(HYPERPARAMETERS)], 2)
+        self._log.assign(ops.where(here, used, self._log.value))
 
     def used(self) -> list[dict[str, float]]:
-        log = ops.convert_to_numpy(self._log)[:, : self.made]
-        return [dict(zip(HYPERPARAMETERS, map(float, column), strict=True)) for column in log.T]
+        log = ops.convert_to_numpy(self._log)[:, :, : self.made]
+        return [self._named(log[:, :, update]) for update in range(log.shape[2])]
 
     def _index(self) -> Any:
         """The number of updates since the epoch began, in the graph."""
@@ -152,29 +202,33 @@ class EagerTable(HyperparameterTable):
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
         super().__init__(optimizer, spec)
-        self._rows = self.rows()
         self._log: list[dict[str, float]] = []
 
     @property
     def variables(self) -> Sequence[Any]:
         return ()
 
+    def _set_groups(self, groups: list[Multipliers]) -> None:
+        super()._set_groups(groups)
+        self._held = self.rows()
+
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         super().reserve(columns, recorded)
-        self._rows = self.rows()
+        self._held = self.rows()
         return False
 
-    def begin_epoch(self, values: Mapping[str, Sequence[float]]) -> None:
+    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
         super().begin_epoch(values)
-        self._rows = self.rows()
+        self._held = self.rows()
         self._log = []
 
-    def column(self) -> tuple[float, ...]:
-        return tuple(map(float, self._rows[:, min(max(self.made, 0), self.columns - 1)]))
+    def column(self) -> list[list[float]]:
+        column: list[list[float]] = self._held[:, :, min(max(self.made, 0), self.columns - 1)].tolist()
+        return column
 
-    def record(self, column: tuple[float, ...]) -> None:
+    def record(self, column: list[list[float]]) -> None:
         if self.recorded_columns:
-            self._log.append(dict(zip(HYPERPARAMETERS, column, strict=False)))
+            self._log.append(self._named(np.array(column)[:, : len(HYPERPARAMETERS)]))
 
     def used(self) -> list[dict[str, float]]:
         return list(self._log)

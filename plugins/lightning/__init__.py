@@ -2,6 +2,7 @@
 
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 from .optimizers import build_optimizer
+from .parameters import describe_parameters, extract_weight_decay
 
 __all__ = [
     "EpochGatedDecay",
@@ -9,4 +10,6 @@ __all__ = [
     "LearningRateScheduler",
     "TraceRecorder",
     "build_optimizer",
+    "describe_parameters",
+    "extract_weight_decay",
 ]

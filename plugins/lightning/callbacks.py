@@ -94,6 +94,12 @@ class _Driver(ScheduleMixin, _Counter):
             difference = optimizers.spec_difference(self.spec, self._optimizer)
             if difference is not None:
                 raise refuse_other_spec(self, difference)
+        built = getattr(self._optimizer, "spec", None)
+        if built is not None and built.clip is not None and trainer.gradient_clip_val:
+            raise self.refuse(
+                f"gradient_clip_val={trainer.gradient_clip_val!r} of the Trainer, and an optimizer that clips already",
+                "leave one of them out",
+            )
         self._bases = {name: self._base_values(name) for name in self.driven}
         self._groups = len(self._optimizer.param_groups)
         self.check_bases(self._bases)
@@ -128,16 +134,7 @@ class _Driver(ScheduleMixin, _Counter):
         kind = type(self._optimizer).__name__
         if not all(optimizers.has(group, name) for group in self._optimizer.param_groups):
             raise self.refuse(f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another")
-        found = [optimizers.base_value(group, name) for group in self._optimizer.param_groups]
-        given = getattr(self.spec, name) if self.spec is not None else self.base
-        if given is None:
-            return found
-        if len(set(found)) > 1:
-            raise self.refuse(
-                f"base={given!r} for parameter groups whose own are {found}",
-                "leave base= out: each group is scheduled from its own",
-            )
-        return [given] * len(found)
+        return self.own_bases([optimizers.base_value(group, name) for group in self._optimizer.param_groups])
 
     def _check_length(self, trainer: Trainer) -> None:
         """Refuse an epoch of another number of updates than the plan was resolved for."""

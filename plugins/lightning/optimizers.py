@@ -6,68 +6,120 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch.optim.sgd import sgd
+from torch.optim.optimizer import _default_to_fused_or_foreach
 
+from .. import kernels
 from ..core import optimizers as specs
 from ..core.optimizers import Spec, check_buildable
+from ..core.parameters import Multipliers, assign, by_multipliers
 from ..core.trace import shortest_decimal
+from .parameters import parameters
 
-"""Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
 KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
+"""Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
 
 
 def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
     """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
 
-    options: torch's own `foreach`, and of AdamW `fused`, `capturable` and `differentiable`: which kernel runs, not what
-        it computes.
-    Every number of the spec is written into the optimizer. Raises TypeError for another option or for what is not a
-    spec, and ValueError for a model without trainable parameters.
+    options: torch's own `foreach`; of AdamW and SGDW also `fused`; and, where the optimizer is torch's own class, those
+        of AdamW and NAdam that are called `capturable` and `differentiable`. They choose which kernel runs, not what it
+        computes. AdamW is fused unless an option or the model says otherwise.
+    It is torch's own class wherever that expresses the spec. Every number of the spec is written into the optimizer,
+    and parameters of different multipliers are groups of it; those without multipliers come first.
+    Raises TypeError for another option or for what is not a spec, and ValueError for a model without trainable
+    parameters and for a rule that matches none.
     """
     check_buildable(spec, options, {kind: made.options for kind, made in _KINDS.items()})
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
+    kind = _KINDS[type(spec)]
+    found = parameters(model)
+    if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
-    return _KINDS[type(spec)].optimizer(parameters, **_torch_arguments(spec), **options)
+    assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
+    by = by_multipliers([each.multipliers for each in assigned])
+    params = [
+        {
+            "params": [found[index][1] for index in indices],
+            "lr": spec.learning_rate * multipliers.learning_rate,
+            "weight_decay": spec.weight_decay * multipliers.weight_decay,
+        }
+        for multipliers, indices in by.items()
+    ]
+    native = _torch_expresses(spec, list(by))
+    if not native:
+        known = tuple(name for name in ("foreach", "fused") if name in kind.options)
+        check_buildable(spec, options, {type(spec): known})
+    made = kind.optimizer if native else kind.ours
+    optimizer: Any = made(params, **_torch_arguments(spec), **_kernel(kind, model, options))
+    # A fused kernel under fp16 loss scaling would skip an update by itself, and nobody could count the others.
+    optimizer._step_supports_amp_scaling = False
+    optimizer.spec, optimizer.multipliers = spec, list(by)
+    return optimizer
 
 
-class SGDW(torch.optim.SGD):
-    """torch's SGD with a weight decay beside the gradient and not in it, as `samestep.SGDW` defines it."""
+class _Ours(torch.optim.Optimizer):
+    """An optimizer of torch whose update is that of a spec which torch's own class does not express.
+
+    spec, multipliers: what it was built from, and the multipliers of each parameter group. The state is that of torch's
+    class, whose checkpoints it loads.
+    """
+
+    spec: Any
+    multipliers: list[Multipliers]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Make an update; torch's own kernels make it of weights that have been shrunk before."""
+        """Make an update."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            params: list[torch.Tensor] = []
-            grads: list[torch.Tensor] = []
-            buffers: list[torch.Tensor | None] = []
-            sparse = self._init_group(group, params, grads, buffers)
-            if not params:
-                continue
-            rate, momentum = group["lr"], group["momentum"]
-            torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
-            sgd(
-                params,
-                grads,
-                buffers,
-                has_sparse_grad=sparse,
-                foreach=group["foreach"],
-                weight_decay=0.0,
-                momentum=momentum,
-                lr=rate,
-                dampening=0.0,
-                nesterov=group["nesterov"] and momentum != 0,
-                maximize=False,
-            )
-            if self.defaults["momentum"] != 0:
-                # torch leaves the buffer alone where the momentum is 0; by the formula it is the gradient.
-                for param, grad, buffer in zip(params, grads, buffers if momentum else grads, strict=True):
-                    self.state[param]["momentum_buffer"] = buffer if momentum else grad.clone()
+        every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        kernels.clip_gradients(self.spec, every)
+        for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
+            momentum = _held(group)["momentum"]
+            kernel = group["foreach"], group.get("fused")
+            self._update(group, kernels.Settings(group["lr"], group["weight_decay"], momentum, multipliers, *kernel))
         return loss
+
+    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
+        """Update the parameters of one group that have a gradient."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "spec": self.spec, "multipliers": self.multipliers}
+
+
+class AdamW(_Ours, torch.optim.AdamW):
+    """torch's AdamW, with what else `samestep.AdamW` has."""
+
+    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._init_group(group, *lists)
+        kernels.adamw(self.spec, settings, *lists)
+
+
+class NAdamW(_Ours, torch.optim.NAdam):
+    """torch's NAdam with decoupled weight decay, with what else `samestep.NAdamW` has."""
+
+    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._init_group(group, *lists)
+        kernels.nadamw(self.spec, settings, *lists)
+
+
+class SGDW(_Ours, torch.optim.SGD):
+    """torch's SGD with a weight decay beside the gradient and not in it, as `samestep.SGDW` defines it."""
+
+    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
+        params = [p for p in group["params"] if p.grad is not None]
+        gradients = [p.grad for p in params]
+        buffers = [self.state[p].get("momentum_buffer") for p in params] if self.spec.momentum else []
+        sparse = any(gradient.is_sparse for gradient in gradients)
+        for p, buffer in zip(params, kernels.sgdw(self.spec, settings, params, gradients, buffers, sparse)):  # noqa: B905
+            if buffers:
+                self.state[p]["momentum_buffer"] = buffer
 
 
 def has(group: dict[str, Any], hyperparameter: str) -> bool:
@@ -117,16 +169,26 @@ def _held(group: dict[str, Any]) -> dict[str, Any]:
     return {**held, "momentum": group["betas"][0]} if "betas" in group else held
 
 
-def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
+def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     """The first number in which the optimizer is not the spec's, in words, or None.
 
     Base values are compared with those that the groups started from, so that a resumed optimizer is recognised.
     """
-    if type(optimizer) is not _KINDS[type(spec)].optimizer:
+    kind = _KINDS[type(spec)]
+    built = getattr(optimizer, "spec", None)
+    if built is not None:
+        difference = spec.difference(built)
+        if difference is not None:
+            return difference
+        every = optimizer.multipliers
+    elif type(optimizer) is kind.optimizer and _torch_expresses(spec, [Multipliers()]) and not spec.parameters:
+        every = [Multipliers()] * len(optimizer.param_groups)  # the user made it of the same numbers
+    else:
         return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
-    names = _KINDS[type(spec)].fields
-    for group in optimizer.param_groups:
-        for key, expected in _torch_arguments(spec).items():
+    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
+        for key, base in _torch_arguments(spec).items():
+            field = kind.fields.get(key, key)
+            expected = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
             found = group.get(f"initial_{key}", group[key])
             if key == "betas":
                 momentum, beta_2 = map(_number, found)
@@ -134,7 +196,7 @@ def spec_difference(spec: Spec, optimizer: torch.optim.Optimizer) -> str | None:
             else:
                 found = _number(found)
             if found != expected:
-                return f"{names.get(key, key)} is {found!r} and not {expected!r}"
+                return f"{field} is {found!r} and not {expected!r}"
     return None
 
 
@@ -143,27 +205,83 @@ def _torch_arguments(spec: Spec) -> dict[str, Any]:
     return {**{key: getattr(spec, field) for key, field in kind.fields.items()}, **kind.constants}
 
 
+def _torch_expresses(spec: Any, every: Sequence[Multipliers]) -> bool:
+    """Whether an optimizer of torch's own class makes the update of the spec."""
+    return (
+        not isinstance(spec, specs.SGDW)
+        and spec.weight_decay_basis == "learning_rate"
+        and spec.clip is None
+        and not any(multipliers.l1_ratio for multipliers in every)
+        and getattr(spec, "epsilon_mode", "torch") == "torch"
+    )
+
+
+def _kernel(kind: _Kind, model: torch.nn.Module, options: dict[str, Any]) -> dict[str, Any]:
+    """torch's choice of kernel: fused for AdamW, where the options leave it open and the model has what it needs."""
+    if not kind.fused or any(options.get(name) for name in ("fused", "foreach", "differentiable")):
+        return options
+    if options.get("fused") is None and options.get("foreach") is None:
+        sparse = any(getattr(module, "sparse", False) for module in model.modules())
+        fused, _ = _default_to_fused_or_foreach([*model.parameters()], differentiable=False, use_fused=True)
+        return {**options, "fused": (fused and not sparse) or None}
+    return options
+
+
 class _Kind(NamedTuple):
-    """How torch makes the optimizer of a spec: its class, where the spec's fields go, and what is always so."""
+    """How torch makes the optimizer of a spec: its class and ours, where the spec's fields go, what is always so."""
 
     optimizer: type[torch.optim.Optimizer]
+    ours: type[_Ours]
     fields: dict[str, str]
     constants: dict[str, Any]
     options: tuple[str, ...]
+    fused: bool
 
 
 _KINDS: dict[type[Spec], _Kind] = {
     specs.AdamW: _Kind(
         torch.optim.AdamW,
-        {"lr": "learning_rate", "betas": "betas", "eps": "epsilon", "weight_decay": "weight_decay"},
-        {"amsgrad": False, "maximize": False},
+        AdamW,
+        {
+            "lr": "learning_rate",
+            "betas": "betas",
+            "eps": "epsilon",
+            "weight_decay": "weight_decay",
+            "amsgrad": "amsgrad",
+            "maximize": "maximize",
+        },
+        {},
         ("foreach", "fused", "capturable", "differentiable"),
+        fused=True,
+    ),
+    specs.NAdamW: _Kind(
+        torch.optim.NAdam,
+        NAdamW,
+        {
+            "lr": "learning_rate",
+            "betas": "betas",
+            "eps": "epsilon",
+            "weight_decay": "weight_decay",
+            "momentum_decay": "momentum_decay",
+            "maximize": "maximize",
+        },
+        {"decoupled_weight_decay": True},
+        ("foreach", "capturable", "differentiable"),
+        fused=False,
     ),
     specs.SGDW: _Kind(
+        torch.optim.SGD,
         SGDW,
-        {"lr": "learning_rate", "weight_decay": "weight_decay", "momentum": "momentum", "nesterov": "nesterov"},
-        {"dampening": 0.0, "maximize": False},
-        ("foreach",),
+        {
+            "lr": "learning_rate",
+            "weight_decay": "weight_decay",
+            "momentum": "momentum",
+            "nesterov": "nesterov",
+            "maximize": "maximize",
+        },
+        {"dampening": 0.0},
+        ("foreach", "fused"),
+        fused=False,
     ),
 }
 

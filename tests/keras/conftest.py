@@ -159,7 +159,8 @@ def updated(
     weights = keras.Variable(start)
     optimizer.build([weights])
     optimizer.table.reserve(len(gradients))
-    optimizer.table.begin_epoch(dict(zip(HYPERPARAMETERS, zip(*rows, strict=True), strict=True)))
+    columns = dict(zip(HYPERPARAMETERS, zip(*rows, strict=True), strict=True))
+    optimizer.table.begin_epoch({name: [column] for name, column in columns.items()})
     if backend == "jax":
         import jax
 

@@ -22,7 +22,7 @@ CASES = [(0.0, False), (0.9, False), (0.9, True)]
 WAYS: dict[str, list[dict[str, Any]]] = {
     "tensorflow": [{"jit_compile": True}, {"jit_compile": False}],
     "jax": [{}],
-    "torch": [{}, {"foreach": True}],
+    "torch": [{}, {"foreach": True}, {"fused": True}],
 }
 GRADIENTS = np.random.default_rng(1).standard_normal((UPDATES, *SHAPE)).astype("float32")
 START = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
@@ -105,5 +105,5 @@ def test_a_saved_model_goes_on_where_it_was(tmp_path: Any, probe: Any, train: An
 
 
 def test_an_option_that_it_has_not_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"found the options \['fused'\]"):
-        build_optimizer(SGDW(0.5), keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), fused=True)
+    with pytest.raises(TypeError, match=r"found the options \['capturable'\]"):
+        build_optimizer(SGDW(0.5), keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), capturable=True)

@@ -80,7 +80,13 @@ def follow(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter
 def test_same_bits_as_an_adamw_made_by_hand(network: torch.nn.Module, options: dict[str, bool]) -> None:
     other = copy.deepcopy(network)
     by_hand = torch.optim.AdamW(
-        other.parameters(), lr=0.02, betas=(0.7, 0.95), eps=1e-5, weight_decay=0.3, amsgrad=False, **options
+        other.parameters(),
+        lr=0.02,
+        betas=(0.7, 0.95),
+        eps=1e-5,
+        weight_decay=0.3,
+        amsgrad=False,
+        **(options or {"fused": True}),
     )
     before = [parameter.detach().clone() for parameter in network.parameters()]
     follow(build_optimizer(SPEC, network, **options), list(network.parameters()))

@@ -37,4 +37,5 @@ def test_every_update_uses_the_value_of_the_table(row: dict[str, Any], train: Ca
         others = {"learning_rate": recipe.optimizer.learning_rate, "weight_decay": recipe.optimizer.weight_decay}
         del others[row["hyperparameter"]]
         (other,) = others.values()
-        assert run.kept() == [1 - value * other for value in row["values"]]
+        # The fused kernel takes a product off the weight, where others multiply by a difference: one float64 rounding.
+        assert run.kept() == pytest.approx([1 - value * other for value in row["values"]], rel=2**-52)

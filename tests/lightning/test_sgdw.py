@@ -109,5 +109,5 @@ def test_another_spec_is_refused(refusal: Callable[..., str]) -> None:
 
 
 def test_an_option_that_it_has_not_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"found the options \['fused'\]; expected some of \['foreach'\]"):
-        build_optimizer(SGDW(0.5), Model(), fused=True)
+    with pytest.raises(TypeError, match=r"found the options \['capturable'\]; expected some of \['foreach', 'fused'\]"):
+        build_optimizer(SGDW(0.5), Model(), capturable=True)

@@ -1,0 +1,138 @@
+"""The parameters of a Keras model, by path, shape and role; and the penalties that its layers put on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from ..core.optimizers import Spec
+from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
+
+_NORMS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+
+
+def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
+    """The trainable parameters of a model in its own order; one that is shared comes once.
+
+    The parts of a path are the names of the layers of a Sequential or functional model, elsewhere the names of the
+    attributes that hold them (with an index in a list or a key in a dictionary), and the name of the variable.
+    """
+    described: dict[int, Parameter] = {}
+    for prefix, layer in _layers(model):
+        for variable in layer._trainable_variables:
+            parameter = Parameter(f"{prefix}{variable.name}", tuple(variable.shape), _role(layer, variable))
+            described.setdefault(id(variable), parameter)
+    found = []
+    for variable in model.trainable_variables:
+        # Variables that no layer holds in a way that is known have Keras' own path.
+        other = Parameter(variable.path, tuple(variable.shape), "bias" if len(variable.shape) <= 1 else "kernel")
+        found.append((described.get(id(variable), other), variable))
+    return found
+
+
+def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
+    """Print, and return, what `spec` makes of each trainable parameter of `model`.
+
+    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
+    ValueError for a rule that matches nothing, and for a model that is not built.
+    """
+    if not model.built:
+        raise ValueError(
+            f"describe_parameters: found the model {model.name!r}, which has no parameters yet; build it, or call it "
+            f"on some data, before."
+        )
+    table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
+    print(table)
+    return table
+
+
+def extract_weight_decay(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None, *, zero: bool = True
+) -> dict[str, tuple[float, float]]:
+    """The penalties of each parameter, (l1, l2) by path, for `from_keras_adamw` or rules of your own.
+
+    model: whose layers have regularizers, in the layers themselves or inside of wrappers and cells. optimizer: none;
+        what Keras' own optimizers have is decoupled already.
+    zero: whether the penalties are taken out of the model, whose loss then has none of them; all are read before. The
+        next `fit` compiles the train step anew.
+
+    Raises ValueError, and changes nothing, for an optimizer, and for a regularizer other than L1, L2 and L1L2.
+    """
+    if optimizer is not None:
+        raise refuse_extraction(
+            f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
+        )
+    found = {}
+    for parameter, variable in parameters(model):
+        penalty = variable.regularizer
+        if penalty is None:
+            continue
+        if not isinstance(penalty, _PENALTIES):
+            raise refuse_extraction(
+                f"a {type(penalty).__name__} as the regularizer of {parameter.path!r}",
+                "replace it by an L1, L2 or L1L2, or leave it in the loss and write the others as rules",
+            )
+        pair = float(getattr(penalty, "l1", 0.0)), float(getattr(penalty, "l2", 0.0))
+        if pair != (0.0, 0.0):
+            found[parameter.path] = pair
+    if zero:
+        for _, variable in parameters(model):
+            variable.regularizer = None
+        for _, layer in _layers(model):
+            # A layer hands its own to the layers that it makes of it, and saves it.
+            for name, value in list(vars(layer).items()):
+                if name.endswith("_regularizer") and "activity" not in name and isinstance(value, _PENALTIES):
+                    setattr(layer, name, None)
+        model.train_function = model.test_function = None
+    return found
+
+
+def _role(layer: keras.layers.Layer, variable: keras.Variable) -> Role:
+    if isinstance(layer, _NORMS):
+        return "norm"
+    if isinstance(layer, keras.layers.Embedding):
+        return "embedding"
+    return "bias" if variable is getattr(layer, "bias", None) or len(variable.shape) <= 1 else "kernel"
+
+
+def _layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """A model and all layers inside of it, each once, with the path that its variables' names follow."""
+    seen: set[int] = set()
+    waiting: list[tuple[str, keras.layers.Layer]] = [("", model)]
+    while waiting:
+        prefix, layer = waiting.pop()
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield prefix, layer
+            waiting += [(f"{prefix}{name}/", child) for name, child in reversed(list(_children(layer)))]
+
+
+def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
+    children = layer._flatten_layers(include_self=False, recursive=False)
+    if isinstance(layer, keras.Sequential) or hasattr(layer, "operations"):  # a functional model has operations
+        yield from ((child.name, child) for child in children)
+        return
+    named: dict[int, str] = {}
+    for name, value in vars(layer).items():
+        if not name.startswith("_"):  # those are Keras' own: they hold the same layers again
+            for path, child in _held(name, value):
+                named.setdefault(id(child), path)
+    yield from ((named.get(id(child), child.name), child) for child in children)
+
+
+def _held(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers in the value of an attribute, with their names."""
+    if isinstance(value, keras.layers.Layer):
+        yield name, value
+    elif isinstance(value, (list, tuple, Mapping)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _held(f"{name}/{key}", item)

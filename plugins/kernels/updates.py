@@ -1,0 +1,189 @@
+"""One update of AdamW, NAdamW and SGDW, made by torch's own kernels with torch's own numbers.
+
+Where torch expresses a spec, the numbers are those of torch.optim's class, bit for bit. What it does not express is
+done to the weights or gradients before its kernel runs: other bases of the weight decay, L1, clipping.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw as torch_adamw
+from torch.optim.nadam import nadam as torch_nadam
+from torch.optim.sgd import sgd as torch_sgd
+
+from ..core.optimizers import SGDW, AdamW, NAdamW, Spec
+from ..core.parameters import Multipliers
+
+_TINY = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
+
+
+class Settings(NamedTuple):
+    """What a group of parameters is updated with: values for this update, and what never changes.
+
+    learning_rate, weight_decay: with the multipliers of the group. foreach, fused: torch's own choice of kernel.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    multipliers: Multipliers = Multipliers()
+    foreach: bool | None = None
+    fused: bool | None = None
+
+
+def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
+    """Clip the gradients of all parameters in place, as the spec says; torch.nn.utils has the same numbers."""
+    if spec.clip is None or not gradients:
+        return
+    kind, bound = spec.clip
+    if kind == "clipvalue":
+        torch._foreach_clamp_min_(gradients, -bound)
+        torch._foreach_clamp_max_(gradients, bound)
+    elif kind == "global_clipnorm":
+        norm = torch.nn.utils.get_total_norm(gradients)
+        factor = torch.clamp(bound / (norm + _TINY), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.to(gradient.device))
+    else:
+        for gradient in gradients:
+            norm = torch.linalg.vector_norm(gradient)
+            gradient.mul_(torch.clamp(bound / (norm + _TINY), max=1.0))
+
+
+def adamw(
+    spec: AdamW,
+    settings: Settings,
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    firsts: list[Tensor],
+    seconds: list[Tensor],
+    largest: list[Tensor],
+    counts: list[Tensor],
+) -> None:
+    """One update of AdamW; `counts` are the numbers of updates before it, and are counted up.
+
+    firsts, seconds: the moments. largest: with amsgrad the largest second moments, otherwise empty.
+    """
+    weight_decay = _decay(spec, settings, weights)
+    together: dict[float, list[int]] = {0.0: list(range(len(weights)))}
+    if spec.epsilon_mode == "hat":
+        # torch adds epsilon after the bias correction: added before it, it is another one in each update.
+        together = {}
+        for index, count in enumerate(map(float, counts)):
+            together.setdefault(count, []).append(index)
+    for count, indices in together.items():
+        epsilon = spec.epsilon
+        if spec.epsilon_mode == "hat":
+            epsilon /= (1 - spec.betas[1] ** (count + 1)) ** 0.5
+        torch_adamw(
+            [weights[i] for i in indices],
+            [gradients[i] for i in indices],
+            [firsts[i] for i in indices],
+            [seconds[i] for i in indices],
+            [largest[i] for i in indices] if spec.amsgrad else [],
+            [counts[i] for i in indices],
+            foreach=settings.foreach,
+            fused=settings.fused,
+            amsgrad=spec.amsgrad,
+            beta1=settings.momentum,
+            beta2=spec.betas[1],
+            lr=settings.learning_rate,
+            weight_decay=weight_decay,
+            eps=epsilon,
+            maximize=spec.maximize,
+        )
+
+
+def nadamw(
+    spec: NAdamW,
+    settings: Settings,
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    firsts: list[Tensor],
+    seconds: list[Tensor],
+    products: list[Tensor],
+    counts: list[Tensor],
+) -> None:
+    """One update of NAdamW; `products` are those of mu, and are multiplied, and `counts` are counted up."""
+    torch_nadam(
+        weights,
+        gradients,
+        firsts,
+        seconds,
+        products,
+        counts,
+        decoupled_weight_decay=True,
+        foreach=settings.foreach,
+        maximize=spec.maximize,
+        beta1=settings.momentum,
+        beta2=spec.betas[1],
+        lr=settings.learning_rate,
+        weight_decay=_decay(spec, settings, weights),
+        momentum_decay=spec.momentum_decay,
+        eps=spec.epsilon,
+    )
+
+
+def sgdw(
+    spec: SGDW,
+    settings: Settings,
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    buffers: list[Tensor | None],
+    sparse: bool = False,
+) -> list[Tensor | None]:
+    """One update of SGDW; gives the new buffers, which are the old ones where there were some.
+
+    buffers: one for each weight, None before its first update, or none at all where the spec has no momentum.
+    """
+    _decay(spec, settings, weights, native=False)  # torch's own would go into the gradient
+    rate, momentum = settings.learning_rate, settings.momentum
+    if spec.momentum_mode == "keras":
+        gradients, rate = list(torch._foreach_mul(gradients, rate)), 1.0
+    made: list[Tensor | None] = list(buffers) if momentum else [None] * len(weights)
+    torch_sgd(
+        weights,
+        gradients,
+        made,
+        has_sparse_grad=sparse,
+        foreach=settings.foreach,
+        fused=settings.fused,
+        weight_decay=0.0,
+        momentum=momentum,
+        lr=rate,
+        dampening=0.0,
+        nesterov=spec.nesterov and momentum != 0,
+        maximize=spec.maximize,
+    )
+    if momentum or not buffers:
+        return made
+    # torch leaves the buffer alone where the momentum is 0; by the formula it is the gradient.
+    return [gradient.neg() if spec.maximize else gradient.clone() for gradient in gradients]
+
+
+def _decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool = True) -> float:
+    """Decay the weights, unless torch's kernel can and so does it; gives the weight decay for the kernel.
+
+    native: whether the kernel's own weight decay multiplies the weights and leaves the gradients alone.
+    """
+    l1_ratio = settings.multipliers.l1_ratio
+    if native and spec.weight_decay_basis == "learning_rate" and not l1_ratio:
+        return settings.weight_decay
+    base = spec.learning_rate * settings.multipliers.learning_rate
+    shrink = spec.shrink(settings.learning_rate, settings.weight_decay, base)
+    _shrink(weights, 1 - shrink * (1 - l1_ratio), shrink * l1_ratio)
+    return 0.0
+
+
+def _shrink(weights: list[Tensor], retention: float, towards_zero: float) -> None:
+    """weights <- weights * retention - towards_zero * sign(weights)."""
+    if not towards_zero:
+        if retention != 1:
+            torch._foreach_mul_(weights, retention)
+        return
+    for weight in weights:
+        sign = torch.sign(weight)
+        weight.mul_(retention).add_(sign, alpha=-towards_zero)

@@ -1,0 +1,73 @@
+"""The parameters of a torch module, by path, shape and role; and the weight decay that an optimizer of torch has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.optimizers import Spec
+from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
+
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+
+
+def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
+    """The trainable parameters of a module in its own order; one that is shared comes once, where it is first."""
+    found: dict[nn.Parameter, Parameter] = {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and parameter not in found:
+                path = f"{prefix}.{name}" if prefix else name
+                role = _role(module, parameter)
+                found[parameter] = Parameter(path.replace(".", "/"), tuple(parameter.shape), role)
+    return [(described, parameter) for parameter, described in found.items()]
+
+
+def _role(module: nn.Module, parameter: nn.Parameter) -> Role:
+    if isinstance(module, _NORMS):
+        return "norm"
+    if isinstance(module, _EMBEDDINGS):
+        return "embedding"
+    return "bias" if parameter is getattr(module, "bias", None) or parameter.ndim <= 1 else "kernel"
+
+
+def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
+    """Print, and return, what `spec` makes of each trainable parameter of `model`.
+
+    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
+    ValueError for a rule that matches nothing.
+    """
+    table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
+    print(table)
+    return table
+
+
+def extract_weight_decay(
+    model: nn.Module, optimizer: torch.optim.Optimizer | None = None, *, zero: bool = True
+) -> dict[str, tuple[float, float]]:
+    """The coupled weight decay of each parameter, (l1, l2) by path, for `from_keras_adamw` or rules of your own.
+
+    model: gives the paths, as in `describe_parameters`. optimizer: of torch, with weight_decay in its groups; l1 is 0.
+    zero: whether it is taken out of the optimizer, whose groups then have a weight_decay of 0; all is read before.
+
+    Raises ValueError for no optimizer, and for one whose weight decay is decoupled already.
+    """
+    if optimizer is None:
+        raise refuse_extraction("no optimizer", "give the torch optimizer whose groups have the weight decay")
+    paths = {parameter: described.path for described, parameter in parameters(model)}
+    found = {}
+    for group in optimizer.param_groups:
+        decay: Any = group.get("weight_decay", 0)
+        if decay and (isinstance(optimizer, torch.optim.AdamW) or group.get("decoupled_weight_decay")):
+            raise refuse_extraction(
+                f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
+            )
+        found.update({paths[p]: (0.0, float(decay)) for p in group["params"] if decay and p in paths})
+    if zero:
+        for group in optimizer.param_groups:
+            if group.get("weight_decay"):
+                group["weight_decay"] = 0.0
+    return found

@@ -1,0 +1,130 @@
+"""Every optimizer with every option against the papers' formulas in float64, and against the one in Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import ops
+
+import samestep.lightning
+from samestep import NAdamW
+from samestep.core.optimizers import HYPERPARAMETERS
+from samestep.keras import build_optimizer
+
+BACKEND = keras.backend.backend()
+# How the update is compiled; on the torch backend which of torch's kernels makes it.
+WAYS: dict[str, list[dict[str, Any]]] = {
+    "tensorflow": [{"jit_compile": True}, {"jit_compile": False}],
+    "jax": [{}],
+    "torch": [{}, {"foreach": True}, {"fused": True}],
+}
+
+
+class Weights(keras.Model):
+    """Two weights, `k` and `b`."""
+
+    def __init__(self, starts: Any) -> None:
+        super().__init__()
+        self.k, self.b = (self.add_weight(shape=start.shape, name=n) for n, start in zip("kb", starts, strict=True))
+        self.built = True
+        self.set_weights(list(starts))
+
+    def values(self) -> list[np.ndarray]:
+        return [ops.convert_to_numpy(weight) for weight in (self.k, self.b)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors this small are not worth torch's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def options(spec: Any, way: dict[str, Any]) -> dict[str, Any]:
+    if BACKEND != "torch" or (isinstance(spec, NAdamW) and "fused" in way):
+        return {}
+    return way
+
+
+def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
+    model = Weights(updates.starts)
+    optimizer: Any = build_optimizer(spec, model, **options(spec, way))
+    optimizer.build(model.trainable_variables)
+    optimizer.table.reserve(len(updates.gradients))
+    columns = dict(zip(HYPERPARAMETERS, zip(*updates.rows(spec), strict=True), strict=True))
+    optimizer.table.begin_epoch(
+        {
+            name: [[base * (value / own) for value in columns[name]] for base in bases]
+            for name, bases in optimizer.table.base.items()
+            if (own := getattr(spec, name))
+        }
+    )
+    if BACKEND == "jax":
+        import jax
+
+        step = jax.jit(lambda theta, state, gradients: optimizer.stateless_apply(state, gradients, theta))
+        theta, state = [w.value for w in model.trainable_variables], [v.value for v in optimizer.variables]
+        for gradients in updates.gradients:
+            theta, state = step(theta, state, list(gradients))
+        return list(map(np.asarray, theta))
+
+    def apply(*gradients: Any) -> None:
+        optimizer.apply(list(gradients), model.trainable_variables)
+
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        apply = tf.function(apply, **way)
+    for gradients in updates.gradients:
+        apply(*map(ops.convert_to_tensor, gradients))
+    return model.values()
+
+
+def in_lightning(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
+    module = torch.nn.Module()
+    module.k, module.b = (torch.nn.Parameter(torch.tensor(start)) for start in updates.starts)
+    # Keras' on torch without an option has torch's own default, which is no fused kernel.
+    kernel = options(spec, way) or ({} if isinstance(spec, NAdamW) else {"fused": False})
+    optimizer: Any = samestep.lightning.build_optimizer(spec, module, **kernel)
+    for (rate, decay, momentum), gradients in zip(updates.rows(spec), updates.gradients, strict=True):
+        for group, given in zip(optimizer.param_groups, optimizer.multipliers, strict=True):
+            group["lr"] = spec.learning_rate * given.learning_rate * (rate / spec.learning_rate)
+            group["weight_decay"] = spec.weight_decay * given.weight_decay * (decay / spec.weight_decay)
+            group.update({"betas": (momentum, group["betas"][1])} if "betas" in group else {"momentum": momentum})
+        for weight, gradient in zip((module.k, module.b), gradients, strict=True):
+            weight.grad = torch.tensor(gradient)
+        optimizer.step()
+    return [weight.detach().numpy() for weight in (module.k, module.b)]
+
+
+@pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
+def test_it_is_the_formula_but_for_rounding(
+    every_spec: Any, updates: Any, way: dict[str, Any], units: Callable[..., float]
+) -> None:
+    some = updates.first(300)
+    for ours, expected, start in zip(
+        in_keras(every_spec, some, way), some.expected(every_spec), some.starts, strict=True
+    ):
+        assert units(start, expected) > 1000
+        # An update rounds a weight two or three times, by half a unit at most, and where it takes off the same small
+        # number again and again (L1), always the same way.
+        assert units(ours, expected) <= 40
+
+
+@pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
+def test_a_thousand_updates_are_those_of_lightning(
+    every_spec: Any, updates: Any, way: dict[str, Any], units: Callable[..., float]
+) -> None:
+    for ours, theirs in zip(in_keras(every_spec, updates, way), in_lightning(every_spec, updates, way), strict=True):
+        if BACKEND == "torch":
+            assert np.array_equal(ours, theirs)
+        else:
+            # The same formula by another kernel.
+            assert units(ours, theirs) <= 4
