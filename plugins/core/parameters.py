@@ -173,12 +173,15 @@ def assign(rules: Sequence[ParameterRule], l1_ratio: float, parameters: Sequence
 
 
 def by_multipliers(given: Sequence[Multipliers]) -> dict[Multipliers, list[int]]:
-    """The indices of the parameters by their multipliers; those without any come first, the others as they appear."""
+    """The indices of the parameters by their multipliers: the groups of an optimizer, in the order of their numbers.
+
+    Those without any multiplier come first, the others by size: the order does not depend on that of the parameters,
+    and a group has the same number in every framework.
+    """
     found: dict[Multipliers, list[int]] = {}
     for number, multipliers in enumerate(given):
         found.setdefault(multipliers, []).append(number)
-    plain = [multipliers for multipliers in found if multipliers[:2] == (1.0, 1.0)]
-    return {multipliers: found[multipliers] for multipliers in dict.fromkeys([*plain, *found])}
+    return {group: found[group] for group in sorted(found, key=lambda group: (group[:2] != (1.0, 1.0), group))}
 
 
 class ParameterRow(NamedTuple):

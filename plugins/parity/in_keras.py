@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..core.optimizers import SGDW
+from ..core.optimizers import SGDW, NAdamW
 from ..core.plan import Plan
 from ..keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 from .problem import PROBE, TRAINED, UNITS, Problem, Weights
@@ -66,8 +66,8 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
     model = keras.Sequential(
         [
             keras.Input((UNITS["inputs"],)),
-            keras.layers.Dense(UNITS["hidden"], activation="relu"),
-            keras.layers.Dense(UNITS["classes"]),
+            keras.layers.Dense(UNITS["hidden"], activation="relu", name="hidden"),
+            keras.layers.Dense(UNITS["classes"], name="classes"),
             _Probe(),
         ]
     )
@@ -100,6 +100,10 @@ def _stock_optimizer(spec: Any) -> keras.optimizers.Optimizer:
             spec.learning_rate, spec.momentum, nesterov=spec.nesterov, weight_decay=spec.weight_decay
         )
     beta_1, beta_2 = spec.betas
+    if isinstance(spec, NAdamW):
+        return keras.optimizers.Nadam(
+            spec.learning_rate, beta_1, beta_2, epsilon=spec.epsilon, weight_decay=spec.weight_decay
+        )
     return keras.optimizers.AdamW(
         spec.learning_rate, spec.weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=spec.epsilon
     )

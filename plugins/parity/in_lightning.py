@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.optimizers import SGDW
+from ..core.optimizers import SGDW, NAdamW
 from ..core.plan import Plan
 from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 from ..lightning.namespaces import Callback, modules
@@ -122,4 +122,9 @@ def _stock_optimizer(spec: Any, network: Network) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             network.parameters(), spec.learning_rate, spec.momentum, 0.0, spec.weight_decay, spec.nesterov
         )
+    if isinstance(spec, NAdamW):
+        return torch.optim.NAdam(
+            network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay,
+            decoupled_weight_decay=True,
+        )  # fmt: skip
     return torch.optim.AdamW(network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay)

@@ -2,48 +2,116 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ..core.durations import Position
-from ..core.optimizers import HYPERPARAMETERS, SGDW, AdamW
+from ..core.optimizers import HYPERPARAMETERS, SGDW, NAdamW
+from ..core.parameters import Parameter, assign
 from ..core.plan import Plan
-from .problem import Problem, Weights, forward
+from .problem import PROBE, UNITS, Problem, Weights, forward
 from .runs import Run
+
+PARAMETERS = {
+    "kernel_1": Parameter("hidden/kernel", (UNITS["inputs"], UNITS["hidden"]), "kernel"),
+    "bias_1": Parameter("hidden/bias", (UNITS["hidden"],), "bias"),
+    "kernel_2": Parameter("classes/kernel", (UNITS["hidden"], UNITS["classes"]), "kernel"),
+    "bias_2": Parameter("classes/bias", (UNITS["classes"],), "bias"),
+    PROBE: Parameter(PROBE, (), "bias"),
+}
+"""The parameters of the network, as rules see them; the frameworks have names of their own for the last parts."""
 
 
 def train(plan: Plan, problem: Problem) -> Run:
-    """Train in float64 as Loshchilov and Hutter 2019 (algorithms 1 and 2) have it, in torch's conventions."""
-    spec = plan.recipe.optimizer
+    """Train in float64."""
+    spec: Any = plan.recipe.optimizer
     run = Run("float64 reference")
     inputs, classes = problem.train
     weights: Weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
-    first = {name: np.zeros_like(value) for name, value in weights.items()}
-    second = {name: np.zeros_like(value) for name, value in weights.items()}
-    t = 0
+    optimizer = _Optimizer(spec, weights)
     for epoch in range(problem.epochs):
         for update in range(problem.updates_per_epoch):
             batch = slice(update * problem.batch_size, (update + 1) * problem.batch_size)
             loss, gradients = _loss_and_gradients(weights, inputs[batch], classes[batch])
-            t += 1
             values = {name: plan.value(name, epoch, update) for name in HYPERPARAMETERS}
-            rate, decay, momentum = values.values()
-            for name, gradient in gradients.items():
-                if isinstance(spec, SGDW):
-                    first[name] = momentum * first[name] + gradient
-                    direction = gradient + momentum * first[name] if spec.nesterov else first[name]
-                elif isinstance(spec, AdamW):
-                    beta_2 = spec.betas[1]
-                    first[name] = momentum * first[name] + (1 - momentum) * gradient
-                    second[name] = beta_2 * second[name] + (1 - beta_2) * gradient**2
-                    unbiased_first, unbiased_second = first[name] / (1 - momentum**t), second[name] / (1 - beta_2**t)
-                    direction = unbiased_first / (np.sqrt(unbiased_second) + spec.epsilon)
-                else:
-                    raise TypeError(f"found {spec!r}; the reference knows AdamW and SGDW.")
-                weights[name] = weights[name] - rate * (direction + decay * weights[name])
+            optimizer.update(weights, gradients, *values.values())
             run.losses.append(loss)
             run.trace.record(Position(epoch, update), values)
         run.weights.append({name: value.copy() for name, value in weights.items()})
     return run
+
+
+class _Optimizer:
+    """The update of a spec as the papers have it (Loshchilov and Hutter 2019, Dozat 2016, Reddi et al. 2018)."""
+
+    def __init__(self, spec: Any, weights: Weights) -> None:
+        self._spec = spec
+        self._t = 0
+        self._product = 1.0
+        self._first, self._second, self._largest = (
+            {name: np.zeros_like(value) for name, value in weights.items()} for _ in range(3)
+        )
+        # A rule that matches nothing has been refused by the frameworks, whose names it may be written in.
+        rules = [replace(rule, optional=True) for rule in spec.parameters]
+        assigned = assign(rules, spec.l1_ratio, [PARAMETERS[name] for name in weights])
+        self._multipliers = {name: each.multipliers for name, each in zip(weights, assigned, strict=True)}
+
+    def update(self, weights: Weights, gradients: Weights, rate: float, decay: float, momentum: float) -> None:
+        """One update of `weights`, in place."""
+        self._t += 1
+        clipped = self._clipped(gradients)
+        mu, following = self._momenta(momentum)
+        for name, gradient in clipped.items():
+            given = self._multipliers[name]
+            own = rate * given.learning_rate
+            base = self._spec.learning_rate * given.learning_rate
+            shrink = self._spec.shrink(own, decay * given.weight_decay, base)
+            theta = weights[name]
+            decayed = theta - shrink * ((1 - given.l1_ratio) * theta + given.l1_ratio * np.sign(theta))
+            signed = -gradient if self._spec.maximize else gradient
+            weights[name] = decayed - self._step(name, signed, own, momentum, mu, following)
+
+    def _step(self, name: str, g: Any, rate: float, beta_1: float, mu: float, following: float) -> Any:
+        spec, t = self._spec, self._t
+        if isinstance(spec, SGDW):
+            inside = spec.momentum_mode == "keras"
+            scaled = rate * g if inside else g
+            self._first[name] = beta_1 * self._first[name] + scaled
+            direction = scaled + beta_1 * self._first[name] if spec.nesterov else self._first[name]
+            return direction if inside else rate * direction
+        beta_2 = spec.betas[1]
+        self._first[name] = m = beta_1 * self._first[name] + (1 - beta_1) * g
+        self._second[name] = v = beta_2 * self._second[name] + (1 - beta_2) * g**2
+        self._largest[name] = np.maximum(self._largest[name], v)
+        correction = np.sqrt(1 - beta_2**t)
+        if isinstance(spec, NAdamW):
+            p = self._product
+            direction = following * m / (1 - p * following) + (1 - mu) * g / (1 - p)
+            return rate * direction / (np.sqrt(v) / correction + spec.epsilon)
+        root = np.sqrt(self._largest[name] if spec.amsgrad else v)
+        epsilon = spec.epsilon / (correction if spec.epsilon_mode == "hat" else 1.0)
+        return rate * m / (1 - beta_1**t) / (root / correction + epsilon)
+
+    def _momenta(self, beta_1: float) -> tuple[float, float]:
+        """NAdam's momentum of this update and of the next."""
+        if not isinstance(self._spec, NAdamW):
+            return 0.0, 0.0
+        mu, following = (beta_1 * (1 - 0.5 * 0.96 ** (t * self._spec.momentum_decay)) for t in (self._t, self._t + 1))
+        self._product *= mu
+        return mu, following
+
+    def _clipped(self, gradients: Weights) -> Weights:
+        if self._spec.clip is None:
+            return gradients
+        kind, bound = self._spec.clip
+        if kind == "clipvalue":
+            return {name: np.clip(gradient, -bound, bound) for name, gradient in gradients.items()}
+        norms = {name: float(np.linalg.norm(gradient)) for name, gradient in gradients.items()}
+        if kind == "global_clipnorm":
+            norms = dict.fromkeys(norms, float(np.linalg.norm(list(norms.values()))))
+        return {name: gradient * min(1.0, bound / (norms[name] + 1e-6)) for name, gradient in gradients.items()}
 
 
 def _loss_and_gradients(weights: Weights, inputs: np.ndarray, classes: np.ndarray) -> tuple[float, Weights]:

@@ -11,7 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samestep import SGDW, AdamW, EpochFunction, Recipe, StepDecay, Trace, epochs, one_cycle
+from samestep import (
+    SGDW,
+    AdamW,
+    CosineDecay,
+    EpochFunction,
+    NAdamW,
+    ParameterRule,
+    Recipe,
+    StepDecay,
+    Trace,
+    epochs,
+    one_cycle,
+    percent,
+)
 from samestep.core.optimizers import HYPERPARAMETERS, Spec
 from samestep.core.trace import float32
 from samestep.parity import ParityResult, check, draw, installed_frameworks
@@ -166,3 +179,26 @@ def test_one_cycle_of_learning_rate_and_momentum_is_the_same_everywhere(spec: Sp
         assert result.distances(result.runs[framework], result.reference)[-1] < 1e-5
         # Keras' own optimizers do not follow a momentum schedule, and its SGD multiplies the buffer by the rate.
         assert result.distances(result.stock[framework], result.stock["lightning"])[-1] > 0.1
+
+
+RULES = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="hidden/**", learning_rate=0.5)]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NAdamW(2e-3, 0.1, parameters=RULES, global_clipnorm=0.5),
+        SGDW(0.05, 1e-4, 0.9, parameters=RULES, l1_ratio=0.3, weight_decay_basis="schedule", momentum_mode="keras"),
+        AdamW(2e-3, 1e-4, amsgrad=True, epsilon_mode="hat", weight_decay_basis="update", clipnorm=0.1),
+    ],
+    ids=lambda spec: type(spec).__name__,
+)
+def test_rules_clipping_and_every_basis_are_the_same_everywhere(spec: Spec) -> None:
+    halved = CosineDecay(over=percent(100), end=0.5)
+    result = check(Recipe(spec, learning_rate=halved, weight_decay=halved), epochs=3)
+    result.assert_same(weights=2e-6)
+    names = set(result.runs["lightning"].trace[0].values)
+    assert ("learning_rate/2" in names) is bool(spec.parameters)  # of the biases, of `hidden`, of its bias: 3 more
+    for run in result.runs.values():
+        assert set(run.trace[0].values) == names
+        assert result.distances(run, result.reference)[-1] < 1e-5
