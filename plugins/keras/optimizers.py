@@ -20,7 +20,8 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
     """The Keras optimizer that `spec` describes, for `model.compile(optimizer=...)`.
 
     options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `name`; on
-    the torch backend also torch's `foreach`, and for AdamW and SGDW `fused`, which choose the kernel.
+    the torch backend also torch's `foreach`, and of AdamW and SGDW `fused`, which choose the kernel: a fused one unless
+    an option says otherwise.
     For a model of the policy "mixed_float16" it comes inside Keras' loss scaling, as compile() would put it.
     Raises TypeError for another option, or for what is not a spec or not a Keras model; ValueError for a rule that
     matches nothing, at once if the model is built and otherwise once it is.
@@ -106,7 +107,7 @@ class AdamW(ScheduledOptimizer):
             [self._velocities[i].value for i in indices],
             [self._largest[i].value for i in indices] if self._largest else [],
             # torch's fused kernel wants them beside the weights.
-            _scalar_tensors(float(self.iterations), len(indices), weights[0].device if self.fused else "cpu"),
+            _scalar_tensors(float(self.iterations), len(indices), weights[0].device if settings.fused else "cpu"),
         )
 
 

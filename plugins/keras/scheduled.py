@@ -58,6 +58,11 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         if self.spec.parameters:
             self.table.set_groups(self._assigned(variables))
         self._build_state(variables)
+        self._kernel = self.foreach, self.fused
+        if self._kernel == (None, None) and "fused" in self.kernels and keras.backend.backend() == "torch":
+            from .. import kernels
+
+            self._kernel = None, kernels.can_fuse(variable.value for variable in variables)
 
     def _assigned(self, variables: list[Any]) -> list[Multipliers]:
         """The multipliers of each variable, by the spec's rules or as they were saved."""
@@ -195,7 +200,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
                 if members:
                     rate, decay, momentum = column[group][:3]
                     self._update_group(
-                        kernels.Settings(rate, decay, momentum, multipliers, self.foreach, self.fused),
+                        kernels.Settings(rate, decay, momentum, multipliers, *self._kernel),
                         [variables[n].value for n in members],
                         [grads[n] for n in members],
                         [indices[n] for n in members],

@@ -3,6 +3,6 @@
 `samestep.lightning` and `samestep.keras` use these same functions, so that the two make the same bits.
 """
 
-from .updates import Settings, adamw, clip_gradients, nadamw, sgdw
+from .updates import Settings, adamw, can_fuse, clip_gradients, nadamw, sgdw
 
-__all__ = ["Settings", "adamw", "clip_gradients", "nadamw", "sgdw"]
+__all__ = ["Settings", "adamw", "can_fuse", "clip_gradients", "nadamw", "sgdw"]

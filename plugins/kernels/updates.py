@@ -6,12 +6,14 @@ done to the weights or gradients before its kernel runs: other bases of the weig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.nadam import nadam as torch_nadam
+from torch.optim.optimizer import _default_to_fused_or_foreach
 from torch.optim.sgd import sgd as torch_sgd
 
 from ..core.optimizers import SGDW, AdamW, NAdamW, Spec
@@ -32,6 +34,12 @@ class Settings(NamedTuple):
     multipliers: Multipliers = Multipliers()
     foreach: bool | None = None
     fused: bool | None = None
+
+
+def can_fuse(weights: Iterable[Tensor]) -> bool:
+    """Whether torch's fused kernels take these weights, which then is the fastest choice."""
+    fused, _ = _default_to_fused_or_foreach(list(weights), differentiable=False, use_fused=True)
+    return fused
 
 
 def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
@@ -143,7 +151,10 @@ def sgdw(
     rate, momentum = settings.learning_rate, settings.momentum
     if spec.momentum_mode == "keras":
         gradients, rate = list(torch._foreach_mul(gradients, rate)), 1.0
-    made: list[Tensor | None] = list(buffers) if momentum else [None] * len(weights)
+    made: list[Tensor | None] = [None] * len(weights)
+    if momentum:
+        pairs = zip(buffers, gradients, strict=True)
+        made = [torch.zeros_like(gradient) if buffer is None else buffer for buffer, gradient in pairs]
     torch_sgd(
         weights,
         gradients,

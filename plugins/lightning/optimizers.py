@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch.optim.optimizer import _default_to_fused_or_foreach
 
 from .. import kernels
 from ..core import optimizers as specs
@@ -24,7 +23,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
 
     options: torch's own `foreach`; of AdamW and SGDW also `fused`; and, where the optimizer is torch's own class, those
         of AdamW and NAdam that are called `capturable` and `differentiable`. They choose which kernel runs, not what it
-        computes. AdamW is fused unless an option or the model says otherwise.
+        computes. AdamW and SGDW are fused unless an option or the model says otherwise.
     It is torch's own class wherever that expresses the spec. Every number of the spec is written into the optimizer,
     and parameters of different multipliers are groups of it; those without multipliers come first.
     Raises TypeError for another option or for what is not a spec, and ValueError for a model without trainable
@@ -217,14 +216,12 @@ def _torch_expresses(spec: Any, every: Sequence[Multipliers]) -> bool:
 
 
 def _kernel(kind: _Kind, model: torch.nn.Module, options: dict[str, Any]) -> dict[str, Any]:
-    """torch's choice of kernel: fused for AdamW, where the options leave it open and the model has what it needs."""
-    if not kind.fused or any(options.get(name) for name in ("fused", "foreach", "differentiable")):
+    """torch's choice of kernel: fused where there is one, the options leave it open and the model has what it needs."""
+    open_ = not any(options.get(name) is not None for name in ("fused", "foreach", "differentiable"))
+    if not open_ or "fused" not in kind.options:
         return options
-    if options.get("fused") is None and options.get("foreach") is None:
-        sparse = any(getattr(module, "sparse", False) for module in model.modules())
-        fused, _ = _default_to_fused_or_foreach([*model.parameters()], differentiable=False, use_fused=True)
-        return {**options, "fused": (fused and not sparse) or None}
-    return options
+    sparse = any(getattr(module, "sparse", False) for module in model.modules())
+    return {**options, "fused": (not sparse and kernels.can_fuse(model.parameters())) or None}
 
 
 class _Kind(NamedTuple):
@@ -235,7 +232,6 @@ class _Kind(NamedTuple):
     fields: dict[str, str]
     constants: dict[str, Any]
     options: tuple[str, ...]
-    fused: bool
 
 
 _KINDS: dict[type[Spec], _Kind] = {
@@ -252,7 +248,6 @@ _KINDS: dict[type[Spec], _Kind] = {
         },
         {},
         ("foreach", "fused", "capturable", "differentiable"),
-        fused=True,
     ),
     specs.NAdamW: _Kind(
         torch.optim.NAdam,
@@ -267,7 +262,6 @@ _KINDS: dict[type[Spec], _Kind] = {
         },
         {"decoupled_weight_decay": True},
         ("foreach", "capturable", "differentiable"),
-        fused=False,
     ),
     specs.SGDW: _Kind(
         torch.optim.SGD,
@@ -281,7 +275,6 @@ _KINDS: dict[type[Spec], _Kind] = {
         },
         {"dampening": 0.0},
         ("foreach", "fused"),
-        fused=False,
     ),
 }
 

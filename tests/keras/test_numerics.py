@@ -120,7 +120,7 @@ def test_a_thousand_updates_are_those_of_torch(
     values: Values, way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any, units: Any
 ) -> None:
     got = ours(start, gradients, values, way)
-    expected = torchs(start, gradients, values, **(way if BACKEND == "torch" else {}))
+    expected = torchs(start, gradients, values, **((way or {"fused": True}) if BACKEND == "torch" else {}))
     assert np.abs(expected - start).max(axis=(1, 2)).min() > 0.01  # at each scale the weights have moved
     if BACKEND == "torch":
         assert np.array_equal(got, expected)

@@ -12,7 +12,6 @@ import torch
 from keras import ops
 
 import samestep.lightning
-from samestep import NAdamW
 from samestep.core.optimizers import HYPERPARAMETERS
 from samestep.keras import build_optimizer
 
@@ -21,7 +20,7 @@ BACKEND = keras.backend.backend()
 WAYS: dict[str, list[dict[str, Any]]] = {
     "tensorflow": [{"jit_compile": True}, {"jit_compile": False}],
     "jax": [{}],
-    "torch": [{}, {"foreach": True}, {"fused": True}],
+    "torch": [{}, {"foreach": True}, {"foreach": False}],
 }
 
 
@@ -47,15 +46,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def options(spec: Any, way: dict[str, Any]) -> dict[str, Any]:
-    if BACKEND != "torch" or (isinstance(spec, NAdamW) and "fused" in way):
-        return {}
-    return way
+def options(way: dict[str, Any]) -> dict[str, Any]:
+    return way if BACKEND == "torch" else {}
 
 
 def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
     model = Weights(updates.starts)
-    optimizer: Any = build_optimizer(spec, model, **options(spec, way))
+    optimizer: Any = build_optimizer(spec, model, **options(way))
     optimizer.build(model.trainable_variables)
     optimizer.table.reserve(len(updates.gradients))
     columns = dict(zip(HYPERPARAMETERS, zip(*updates.rows(spec), strict=True), strict=True))
@@ -90,9 +87,7 @@ def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
 def in_lightning(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
     module = torch.nn.Module()
     module.k, module.b = (torch.nn.Parameter(torch.tensor(start)) for start in updates.starts)
-    # Keras' on torch without an option has torch's own default, which is no fused kernel.
-    kernel = options(spec, way) or ({} if isinstance(spec, NAdamW) else {"fused": False})
-    optimizer: Any = samestep.lightning.build_optimizer(spec, module, **kernel)
+    optimizer: Any = samestep.lightning.build_optimizer(spec, module, **options(way))
     for (rate, decay, momentum), gradients in zip(updates.rows(spec), updates.gradients, strict=True):
         for group, given in zip(optimizer.param_groups, optimizer.multipliers, strict=True):
             group["lr"] = spec.learning_rate * given.learning_rate * (rate / spec.learning_rate)

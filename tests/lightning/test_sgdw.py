@@ -44,8 +44,8 @@ class Model(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), CASES)
-@pytest.mark.parametrize("foreach", [None, False, True])
-def test_without_decay_it_is_torchs_sgd_bit_for_bit(momentum: float, nesterov: bool, foreach: bool | None) -> None:
+@pytest.mark.parametrize("kernel", [{"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_without_decay_it_is_torchs_sgd_bit_for_bit(momentum: float, nesterov: bool, kernel: dict[str, bool]) -> None:
     def constant(optimizer: torch.optim.Optimizer, model: Model) -> list[np.ndarray]:
         generator = torch.Generator().manual_seed(1)
         for update in range(UPDATES):
@@ -56,9 +56,9 @@ def test_without_decay_it_is_torchs_sgd_bit_for_bit(momentum: float, nesterov: b
         return [weight.detach().numpy() for weight in model.parameters()]
 
     spec, ours, theirs = SGDW(0.1, 0.0, momentum, nesterov), Model(), Model()
-    torchs = torch.optim.SGD(theirs.parameters(), 0.1, momentum, nesterov=nesterov, foreach=foreach)
+    torchs = torch.optim.SGD(theirs.parameters(), 0.1, momentum, nesterov=nesterov, **kernel)
     for a, b in zip(
-        constant(build_optimizer(spec, ours, foreach=foreach), ours), constant(torchs, theirs), strict=True
+        constant(build_optimizer(spec, ours, **kernel), ours), constant(torchs, theirs), strict=True
     ):
         assert np.array_equal(a, b)
 
