@@ -23,7 +23,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.functions import takes_previous
+from samestep.core.functions import EpochValues, takes_previous
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
 VALUES = [
@@ -233,3 +233,17 @@ def test_a_function_is_asked_once_per_epoch_in_order_whatever_is_asked_first() -
     plan = Recipe(learning_rate=schedule).plan(updates_per_epoch=3, epochs=4)
     assert [plan.multiplier("learning_rate", epoch, 2) for epoch in (2, 0, 3, 1, 2)] == [4.0, 2.0, 5.0, 3.0, 4.0]
     assert asked == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+
+
+def test_a_function_of_the_epoch_alone_is_asked_for_that_epoch_only() -> None:
+    asked: list[int] = []
+    schedule = EpochFunction(lambda epoch: asked.append(epoch) or 1.0 + epoch % 2)
+    plan = Recipe(learning_rate=schedule).plan(updates_per_epoch=3, epochs=10**6)
+    found = [plan.multiplier("learning_rate", epoch, 2) for epoch in (10**6 - 1, 7, 10**6 - 1, 8)]
+    assert (found, asked) == ([2.0, 2.0, 2.0, 1.0], [10**6 - 1, 7, 8])
+
+
+def test_of_a_function_of_the_epoch_alone_a_bounded_number_of_values_is_kept() -> None:
+    eta = EpochValues(lambda epoch: float(epoch), 1.0)
+    assert [eta(epoch) for epoch in range(10_000)] == [float(epoch) for epoch in range(10_000)]
+    assert len(eta._values) <= 1000
