@@ -98,7 +98,7 @@ class Schedule(Value, ABC, family=True):
         1, or at least 1.01. decay: and has so many times the value.
 
         >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
-        [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336313, 0.25]
+        [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336312, 0.25]
         """
         return Repeat(self, every, growth, decay)
 

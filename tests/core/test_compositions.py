@@ -100,7 +100,7 @@ STABLE = [
     ),
     (
         warmup_stable_decay(EIGHT, warmup=updates(2), cooldown=updates(4), anneal="cosine"),
-        [0.0, 0.5, 1.0, 1.0, 1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0, 0.0],
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.8535533905932737, 0.5, 0.14644660940672624, 0.0, 0.0],
     ),
     (
         warmup_stable_decay(EIGHT, warmup=updates(2), cooldown=updates(4), anneal="1-sqrt"),

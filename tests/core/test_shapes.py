@@ -56,11 +56,11 @@ VALUES = [
     # The end lies at 4.5: update 4 is still on the line, update 5 has the end value.
     (LinearDecay(over=epochs("1.5"), start=4.5), [4.5, 3.5, 2.5, 1.5, 0.5, 0.0, 0.0]),
     (LinearDecay(over=updates("0.5")), [1.0, 0.0, 0.0]),
-    (CosineDecay(over=updates(4)), [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0, 0.0]),
+    (CosineDecay(over=updates(4)), [1.0, 0.8535533905932737, 0.5, 0.14644660940672624, 0.0, 0.0]),
     (CosineDecay(over=updates(2), end=0.5), [1.0, 0.75, 0.5, 0.5]),
     (CosineDecay(over=updates(2), end=0.1), [1.0, 0.55, 0.1, 0.1]),
     (CosineDecay(over=updates(2), end=3.0), [1.0, 2.0, 3.0, 3.0]),
-    (CosineDecay(over=epochs("0.5")), [1.0, 0.2500000000000001, 0.0, 0.0]),
+    (CosineDecay(over=epochs("0.5")), [1.0, 0.24999999999999994, 0.0, 0.0]),
     (Warmup(over=updates(4)), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]),
     (Warmup(over=updates(2), start=0.5), [0.5, 0.75, 1.0, 1.0]),
     (Warmup(over=updates(2), start=2.0), [2.0, 1.5, 1.0, 1.0]),
