@@ -283,8 +283,9 @@ class Repeat(Schedule):
             return every * q * grown // (p - q)
 
         def cycle(t: int) -> tuple[int, int, int, int, float, Curve]:
-            # A logarithm says about where; integers say exactly.
-            n = max(int(math.log1p(t / every * float(growth - 1)) / math.log(growth)), 0)
+            # A logarithm, of integers of any size, says about where; integers say exactly.
+            grown = math.log(t * (p - q) + every * q) - math.log(every * q)
+            n = max(int(grown / (math.log(p) - math.log(q))), 0)
             while begin(n) > t * q**n:
                 n -= 1
             while begin(n + 1) <= t * q ** (n + 1):
