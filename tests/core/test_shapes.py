@@ -18,6 +18,7 @@ from samestep import (
     Recipe,
     Schedule,
     StepDecay,
+    Triangular,
     Warmup,
     epochs,
     percent,
@@ -143,6 +144,12 @@ REFUSED = [
         lambda: LinearDecay(over="1 epoch", end=-1),
         ValueError,
         "LinearDecay.end: found -1.0; expected a multiplier of at",
+    ),
+    (lambda: Triangular(up="0 updates"), ValueError, "Triangular.up: found epochs(0); expected a duration longer than"),
+    (
+        lambda: Triangular(up="1 epoch", down="0 updates"),
+        ValueError,
+        "Triangular.down: found epochs(0); expected a duration longer than zero",
     ),
     (lambda: CosineDecay(over="5 steps"), ValueError, "CosineDecay.over: found '5 steps', which has no unit that is"),
     (

@@ -19,6 +19,7 @@ from samestep import (
     InverseSqrtDecay,
     LinearDecay,
     PolynomialDecay,
+    Recipe,
     Schedule,
     Warmup,
     noam,
@@ -212,13 +213,31 @@ def test_transformers_misses_a_restart_by_rounding_and_ours_has_it(per_update) -
     assert ours == pytest.approx([0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1], rel=1e-12)
 
 
-def test_a_run_that_is_all_warmup_fails_in_transformers_and_is_written_without_a_decay_here(per_update) -> None:
+def test_a_run_that_is_all_warmup_fails_in_transformers_and_here_the_decay_is_said_to_be_never_reached(
+    per_update,
+) -> None:
     assert run("polynomial", 5, 5, 5) == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08], rel=1e-12)
     with pytest.raises(ZeroDivisionError):
         run("polynomial", 6, 5, 5)
+    ours = warmed(5, PolynomialDecay(updates(95)))
+    assert per_update(ours, 6) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], rel=1e-15, abs=0)
+    plan = Recipe(learning_rate=ours).plan(updates_per_epoch=5, epochs=1)
+    late = f"learning_rate: {ours!r}: the next schedule, after '5 updates', is never reached: the run ends before"
+    assert late in plan.lint()
+    assert late not in Recipe(learning_rate=ours).plan(updates_per_epoch=6, epochs=1).lint()
     with pytest.raises(ValueError, match="expected a duration longer than zero"):
         PolynomialDecay(updates(0))
-    assert per_update(Warmup(updates(5)), 7) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rel=1e-15, abs=0)
+
+
+def test_the_papers_step_num_counts_from_1_and_noam_from_0(per_update, furthest) -> None:
+    """Vaswani et al. 2017, equation 3: d_model ** -0.5 * min(step_num ** -0.5, step_num * warmup_steps ** -1.5)."""
+    d_model, warmup = 512, 4000
+    papers = [d_model**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 20_000)]
+    ours = [(d_model * warmup) ** -0.5 * eta for eta in per_update(noam(updates(warmup)), 20_000)]
+    assert ours[0] == 0.0
+    assert furthest(ours[1:], papers) <= 1e-14
+    # From the paper's first step on, without the update of learning rate 0.
+    assert per_update(noam(updates(warmup)).skip("1 update"), 5000) == per_update(noam(updates(warmup)), 5001)[1:]
 
 
 def test_every_name_of_transformers_is_accounted_for() -> None:
