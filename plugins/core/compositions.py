@@ -66,6 +66,8 @@ def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
     >>> from samestep import epochs
     >>> sequence(Constant(0.1), (epochs(5), Constant()))
     sequence(Constant(value=0.1), (epochs(5), Constant()))
+    >>> sequence(Constant(0.1), (epochs(2), StepDecay(0.5, every=epochs(1)))).preview(epochs=4)
+    [0.1, 0.1, 1.0, 0.5]
     """
     return Sequence(first, rest)  # type: ignore[arg-type]  # text durations become Durations in __post_init__
 

@@ -23,7 +23,13 @@ class Plan:
     A value depends on the position alone: the same position gives the same bits in any order of asking, in another
     process and after a resume. Positions past the end of the run are allowed and follow the same schedules.
 
-    Raises ValueError where a schedule needs a length that the clock does not know.
+    Raises ValueError where a schedule needs a length that the clock does not know, and TypeError for what is no clock.
+
+    >>> plan = Recipe(AdamW(0.5), StepDecay(0.5, every=epochs("1.5"))).plan(updates_per_epoch=3, epochs=3)
+    >>> [plan.value("learning_rate", *position) for position in [(0, 0), (1, 1), (1, 2), (2, 2), (3, 0)]]
+    [0.5, 0.5, 0.25, 0.25, 0.125]
+    >>> plan.values("learning_rate", epoch=1)
+    [0.5, 0.5, 0.25]
     """
 
     def __init__(self, recipe: Recipe, clock: Clock) -> None:
@@ -208,6 +214,9 @@ class Plan:
 
     def explain(self) -> str:
         """The plan in words: what each hyperparameter starts from, when it changes, and to which value.
+
+        A stretch ends where a part of the schedule begins, ends, drops or restarts, and a jump is told alone; of a part
+        with more than 20 drops the stretch as a whole, and of each hyperparameter 50 changes at most.
 
         The values of a recipe without a spec are shown as multiples of the base value. Raises ValueError where the
         number of epochs is unknown.

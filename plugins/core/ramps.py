@@ -27,6 +27,8 @@ class Ramp(Schedule):
         end value, pieces join without repeating a value, and `over` is the T_max, decay_steps or total_iters of
         other libraries. True: update e - 1, the last one within the length; a ramp over the whole run then reaches its
         end in the run. T is `over` less one update, which needs the number of updates in an epoch.
+
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     """
 
     over: DurationLike
