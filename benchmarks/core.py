@@ -77,7 +77,10 @@ SHAPES: dict[str, Schedule] = {
     "warmup_stable_decay": warmup_stable_decay(warmup=percent(10), cooldown=percent(10)),
     "noam": noam(percent(10)),
     "CosineDecay.repeat": CosineDecay(over=epochs(1)).repeat(epochs(1), decay=0.5),
-    "CosineDecay.repeat, growth": CosineDecay(over=updates(10)).repeat(updates(10), growth=1.5, decay=0.5),
+    **{
+        f"CosineDecay.repeat, growth {growth}": CosineDecay(over=updates(10)).repeat(updates(10), growth, decay=0.5)
+        for growth in (2, 1.5, 1.1, 1.01)
+    },
 }
 OURS = Recipe(
     learning_rate=sequence(Warmup(over=updates(WARMUP)), (updates(WARMUP), CosineDecay("100% - 1000 updates")))

@@ -14,6 +14,7 @@ from .ramps import CosineDecay, LinearDecay, PolynomialDecay, Warmup
 from .schedule import Constant, Schedule
 from .shapes import InverseSqrtDecay
 from .ticks import Curve, Ticks
+from .values import real
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,6 +66,8 @@ def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
     >>> from samestep import epochs
     >>> sequence(Constant(0.1), (epochs(5), Constant()))
     sequence(Constant(value=0.1), (epochs(5), Constant()))
+    >>> sequence(Constant(0.1), (epochs(2), StepDecay(0.5, every=epochs(1)))).preview(epochs=4)
+    [0.1, 0.1, 1.0, 0.5]
     """
     return Sequence(first, rest)  # type: ignore[arg-type]  # text durations become Durations in __post_init__
 
@@ -100,6 +103,7 @@ def one_cycle(
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     _require_anneal("one_cycle", anneal, ("cosine", "linear"))
+    _require_values("one_cycle", inclusive, start=start, top=top, end=end)
     phase = CosineDecay if anneal == "cosine" else LinearDecay
     over = as_duration(over, "one_cycle: over")
     peak = over * Fraction(3, 10) if peak is None else as_duration(peak, "one_cycle: peak")
@@ -134,7 +138,8 @@ def warmup_stable_decay(
     over: duration of the whole. warmup, cooldown: durations of its first and last part; warmup may be zero.
     start, end: multipliers, at least 0. inclusive: whether the last update before `over` has passed has `end`.
 
-    Raises ValueError, when resolved, for a cooldown that begins before the warmup is over.
+    Raises ValueError or TypeError for an argument that is not of its kind, by name; ValueError, at the latest when
+    resolved, for a cooldown that begins before the warmup is over.
     Source: Hu et al. 2024 (MiniCPM); Haegele et al. 2024 for 1-sqrt.
 
     >>> from samestep import epochs
@@ -143,10 +148,17 @@ def warmup_stable_decay(
     """
     over, warmup = as_duration(over, "warmup_stable_decay: over"), as_duration(warmup, "warmup_stable_decay: warmup")
     cooldown = as_duration(cooldown, "warmup_stable_decay: cooldown")
+    _require_values("warmup_stable_decay", inclusive, start=start, end=end)
+    _require_length("warmup_stable_decay", "cooldown", cooldown)
     stable_until = _less(over, cooldown)
     if stable_until is None:
         raise ValueError(
             f"warmup_stable_decay: found cooldown={cooldown!r} and over={over!r}; expected a shorter cooldown."
+        )
+    if _less(stable_until, warmup) is None:
+        raise ValueError(
+            f"warmup_stable_decay: found warmup={warmup!r}, cooldown={cooldown!r} and over={over!r}; expected a "
+            f"cooldown that begins after the warmup."
         )
     decays: dict[str, Schedule] = {
         "linear": LinearDecay(cooldown, end=end, inclusive=inclusive),
@@ -172,6 +184,8 @@ def noam(warmup: DurationLike) -> Sequence:
     >>> noam(epochs(2)).preview(epochs=9)[::4]
     [0.0, 0.7071067811865475, 0.5]
     """
+    warmup = as_duration(warmup, "noam: warmup")
+    _require_length("noam", "warmup", warmup)
     return sequence(Warmup(warmup), (warmup, InverseSqrtDecay(warmup)))
 
 
@@ -181,6 +195,19 @@ def _less(duration: Duration, other: Duration) -> Duration | None:
         return duration - other
     except ValueError:
         return None
+
+
+def _require_length(where: str, name: str, found: Duration) -> None:
+    if found == Duration():
+        raise ValueError(f"{where}: found {name}={found!r}; expected a duration longer than zero.")
+
+
+def _require_values(where: str, inclusive: bool, **multipliers: float) -> None:
+    for name, value in multipliers.items():
+        if real(value, f"{where}: {name}") < 0:
+            raise ValueError(f"{where}: found {name}={value!r}; expected a multiplier of at least 0.")
+    if not isinstance(inclusive, bool):
+        raise TypeError(f"{where}: found inclusive={inclusive!r}; expected True or False.")
 
 
 def _require_anneal(where: str, found: str, known: Collection[str]) -> None:

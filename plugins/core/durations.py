@@ -119,6 +119,8 @@ def epochs(amount: int | float | str | Fraction) -> Duration:
 def updates(amount: int | float | str | Fraction) -> Duration:
     """`amount` updates: applications of the optimizer. A micro-batch of gradient accumulation is not an update.
 
+    Raises as `epochs` does.
+
     >>> updates(500), str(updates(500))
     (updates(500), '500 updates')
     """
@@ -127,6 +129,8 @@ def updates(amount: int | float | str | Fraction) -> Duration:
 
 def percent(amount: int | float | str | Fraction) -> Duration:
     """`amount` percent of the run, whose length the plan's clock must then know.
+
+    Raises as `epochs` does.
 
     >>> percent(10), str(percent("12.5"))
     (percent(10), '12.5%')
@@ -176,6 +180,12 @@ class Clock:
     max_updates: the run ends after this many updates even if `epochs` are not complete.
 
     A clock that does not know `updates_per_epoch` counts in epochs, and refuses durations in updates.
+
+    Raises ValueError for what is not a whole number of at least 1.
+
+    >>> clock = Clock(updates_per_epoch=100, epochs=10, max_updates=950)
+    >>> clock.length(), clock.exact(epochs("1.5")), clock.exact(percent(10)), clock.exact(updates(7))
+    (Fraction(950, 1), Fraction(150, 1), Fraction(95, 1), Fraction(7, 1))
     """
 
     updates_per_epoch: int | None = None

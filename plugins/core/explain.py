@@ -6,13 +6,17 @@ Where values change within epochs, this asks for all of them: a fraction of a se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .optimizers import HYPERPARAMETERS
+from .structure import boundaries
 
 if TYPE_CHECKING:
     from .plan import Plan
+
+_LINES = 50  # of a hyperparameter
+_DROPS = 20  # of a part of a schedule, told one by one
 
 
 def table(plan: Plan) -> str:
@@ -111,22 +115,54 @@ def _changes(plan: Plan, name: str, total: int) -> Iterator[str]:
     each = count if stepwise else 1
     values = shown(plan, name, 0, total, each)
     yield f"from the start: {text(values[0])}"
-    i = 1
-    while i < len(values):
-        direction = _direction(values, i)
-        first = i
-        while i < len(values) and _direction(values, i) == direction:
-            i += 1
-        if direction == 0:
-            continue
-        if i - first > 2:
+    stretches = list(
+        _stretches(values, _turns(values, boundaries(plan.recipe.schedule(name), plan.clock, total, each)))
+    )
+    for first, last in stretches[:_LINES]:
+        change = f"{text(values[first - 1])} -> {text(values[last])}"
+        if first == last:
+            yield f"{when(plan, first * each)}: {change}"
+        else:
             yield (
                 f"from {when(plan, first * each)} at every {'epoch' if stepwise else 'update'} until "
-                f"{when(plan, (i - 1) * each)}: {text(values[first - 1])} -> {text(values[i - 1])}"
+                f"{when(plan, last * each)}: {change}"
             )
-            continue
-        for k in range(first, i):
-            yield f"{when(plan, k * each)}: {text(values[k - 1])} -> {text(values[k])}"
+    if len(stretches) > _LINES:
+        yield f"... and {len(stretches) - _LINES} more changes"
+
+
+def _stretches(values: list[float], turns: set[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last change of each stretch that goes one way and has no turn in it; a change alone is both."""
+    i = 1
+    while i < len(values):
+        first, direction = i, _direction(values, i)
+        i += 1
+        while i < len(values) and i not in turns and _direction(values, i) == direction:
+            i += 1
+        if direction and i - first > 2:
+            yield first, i - 1
+        elif direction:
+            yield from ((k, k) for k in range(first, i))
+
+
+def _turns(values: list[float], boundaries: Iterable[set[int]]) -> set[int]:
+    """The changes with which something else begins, of those at the boundaries of the schedule's parts."""
+
+    def larger(i: int, j: int) -> bool:
+        """Whether change i is clearly larger than change j; where one of them is outside the run it is not."""
+        if not (0 < i < len(values) and 0 < j < len(values)):
+            return False
+        return abs(values[i] - values[i - 1]) > 1.25 * abs(values[j] - values[j - 1])
+
+    found = set()
+    for of_part in boundaries:
+        # A jump at k is told alone. Where k is reached smoothly it belongs to what comes before.
+        turns = {k for k in of_part if larger(k, k - 1)}
+        turns |= {k + 1 for k in of_part if larger(k, k + 1) or larger(k + 1, k)}
+        # More are a staircase, of which the drops are no news.
+        if len(turns) <= 2 * _DROPS:
+            found |= turns
+    return found
 
 
 def _direction(values: list[float], i: int) -> int:

@@ -14,6 +14,8 @@ from .values import Functions, real
 
 EpochCallable = Callable[[int], float] | Callable[[int, float], float]
 
+_REMEMBERED = 1000
+
 
 @dataclass(frozen=True, repr=False)
 class EpochFunction(Schedule):
@@ -21,9 +23,9 @@ class EpochFunction(Schedule):
 
     eta(e) = function(e), or, where the function takes two arguments, function(e, eta(e - 1)) with eta(-1) = 1
 
-    function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0. The
-    two-argument form is folded over epochs 0 to e, so that a value depends on the epoch alone. Inside `.after(...)`
-    epochs count from there.
+    function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0. Inside
+    `.after(...)` epochs count from there. The two-argument form is folded over epochs 0 to e, so that a value depends
+    on the epoch alone: the one schedule whose first value at epoch e costs e + 1 calls, made once and remembered.
 
     Raises TypeError for what cannot be called with one or two arguments; ValueError for a value that is not finite
     or is negative. `to_dict` writes the function's name, and `from_dict` needs `functions={name: function}`.
@@ -87,22 +89,30 @@ class EpochValues:
     """The value of each epoch under a user's function, as a pure function of the epoch.
 
     f(epoch) is asked as it is; f(epoch, previous) is folded over epochs 0..e from `base`, never from what an
-    optimizer holds, so that a resumed or repeated run cannot decay twice. Values are computed once and remembered.
+    optimizer holds, so that a resumed or repeated run cannot decay twice. Of f(epoch, previous) every value is
+    remembered, of f(epoch) so many that the updates of an epoch share one.
     """
 
     def __init__(self, function: EpochCallable, base: float) -> None:
         self._function: Callable[..., float] = function
         self._base = base
         self._folded = takes_previous(function)
-        self._values: list[float] = []
+        self._values: dict[int, float] = {}
 
     def __call__(self, epoch: int) -> float:
-        while len(self._values) <= epoch:
-            e = len(self._values)
-            previous = self._values[-1] if self._values else self._base
-            found = self._function(e, previous) if self._folded else self._function(e)
-            value = real(found, f"the value of {self._function!r} at epoch {e}")
-            if value < 0:
-                raise ValueError(f"{self._function!r} returned {value} at epoch {e}; expected a number of at least 0.")
-            self._values.append(value)
-        return self._values[epoch]
+        values = self._values
+        if self._folded:
+            for e in range(len(values), epoch + 1):
+                values[e] = self._asked(e, values[e - 1] if e else self._base)
+        elif epoch not in values:
+            if len(values) == _REMEMBERED:
+                values.clear()
+            values[epoch] = self._asked(epoch)
+        return values[epoch]
+
+    def _asked(self, epoch: int, *previous: float) -> float:
+        found = self._function(epoch, *previous)
+        value = real(found, f"the value of {self._function!r} at epoch {epoch}")
+        if value < 0:
+            raise ValueError(f"{self._function!r} returned {value} at epoch {epoch}; expected a number of at least 0.")
+        return value

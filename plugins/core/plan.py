@@ -23,7 +23,13 @@ class Plan:
     A value depends on the position alone: the same position gives the same bits in any order of asking, in another
     process and after a resume. Positions past the end of the run are allowed and follow the same schedules.
 
-    Raises ValueError where a schedule needs a length that the clock does not know.
+    Raises ValueError where a schedule needs a length that the clock does not know, and TypeError for what is no clock.
+
+    >>> plan = Recipe(AdamW(0.5), StepDecay(0.5, every=epochs("1.5"))).plan(updates_per_epoch=3, epochs=3)
+    >>> [plan.value("learning_rate", *position) for position in [(0, 0), (1, 1), (1, 2), (2, 2), (3, 0)]]
+    [0.5, 0.5, 0.25, 0.25, 0.125]
+    >>> plan.values("learning_rate", epoch=1)
+    [0.5, 0.5, 0.25]
     """
 
     def __init__(self, recipe: Recipe, clock: Clock) -> None:
@@ -50,9 +56,7 @@ class Plan:
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
         """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
         curve, scale = self._curve(hyperparameter)
-        epoch, update = index(epoch), index(update)  # an integer of NumPy would overflow, and a float has no position
-        if epoch < 0 or update < 0:
-            raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
+        epoch, update = _position(epoch, update)
         if self.clock.updates_per_epoch is not None:
             time = epoch * self.clock.updates_per_epoch + update
         elif update == 0 or self.constant_within_epochs(hyperparameter):
@@ -98,6 +102,7 @@ class Plan:
         count = known or 1
         if epoch is None:
             return self.between(hyperparameter, 0, self.updates("values()"), base)
+        epoch, _ = _position(epoch, 0)
         if self.constant_within_epochs(hyperparameter):
             return [self.value(hyperparameter, epoch, 0, base)] * count
         return self.between(hyperparameter, epoch * count, (epoch + 1) * count, base)
@@ -114,11 +119,16 @@ class Plan:
     def columns(
         self, hyperparameter: str, begin: int, end: int, bases: Sequence[float], every: int = 1
     ) -> list[list[float]]:
-        """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list."""
+        """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list.
+
+        Raises ValueError as `value` does.
+        """
         etas = self.multipliers(hyperparameter, begin, end, every)
+        bases = [self._base(hyperparameter, base) for base in bases]
         by_base = {base: [base * eta for eta in etas] for base in bases}
-        largest = by_base[max(bases)]
-        if not math.isfinite(sum(largest)) or (hyperparameter == "momentum" and max(largest, default=0) >= 1):
+        largest = by_base[max(bases)] if bases and etas else [0.0]
+        too_large = not math.isfinite(sum(largest)) or (hyperparameter == "momentum" and max(largest) >= 1)
+        if too_large or min(largest) < 0:
             count = self.clock.updates_per_epoch or 1
             for number in range(begin, end, every):
                 self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the one that cannot be used
@@ -150,10 +160,7 @@ class Plan:
         length = self.clock.length()
         total = 1 if length is None else int(length)
         for begin, every in ((0, -(-total // 100_000)), (total - 1, 1)):
-            values = self.between(hyperparameter, begin, total, base, every)
-            if min(values) < 0:
-                number = begin + every * values.index(min(values))
-                self.value(hyperparameter, *divmod(number, self.clock.updates_per_epoch or 1), base)  # raises
+            self.between(hyperparameter, begin, total, base, every)
 
     def updates(self, what: str = "this") -> int:
         """The number of updates in the run, or of epochs where their length is unknown.
@@ -208,6 +215,9 @@ class Plan:
     def explain(self) -> str:
         """The plan in words: what each hyperparameter starts from, when it changes, and to which value.
 
+        A stretch ends where a part of the schedule begins, ends, drops or restarts, and a jump is told alone; of a part
+        with more than 20 drops the stretch as a whole, and of each hyperparameter 50 changes at most.
+
         The values of a recipe without a spec are shown as multiples of the base value. Raises ValueError where the
         number of epochs is unknown.
         """
@@ -217,8 +227,13 @@ class Plan:
         """Where two plans part: a line for each hyperparameter that differs, empty where none does.
 
         Each line has the first update at which the values differ, and the one at which they are furthest apart. Raises
-        ValueError for plans of different or unknown numbers of updates in an epoch, or of unknown length.
+        ValueError for plans of different or unknown numbers of updates in an epoch, or of unknown length, and TypeError
+        for what is no plan.
         """
+        if not isinstance(other, Plan):
+            raise TypeError(
+                f"diff: found {other!r} ({type(other).__name__}); expected a Plan, as recipe.plan(...) makes."
+            )
         return explain.diff(self, other)
 
     def lint(self) -> list[str]:
@@ -236,3 +251,10 @@ _EXPECTED["momentum"] = "a value of at least 0 and below 1"
 
 def _usable(hyperparameter: str, value: float) -> bool:
     return 0 <= value < (1 if hyperparameter == "momentum" else math.inf)
+
+
+def _position(epoch: int, update: int) -> tuple[int, int]:
+    epoch, update = index(epoch), index(update)  # an integer of NumPy would overflow, and a float has no position
+    if epoch < 0 or update < 0:
+        raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
+    return epoch, update

@@ -27,6 +27,8 @@ class Ramp(Schedule):
         end value, pieces join without repeating a value, and `over` is the T_max, decay_steps or total_iters of
         other libraries. True: update e - 1, the last one within the length; a ramp over the whole run then reaches its
         end in the run. T is `over` less one update, which needs the number of updates in an epoch.
+
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
     """
 
     over: DurationLike
@@ -88,7 +90,7 @@ class LinearDecay(Ramp):
     end: float = 0.0
 
     def between(self, tau: float, left: float) -> float:
-        return self.start * left + self.end * tau
+        return _mixed(self.start, self.end, left, tau)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,10 +122,10 @@ class PolynomialDecay(Ramp):
         self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
 
     def between(self, tau: float, left: float) -> float:
-        if self.k_decay != 1.0 and tau > 0.0:
-            # 1 - tau ** k_decay, with all of its digits: early on tau has them, near the end what is left.
-            left = -math.expm1(self.k_decay * (math.log(tau) if tau < 1 / 32 else math.log1p(-left)))
-        return _mixed(self.start, self.end, left if self.power == 1.0 else left**self.power)
+        if self.k_decay != 1.0:
+            _, left = _turned(tau, left, self.k_decay)
+        share = left if self.power == 1.0 else left**self.power
+        return _mixed(self.start, self.end, share, 1.0 - share)
 
 
 @dataclass(frozen=True, repr=False)
@@ -153,8 +155,16 @@ class CosineDecay(Ramp):
         self._require(self.k_decay > 0, "k_decay", "a number greater than 0")
 
     def between(self, tau: float, left: float) -> float:
-        turned = tau if self.k_decay == 1.0 else tau**self.k_decay
-        return _mixed(self.start, self.end, (1.0 + math.cos(math.pi * turned)) / 2.0)
+        if self.k_decay != 1.0:
+            tau, left = _turned(tau, left, self.k_decay)
+        # The square of a sine has its digits near both ends, where (1 + cos(pi * tau)) / 2, its equal, loses them.
+        if tau < left:
+            sine = math.sin(math.pi / 2.0 * tau)
+            return _mixed(self.start, self.end, 1.0 - sine * sine, sine * sine)
+        if tau > left:
+            sine = math.sin(math.pi / 2.0 * left)
+            return _mixed(self.start, self.end, sine * sine, 1.0 - sine * sine)
+        return _mixed(self.start, self.end, 0.5, 0.5)
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,7 +196,8 @@ class TanhDecay(Ramp):
 
     def between(self, tau: float, left: float) -> float:
         angle = self.lower + (self.upper - self.lower) * tau
-        return _mixed(1.0, self.end, (1.0 - math.tanh(angle)) / 2.0)
+        share = (1.0 - math.tanh(angle)) / 2.0
+        return _mixed(1.0, self.end, share, 1.0 - share)
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,7 +219,8 @@ class RexDecay(Ramp):
     end: float = 0.0
 
     def between(self, tau: float, left: float) -> float:
-        return _mixed(1.0, self.end, left / (1.0 - tau / 2.0))
+        share = left / (1.0 - tau / 2.0)
+        return _mixed(1.0, self.end, share, 1.0 - share)
 
 
 @dataclass(frozen=True, repr=False)
@@ -230,9 +242,20 @@ class Warmup(Ramp):
     start: float = 0.0
 
     def between(self, tau: float, left: float) -> float:
-        return self.start * left + tau
+        return _mixed(self.start, 1.0, left, tau)
 
 
-def _mixed(start: float, end: float, left: float) -> float:
-    """`left` parts of start and the rest of end: exactly start for 1, which end + (start - end) * left need not be."""
-    return start * left + end * (1.0 - left)
+def _mixed(start: float, end: float, left: float, passed: float) -> float:
+    """`left` parts of start and `passed` parts of end, of 1 in all: exactly start or end where one of them is all.
+
+    A ramp that ends where it starts is constant, which a sum of two rounded products is not in its last bit.
+    """
+    return start if start == end else start * left + end * passed
+
+
+def _turned(tau: float, left: float, k_decay: float) -> tuple[float, float]:
+    """tau ** k_decay and what is left of it, with all of its digits: early on tau has them, near the end `left`."""
+    if tau == 0.0:
+        return tau, left
+    power = k_decay * (math.log(tau) if tau < 1 / 32 else math.log1p(-left))
+    return tau**k_decay, -math.expm1(power)

@@ -72,23 +72,49 @@ class Schedule(Value, ABC, family=True):
             yield from inside(getattr(self, field.name))
 
     def after(self, begin: DurationLike) -> After:
-        """Hold this schedule's starting value until `begin`, and start its own clock there."""
+        """Hold this schedule's starting value until `begin`, and start its own clock there.
+
+        Raises ValueError or TypeError for what is not a duration.
+
+        >>> StepDecay(0.5, every=epochs(1)).after(epochs(2)).preview(epochs=5)
+        [1.0, 1.0, 1.0, 0.5, 0.25]
+        """
         return After(self, begin)
 
     def until(self, end: DurationLike) -> Until:
-        """Stop this schedule's clock at `end`: the value that it has there is kept."""
+        """Stop this schedule's clock at `end`: the value that it has there is kept.
+
+        Raises ValueError or TypeError for what is not a duration.
+
+        >>> StepDecay(0.5, every=epochs(1)).until(epochs(2)).preview(epochs=5)
+        [1.0, 0.5, 0.25, 0.25, 0.25]
+        """
         return Until(self, end)
 
     def skip(self, time: DurationLike) -> Skip:
-        """Start this schedule as if `time` had passed already."""
+        """Start this schedule as if `time` had passed already. Raises as `after` does.
+
+        >>> StepDecay(0.5, every=epochs(2)).skip(epochs(1)).preview(epochs=4)
+        [1.0, 0.5, 0.5, 0.25]
+        """
         return Skip(self, time)
 
     def at_least(self, bound: float) -> AtLeast:
-        """max(eta, bound); `bound` is a multiplier of the base value."""
+        """max(eta, bound); `bound` is a multiplier of the base value.
+
+        Raises ValueError for a negative or non-finite bound and TypeError for what is not a number.
+
+        >>> StepDecay(0.5, every=epochs(1)).at_least(0.2).preview(epochs=4)
+        [1.0, 0.5, 0.25, 0.2]
+        """
         return AtLeast(self, bound)
 
     def at_most(self, bound: float) -> AtMost:
-        """min(eta, bound); `bound` is a multiplier of the base value."""
+        """min(eta, bound); `bound` is a multiplier of the base value. Raises as `at_least` does.
+
+        >>> StepDecay(0.5, every=epochs(1)).at_most(0.6).preview(epochs=4)
+        [0.6, 0.5, 0.25, 0.125]
+        """
         return AtMost(self, bound)
 
     def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Repeat:
@@ -97,8 +123,10 @@ class Schedule(Value, ABC, family=True):
         every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
         1, or at least 1.01. decay: and has so many times the value.
 
+        Raises ValueError or TypeError for an argument that is not of its kind, by name.
+
         >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
-        [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336313, 0.25]
+        [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336312, 0.25]
         """
         return Repeat(self, every, growth, decay)
 
@@ -248,6 +276,9 @@ class Repeat(Schedule):
 
     eta(t) = decay ** n * schedule((t - begin) / growth ** n), where cycle n begins at
     begin = every * (1 + growth + ... + growth ** (n - 1)) and is every * growth ** n long
+
+    Cycles begin exactly where the decimal that growth was written as says. A growth with decimals costs time, the more
+    the nearer it is to 1: its cycles are many, and begin at fractions with n times as many digits.
     """
 
     schedule: Schedule
@@ -283,8 +314,9 @@ class Repeat(Schedule):
             return every * q * grown // (p - q)
 
         def cycle(t: int) -> tuple[int, int, int, int, float, Curve]:
-            # A logarithm says about where; integers say exactly.
-            n = max(int(math.log1p(t / every * float(growth - 1)) / math.log(growth)), 0)
+            # A logarithm, of integers of any size, says about where; integers say exactly.
+            grown = math.log(t * (p - q) + every * q) - math.log(every * q)
+            n = max(int(grown / (math.log(p) - math.log(q))), 0)
             while begin(n) > t * q**n:
                 n -= 1
             while begin(n + 1) <= t * q ** (n + 1):

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import mpmath
 import pytest
 
-from samestep import LinearDecay, PolynomialDecay, Ramp, Recipe, RexDecay, Schedule, Warmup
+from samestep import CosineDecay, LinearDecay, PolynomialDecay, Ramp, Recipe, RexDecay, Schedule, Warmup
 
 Formula = Callable[[Fraction], Fraction]
 
@@ -17,6 +18,12 @@ Formula = Callable[[Fraction], Fraction]
 def root(number: Fraction) -> Fraction:
     """The square root, to 60 decimals."""
     return Fraction(math.isqrt(int(number * 10**120)), 10**60)
+
+
+def cosine(tau: Fraction) -> Fraction:
+    """(1 + cos(pi * tau)) / 2, to 80 decimals."""
+    with mpmath.workdps(100):
+        return Fraction(int(mpmath.cos(mpmath.pi * tau.numerator / tau.denominator / 2) ** 2 * 10**80), 10**80)
 
 
 # (schedule, eta as a function of tau)
@@ -29,6 +36,12 @@ FORMULAS: list[tuple[Schedule, Formula]] = [
     (PolynomialDecay("100%", k_decay=0.5), lambda tau: 1 - root(tau)),
     (PolynomialDecay("100%", power=2, k_decay=0.5), lambda tau: (1 - root(tau)) ** 2),
     (PolynomialDecay("100%", k_decay=2), lambda tau: 1 - tau**2),
+    (CosineDecay("100%"), cosine),
+    (CosineDecay("100%", end=0.25), lambda tau: Fraction(1, 4) + Fraction(3, 4) * cosine(tau)),
+    (CosineDecay("100%", start=0, end=1), lambda tau: 1 - cosine(tau)),
+    (CosineDecay("100%", k_decay=0.5), lambda tau: cosine(root(tau))),
+    (CosineDecay("100%", k_decay=2), lambda tau: cosine(tau**2)),
+    (CosineDecay("100%", start=0, end=1, k_decay=2), lambda tau: 1 - cosine(tau**2)),
     (RexDecay("100%"), lambda tau: (1 - tau) / (1 - tau / 2)),
     (RexDecay("100%", end=0.25), lambda tau: Fraction(1, 4) + Fraction(3, 4) * (1 - tau) / (1 - tau / 2)),
     (Warmup("100%"), lambda tau: tau),
@@ -51,15 +64,10 @@ def test_the_first_and_the_last_hundred_updates_have_all_digits(
         assert all(abs(Fraction(eta) - value) <= value / 10**15 for eta, value in zip(found, exact, strict=True))
 
 
-@pytest.mark.parametrize("k_decay", [0.5, 2.0])
-def test_a_k_decay_has_all_digits_in_between(k_decay: float) -> None:
+@pytest.mark.parametrize(("schedule", "formula"), FORMULAS, ids=[repr(schedule) for schedule, _ in FORMULAS])
+def test_every_update_in_between_has_all_digits(schedule: Schedule, formula: Formula) -> None:
     total = 10**5
-    formula: Formula = (lambda tau: 1 - root(tau)) if k_decay == 0.5 else (lambda tau: 1 - tau**2)
-    found = (
-        Recipe(learning_rate=PolynomialDecay("100%", k_decay=k_decay))
-        .plan(total, 1)
-        .multipliers("learning_rate", 0, total, every=97)
-    )
+    found = Recipe(learning_rate=schedule).plan(total, 1).multipliers("learning_rate", 0, total, every=97)
     exact = [formula(Fraction(t, total)) for t in range(0, total, 97)]
     assert all(abs(Fraction(eta) - value) <= value / 10**15 for eta, value in zip(found, exact, strict=True))
 

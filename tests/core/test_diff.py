@@ -135,3 +135,9 @@ def test_schedules_alone_are_compared_as_multiples_of_the_base() -> None:
 def test_plans_that_cannot_be_compared_are_refused(ours: Plan, theirs: Plan, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         ours.diff(theirs)
+
+
+def test_a_plan_is_compared_with_a_plan() -> None:
+    plan = Recipe(AdamW()).plan(5, 3)
+    with pytest.raises(TypeError, match=r"^diff: found 3 \(int\); expected a Plan, as recipe\.plan\(\.\.\.\) makes\.$"):
+        plan.diff(3)  # type: ignore[arg-type]

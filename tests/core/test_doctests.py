@@ -15,7 +15,7 @@ import samestep.core
 from samestep import Schedule
 
 NAMES = {name: getattr(samestep, name) for name in samestep.__all__}
-WITHOUT_EXAMPLES = {"explain", "lint", "plan", "ticks", "values"}
+WITHOUT_EXAMPLES = {"explain", "lint", "structure", "ticks", "values"}
 MODULES = [import_module(f"samestep.core.{module.name}") for module in iter_modules(samestep.core.__path__)]
 
 
@@ -53,6 +53,13 @@ def test_every_public_shape_has_an_example(room: str, some: set[str]) -> None:
 def test_every_public_composition_has_an_example() -> None:
     module = import_module("samestep.core.compositions")
     assert {"sequence", "one_cycle", "warmup_stable_decay", "noam"} <= with_examples(module)
+
+
+def test_what_is_made_of_schedules_has_examples() -> None:
+    combinators = {"after", "until", "skip", "at_least", "at_most", "repeat"}
+    assert combinators <= with_examples(import_module("samestep.core.schedule"))
+    assert "Plan" in with_examples(import_module("samestep.core.plan"))
+    assert {"Clock", "epochs", "updates", "percent"} <= with_examples(import_module("samestep.core.durations"))
 
 
 def with_examples(module: ModuleType) -> set[str]:

@@ -119,6 +119,13 @@ def test_a_function_of_the_epoch_is_the_learning_rate_itself_and_is_called_once_
     assert asked == [0, 1, 2, 3]
 
 
+def test_a_function_of_the_epoch_is_not_called_for_the_epochs_before_a_resume() -> None:
+    asked: list[int] = []
+    scheduler = LearningRateSchedulerMixin(lambda epoch: asked.append(epoch) or 0.5)
+    assert scheduler.value("learning_rate", 1.0, Position(10**6)) == 0.5
+    assert asked == [10**6]
+
+
 def test_groups_with_different_bases_need_a_function_of_two_arguments() -> None:
     one, two = LearningRateSchedulerMixin(lambda epoch: 1.0), LearningRateSchedulerMixin(lambda epoch, lr: lr)
     two.check_bases({"learning_rate": [0.1, 0.2]})

@@ -20,8 +20,14 @@ def mixed(left: float, start: float = 1.0, end: float = 0.0) -> float:
     return start * left + end * (1 - left)
 
 
-def cosine(tau: float, start: float = 1.0, end: float = 0.0) -> float:
-    return mixed((1 + math.cos(math.pi * tau)) / 2, start, end) if tau < 1 else end
+def cosine(t: float, length: float, start: float = 1.0, end: float = 0.0) -> float:
+    """(1 + cos(pi * tau)) / 2 from its near end, as the square of a sine: there it has its digits."""
+    if t >= length:
+        return end
+    if 2 * t == length:
+        return mixed(0.5, start, end)
+    sine = math.sin(math.pi / 2 * (min(t, length - t) / length))
+    return mixed(sine * sine, start, end) if 2 * t > length else mixed(sine * sine, end, start)
 
 
 def line(t: int, length: int, start: float, end: float) -> float:
@@ -45,7 +51,7 @@ def three_phases(t: int) -> float:
 def restarts(t: int) -> float:
     """Cycles of 3, 6 and 12 updates from 0, 3 and 9 on, and the next one from 21 on."""
     cycle = 0 if t < 3 else 1 if t < 9 else 2 if t < 21 else 3
-    return 0.5**cycle * cosine((t - (0, 3, 9, 21)[cycle]) / (3, 6, 12, 24)[cycle])
+    return 0.5**cycle * cosine(t - (0, 3, 9, 21)[cycle], (3, 6, 12, 24)[cycle])
 
 
 # eta of the run's update t
@@ -59,9 +65,9 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "linear": lambda t: line(t, 12, 1.0, 0.25) if t < 12 else 0.25,
     "polynomial": lambda t: mixed(((18 - t) / 18) ** 2, end=0.1) if t < 18 else 0.1,
     "polynomial_k_decay": lambda t: 1 - math.sqrt(t / 24),
-    "cosine": lambda t: cosine(t / 24, end=0.1),
-    "cosine_inclusive": lambda t: cosine(t / 23),
-    "cosine_k_decay": lambda t: cosine((t / 20) ** 2),
+    "cosine": lambda t: cosine(t, 24, end=0.1),
+    "cosine_inclusive": lambda t: cosine(t, 23),
+    "cosine_k_decay": lambda t: cosine(t**2, 400),
     "tanh": lambda t: mixed((1 - math.tanh(-7 + 10 * (t / 24))) / 2, end=0.1),
     "rex": lambda t: (20 - t) / 20 / (1 - t / 20 / 2) if t < 20 else 0.0,
     "warmup": lambda t: line(t, 5, 0.2, 1.0) if t < 5 else 1.0,
@@ -69,16 +75,16 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "triangular2": lambda t: 0.1 + 0.5 ** (t // 4) * ((1 - 0.1) * triangle(t, 2, 2)),
     "exp_range": lambda t: 0.1 + 0.9**t * ((1 - 0.1) * triangle(t, 3, 3)),
     "table": lambda t: (0.25, 1.0, 0.5)[min(t // 5, 2)],
-    "one_cycle": lambda t: cosine(t / 6, 0.04, 1.0) if t < 6 else cosine((t - 6) / 18, 1.0, 4e-6),
+    "one_cycle": lambda t: cosine(t, 6, 0.04, 1.0) if t < 6 else cosine(t - 6, 18, 1.0, 4e-6),
     "one_cycle_three_phase": three_phases,
     "warmup_stable_decay": lambda t: t / 3 if t < 3 else 1.0 if t < 18 else 1 - math.sqrt((t - 18) / 6),
     "noam": lambda t: t / 4 if t < 4 else 1 / math.sqrt(1 + (t - 4) / 4),
     "repeat": restarts,
-    "mixed_units": lambda t: 1.0 if t < 5 else cosine((t - 5) / 19),
+    "mixed_units": lambda t: 1.0 if t < 5 else cosine(t - 5, 19),
     "product_within_bounds": lambda t: min(max(min(t / 3, 1) * 0.5 ** (t // 4), 0.1), 0.8),
     "stopped": lambda t: 1 - min(t, 7) / 16,
-    "weight_decay": lambda t: cosine(t / 24, end=0.1),
-    "momentum": lambda t: cosine(t / 7.2, 1.0, 0.85 / 0.95) if t < 8 else cosine((t - 7.2) / 16.8, 0.85 / 0.95, 1.0),
+    "weight_decay": lambda t: cosine(t, 24, end=0.1),
+    "momentum": lambda t: cosine(t, 7.2, 1.0, 0.85 / 0.95) if t < 8 else cosine(t - 7.2, 16.8, 0.85 / 0.95, 1.0),
 }
 
 
@@ -90,8 +96,8 @@ def test_every_family_is_in_the_table() -> None:
 def test_the_table_holds_the_values_of_the_formula(row: dict[str, Any]) -> None:
     base = {"learning_rate": 0.125, "weight_decay": 0.1, "momentum": 0.95}[row["hyperparameter"]]
     formula = [base * FORMULAS[row["family"]](t) for t in range(RUN)]
-    # 7.2 updates are no double, and 1 - sqrt(tau) loses the digits near its end that the plan has.
-    rounded = row["family"] in ("momentum", "polynomial_k_decay", "warmup_stable_decay")
+    # 7.2 updates are no double; 1 - sqrt(tau) loses digits near its end that the plan has, and its k_decay's last bit.
+    rounded = row["family"] in ("momentum", "polynomial_k_decay", "cosine_k_decay", "warmup_stable_decay")
     assert row["values"] == (pytest.approx(formula, rel=4e-15) if rounded else formula)
 
 

@@ -113,6 +113,11 @@ FOUND: list[tuple[Schedule, list[str], Schedule]] = [
         LinearDecay("4 epochs", end=0.5).repeat("4 epochs"),
     ),
     (
+        StepDecay(0.5, every="4 updates").repeat("4 updates"),
+        [f"StepDecay(factor=0.5, every=updates(4)): the first drop, after '4 updates', {PART}"],
+        StepDecay(0.5, every="3.5 updates").repeat("4 updates"),
+    ),
+    (
         LinearDecay("5 epochs", end=0.5).until("4 epochs"),
         ["LinearDecay(over=epochs(5), end=0.5): its end lies after its part of the run, 0.5 is never reached"],
         LinearDecay("5 epochs", end=0.5).until("5 epochs"),
@@ -234,6 +239,32 @@ def test_a_weight_decay_or_a_momentum_of_0_is_nothing_odd(name: str, schedule: S
 def test_the_other_warnings_are_for_every_hyperparameter(name: str) -> None:
     late = StepDecay(0.5, every="10 epochs")
     assert linted(late, name) == [f"{late!r}: the first drop, after '10 epochs', {LATE}"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "remedy"),
+    [
+        # The one that is inclusive is over before, or does not end at 0, or is not the only one that does.
+        (CosineDecay("10 updates", inclusive=True, end=0.5) * CosineDecay("99 updates"), "end above 0"),
+        (CosineDecay("100%", inclusive=True, end=0.5) * CosineDecay("99 updates"), "end above 0"),
+        (CosineDecay("100%", inclusive=True) * CosineDecay("99 updates"), "end above 0"),
+        (sequence(Warmup("1 epoch", inclusive=True), ("1 epoch", CosineDecay("89 updates"))), "end above 0"),
+        (Warmup("1 epoch", inclusive=True) * MultiStepDecay(0, at=["99 updates"]), "end above 0"),
+        (
+            sequence(CosineDecay("1 epoch"), ("1 epoch", CosineDecay("9 epochs", inclusive=True))),
+            "leave inclusive=True out, or end above 0",
+        ),
+        (CosineDecay("5 epochs", inclusive=True).after("5 epochs"), "leave inclusive=True out, or end above 0"),
+        (CosineDecay("2 epochs", inclusive=True).repeat("2 epochs"), "leave inclusive=True out, or end above 0"),
+    ],
+    ids=repr,
+)
+def test_the_remedy_for_a_last_update_of_0_is_one_for_the_ramp_that_ends_there(schedule: Schedule, remedy: str) -> None:
+    assert LAST + remedy in linted(schedule)
+
+
+def test_the_only_update_of_a_run_is_the_first() -> None:
+    assert Recipe(learning_rate=Warmup("1 update")).plan(1, 1).lint() == [f"learning_rate: {FIRST}"]
 
 
 def test_findings_come_in_the_order_of_the_hyperparameters() -> None:

@@ -112,9 +112,17 @@ class Falling(Schedule):
 def test_a_negative_value_is_refused_where_it_is_asked_for(name: str) -> None:
     recipe = Recipe(AdamW(0.5, weight_decay=0.5, betas=(0.5, 0.999)), **{name: Falling("4 updates")})
     plan = recipe.plan(updates_per_epoch=3, epochs=2)
-    assert plan.value(name, 1, 1) == 0.0
+    assert plan.value(name, 1, 1) == plan.between(name, 0, 5)[-1] == 0.0
     words = rf"^the {name} at epoch 1, update 2 is -0\.125; expected a value of at least 0 "
-    for ask in (lambda: plan.value(name, 1, 2), lambda: plan.check(name)):
+    asked: list[Callable[[], object]] = [
+        lambda: plan.value(name, 1, 2),
+        lambda: plan.values(name, 1),
+        lambda: plan.values(name),
+        lambda: plan.between(name, 2, 6),
+        lambda: plan.columns(name, 0, 6, [0.25, 0.5]),
+        lambda: plan.check(name),
+    ]
+    for ask in asked:
         with pytest.raises(ValueError, match=words):
             ask()
     assert [sentence for sentence in plan.lint() if "expected" in sentence] == [

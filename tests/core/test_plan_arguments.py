@@ -76,7 +76,7 @@ def test_the_integers_of_numpy_do_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda: WITHIN.values(NAME, -1), "found begin=-4 and every=1; expected at least 0 and at least 1."),
+        (lambda: WITHIN.values(NAME, -1), "found epoch -1, update 0; both count from 0 and cannot be negative."),
         (lambda: WHOLE.values(NAME, -1), "found epoch -1, update 0; both count from 0 and cannot be negative."),
         (lambda: WITHIN.between(NAME, -1, 3), "found begin=-1 and every=1; expected at least 0 and at least 1."),
         (lambda: WHOLE.multipliers(NAME, -2, 3), "found begin=-2 and every=1; expected at least 0 and at least 1."),
@@ -124,6 +124,25 @@ def test_a_base_value_that_is_none_is_refused(
 ) -> None:
     with pytest.raises(error, match=f"^{re.escape(words)}$"):
         ask(base)
+
+
+def test_columns_have_a_list_for_each_base_value() -> None:
+    assert WITHIN.columns(NAME, 6, 8, [0.5, 2, 0.5]) == [[0.125, 0.0625], [0.5, 0.25], [0.125, 0.0625]]
+    assert WITHIN.columns(NAME, 6, 8, []) == []
+    assert WITHIN.columns(NAME, 6, 6, [0.5, 2]) == [[], []]
+
+
+@pytest.mark.parametrize("bases", [[0.5, 2.0], [2.0, 0.5]])
+def test_a_column_that_cannot_be_used_is_refused_whichever_it_is(bases: list[float]) -> None:
+    plan = Recipe(momentum=Constant(0.75)).plan(updates_per_epoch=4, epochs=2)
+    with pytest.raises(ValueError, match=r"^the momentum at epoch 0, update 0 is 1\.5; expected a value of at least 0"):
+        plan.columns("momentum", 0, 8, bases)
+
+
+@pytest.mark.parametrize("bases", [[-0.5], [0.5, -0.5], [-0.5, 0.5]])
+def test_columns_refuse_a_negative_base_value(bases: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"^base: found -0\.5; expected a number of at least 0\.$"):
+        WITHIN.columns(NAME, 0, 8, bases)
 
 
 @pytest.mark.parametrize(

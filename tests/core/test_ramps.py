@@ -40,8 +40,8 @@ VALUES = [
     (PolynomialDecay(over=FOUR, k_decay=2), [1.0, 0.9375, 0.75, 0.4375, 0.0, 0.0]),
     (PolynomialDecay(over=FOUR, power=2, k_decay=2), [1.0, 0.87890625, 0.5625, 0.19140625, 0.0, 0.0]),
     (CosineDecay(over=FOUR, start=2.0, end=1.0), [2.0, 1.8535533905932737, 1.5, 1.1464466094067263, 1.0, 1.0]),
-    (CosineDecay(over=FOUR, start=0.0, end=2.0), [0.0, 0.29289321881345254, 1.0, 1.7071067811865475, 2.0, 2.0]),
-    (CosineDecay(over=FOUR, k_decay=0.5), [1.0, 0.5, 0.1971500664605933, 0.04363790094891101, 0.0, 0.0]),
+    (CosineDecay(over=FOUR, start=0.0, end=2.0), [0.0, 0.2928932188134525, 1.0, 1.7071067811865475, 2.0, 2.0]),
+    (CosineDecay(over=FOUR, k_decay=0.5), [1.0, 0.5, 0.19715006646059327, 0.043637900948910964, 0.0, 0.0]),
     (RexDecay(over=FOUR), [1.0, 0.75 / 0.875, 0.5 / 0.75, 0.25 / 0.625, 0.0, 0.0]),
     (RexDecay(over=updates(2), end=0.25), [1.0, 0.75, 0.25, 0.25]),
     (TanhDecay(over=updates(2), lower=-1, upper=1), [0.8807970779778824, 0.5, 0.0, 0.0]),
@@ -52,7 +52,7 @@ INCLUSIVE = [
     (LinearDecay(over=updates(5), inclusive=True), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
     (LinearDecay(over=updates(5), start=0.5, end=1.5, inclusive=True), [0.5, 0.75, 1.0, 1.25, 1.5, 1.5]),
     (PolynomialDecay(over=updates(5), power=2, inclusive=True), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]),
-    (CosineDecay(over=updates(5), inclusive=True), [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0, 0.0]),
+    (CosineDecay(over=updates(5), inclusive=True), [1.0, 0.8535533905932737, 0.5, 0.14644660940672624, 0.0, 0.0]),
     (RexDecay(over=updates(3), inclusive=True), [1.0, 0.5 / 0.75, 0.0, 0.0]),
     (TanhDecay(over=updates(3), lower=-1, upper=1, inclusive=True), [0.8807970779778824, 0.5, 0.0, 0.0]),
     (Warmup(over=updates(5), inclusive=True), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]),
@@ -121,6 +121,17 @@ def test_an_inclusive_ramp_over_the_whole_run_ends_in_the_run(per_update, shape:
 def test_a_ramp_begins_exactly_at_its_start(shape: Callable[..., Ramp], start: float) -> None:
     for ramp in (shape(over=updates(4), start=start, end=1.0), shape(over=updates(4), start=1.0, end=start)):
         assert [ramp.preview(epochs=5, updates_per_epoch=1)[i] for i in (0, 4)] == [ramp.start, ramp.end]
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1.0, 1e-300])
+@pytest.mark.parametrize("shape", [LinearDecay, PolynomialDecay, CosineDecay])
+def test_a_ramp_that_ends_where_it_starts_is_constant(per_update, shape: Callable[..., Ramp], value: float) -> None:
+    assert set(per_update(shape(over=updates(100), start=value, end=value), 110)) == {value}
+
+
+@pytest.mark.parametrize("ramp", [Warmup(updates(100), start=1), RexDecay(updates(100), 1), TanhDecay(updates(100), 1)])
+def test_a_ramp_at_the_base_value_is_the_base_value(per_update, ramp: Ramp) -> None:
+    assert set(per_update(ramp, 110)) == {1.0}
 
 
 def test_the_last_update_of_every_grown_cycle_of_an_inclusive_ramp_has_the_end_value(per_update) -> None:

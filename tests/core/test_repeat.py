@@ -148,6 +148,16 @@ def test_the_restarts_that_logarithms_miss(growth: int, at: list[int], number: l
     assert [etas[t] for t in at] == [0.5**n for n in number]
 
 
+@pytest.mark.parametrize("growth", [1e9, 1e150, 1e300])
+@pytest.mark.parametrize("every", ["1/3", "1e-30", "7"])
+def test_a_growth_may_be_as_large_as_a_float_holds(every: str, growth: float) -> None:
+    length = updates(Fraction(every))
+    plan = Recipe(learning_rate=Constant().repeat(length, growth=growth, decay=0.5)).plan(10**9, 2)
+    exact = begins(length.updates, Fraction(repr(growth)), 10**9)
+    for t in (0, 1, 7, 8, 10**9):
+        assert plan.multiplier("learning_rate", 0, t) == 0.5 ** (bisect_right(exact, t) - 1)
+
+
 @pytest.mark.parametrize("growth", [2, 3, 10, 1.5])
 def test_a_cycle_that_begins_a_hair_after_an_update_does_not_begin_at_it(growth: float) -> None:
     # The second cycle begins 1e-16 after update 10, too little for a float to tell: update 11 is its first.

@@ -18,12 +18,13 @@ from samestep import (
     Recipe,
     Schedule,
     StepDecay,
+    Triangular,
     Warmup,
     epochs,
     percent,
     updates,
 )
-from samestep.core.functions import takes_previous
+from samestep.core.functions import EpochValues, takes_previous
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
 VALUES = [
@@ -56,11 +57,11 @@ VALUES = [
     # The end lies at 4.5: update 4 is still on the line, update 5 has the end value.
     (LinearDecay(over=epochs("1.5"), start=4.5), [4.5, 3.5, 2.5, 1.5, 0.5, 0.0, 0.0]),
     (LinearDecay(over=updates("0.5")), [1.0, 0.0, 0.0]),
-    (CosineDecay(over=updates(4)), [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0, 0.0]),
+    (CosineDecay(over=updates(4)), [1.0, 0.8535533905932737, 0.5, 0.14644660940672624, 0.0, 0.0]),
     (CosineDecay(over=updates(2), end=0.5), [1.0, 0.75, 0.5, 0.5]),
     (CosineDecay(over=updates(2), end=0.1), [1.0, 0.55, 0.1, 0.1]),
     (CosineDecay(over=updates(2), end=3.0), [1.0, 2.0, 3.0, 3.0]),
-    (CosineDecay(over=epochs("0.5")), [1.0, 0.2500000000000001, 0.0, 0.0]),
+    (CosineDecay(over=epochs("0.5")), [1.0, 0.24999999999999994, 0.0, 0.0]),
     (Warmup(over=updates(4)), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]),
     (Warmup(over=updates(2), start=0.5), [0.5, 0.75, 1.0, 1.0]),
     (Warmup(over=updates(2), start=2.0), [2.0, 1.5, 1.0, 1.0]),
@@ -143,6 +144,12 @@ REFUSED = [
         lambda: LinearDecay(over="1 epoch", end=-1),
         ValueError,
         "LinearDecay.end: found -1.0; expected a multiplier of at",
+    ),
+    (lambda: Triangular(up="0 updates"), ValueError, "Triangular.up: found epochs(0); expected a duration longer than"),
+    (
+        lambda: Triangular(up="1 epoch", down="0 updates"),
+        ValueError,
+        "Triangular.down: found epochs(0); expected a duration longer than zero",
     ),
     (lambda: CosineDecay(over="5 steps"), ValueError, "CosineDecay.over: found '5 steps', which has no unit that is"),
     (
@@ -233,3 +240,17 @@ def test_a_function_is_asked_once_per_epoch_in_order_whatever_is_asked_first() -
     plan = Recipe(learning_rate=schedule).plan(updates_per_epoch=3, epochs=4)
     assert [plan.multiplier("learning_rate", epoch, 2) for epoch in (2, 0, 3, 1, 2)] == [4.0, 2.0, 5.0, 3.0, 4.0]
     assert asked == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+
+
+def test_a_function_of_the_epoch_alone_is_asked_for_that_epoch_only() -> None:
+    asked: list[int] = []
+    schedule = EpochFunction(lambda epoch: asked.append(epoch) or 1.0 + epoch % 2)
+    plan = Recipe(learning_rate=schedule).plan(updates_per_epoch=3, epochs=10**6)
+    found = [plan.multiplier("learning_rate", epoch, 2) for epoch in (10**6 - 1, 7, 10**6 - 1, 8)]
+    assert (found, asked) == ([2.0, 2.0, 2.0, 1.0], [10**6 - 1, 7, 8])
+
+
+def test_of_a_function_of_the_epoch_alone_a_bounded_number_of_values_is_kept() -> None:
+    eta = EpochValues(lambda epoch: float(epoch), 1.0)
+    assert [eta(epoch) for epoch in range(10_000)] == [float(epoch) for epoch in range(10_000)]
+    assert len(eta._values) <= 1000

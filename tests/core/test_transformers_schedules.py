@@ -19,6 +19,7 @@ from samestep import (
     InverseSqrtDecay,
     LinearDecay,
     PolynomialDecay,
+    Recipe,
     Schedule,
     Warmup,
     noam,
@@ -136,16 +137,23 @@ ROWS = {
     f"{name}, {total}": (name.split(",")[0], w, total, *row)
     for w, total in LENGTHS
     for name, row in rows_of_length(w, total).items()
-    if (name, total) != ("cosine, three halves", 10_000)  # which has a test of its own
 }
 
 
 @pytest.mark.parametrize(("name", "w", "total", "options", "ours", "count"), ROWS.values(), ids=ROWS)
 def test_the_learning_rates_are_those_of_transformers(
-    per_update, furthest, name: str, w: int, total: int, options: dict[str, Any], ours: Schedule, count: int
+    per_update,
+    furthest,
+    lost_in_cosine,
+    name: str,
+    w: int,
+    total: int,
+    options: dict[str, Any],
+    ours: Schedule,
+    count: int,
 ) -> None:
-    used = run(name, count, w, total, **options)
-    assert furthest([BASE * eta for eta in per_update(ours, count)], used) <= 1e-12
+    found, used = [BASE * eta for eta in per_update(ours, count)], run(name, count, w, total, **options)
+    assert furthest(found, used, lost_in_cosine(ours, BASE)) <= 1e-12
 
 
 @pytest.mark.parametrize(
@@ -163,21 +171,20 @@ def test_no_warmup_is_one_of_no_updates(per_update, furthest, name: str, then: S
     assert furthest(ours, run(name, 51, 0, 50)) <= 1e-12
 
 
-def test_at_the_turn_of_a_cosine_both_have_lost_digits(per_update, furthest) -> None:
-    """1 + cos(x) keeps what a float keeps of 1, in both. The updates around a value of 0 are shown to do so."""
+def test_where_a_cosine_turns_transformers_has_lost_digits_that_ours_has(per_update) -> None:
     w, total = LENGTHS[-1]
     options, ours, count = rows_of_length(w, total)["cosine, three halves"]
     found, used = per_update(ours, count), [rate / BASE for rate in run("cosine", count, w, total, **options)]
-    far, near = [], []
-    for update in range(count):
-        thirds = Fraction(3 * (update - w), total - w)
-        (near if abs(thirds - 1) < 0.01 or abs(thirds - 3) < 0.01 else far).append(update)
-    assert furthest([found[update] for update in far], [used[update] for update in far]) <= 1e-12
+    lost = 0.0
     with mpmath.workdps(50):
-        for update in near:
-            exact = mpmath.cos(mpmath.pi * 3 * (update - w) / (total - w) / 2) ** 2
-            assert abs(found[update] - exact) < 2**-53
-            assert abs(used[update] - exact) < 2**-53
+        for update in range(w, count):
+            thirds = Fraction(3 * (update - w), total - w)
+            if thirds not in (1, 3) and min(abs(thirds - 1), abs(thirds - 3)) < 0.01:
+                exact = mpmath.cos(mpmath.pi * 3 * (update - w) / (total - w) / 2) ** 2
+                assert abs(found[update] - exact) < exact * 10**-15
+                assert abs(used[update] - exact) < 2**-53
+                lost = max(lost, abs(used[update] - exact) / exact)
+    assert lost > 10**-10
 
 
 def test_the_cosine_of_transformers_rises_again_and_ours_stays(per_update) -> None:
@@ -206,13 +213,31 @@ def test_transformers_misses_a_restart_by_rounding_and_ours_has_it(per_update) -
     assert ours == pytest.approx([0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1], rel=1e-12)
 
 
-def test_a_run_that_is_all_warmup_fails_in_transformers_and_is_written_without_a_decay_here(per_update) -> None:
+def test_a_run_that_is_all_warmup_fails_in_transformers_and_here_the_decay_is_said_to_be_never_reached(
+    per_update,
+) -> None:
     assert run("polynomial", 5, 5, 5) == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08], rel=1e-12)
     with pytest.raises(ZeroDivisionError):
         run("polynomial", 6, 5, 5)
+    ours = warmed(5, PolynomialDecay(updates(95)))
+    assert per_update(ours, 6) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], rel=1e-15, abs=0)
+    plan = Recipe(learning_rate=ours).plan(updates_per_epoch=5, epochs=1)
+    late = f"learning_rate: {ours!r}: the next schedule, after '5 updates', is never reached: the run ends before"
+    assert late in plan.lint()
+    assert late not in Recipe(learning_rate=ours).plan(updates_per_epoch=6, epochs=1).lint()
     with pytest.raises(ValueError, match="expected a duration longer than zero"):
         PolynomialDecay(updates(0))
-    assert per_update(Warmup(updates(5)), 7) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rel=1e-15, abs=0)
+
+
+def test_the_papers_step_num_counts_from_1_and_noam_from_0(per_update, furthest) -> None:
+    """Vaswani et al. 2017, equation 3: d_model ** -0.5 * min(step_num ** -0.5, step_num * warmup_steps ** -1.5)."""
+    d_model, warmup = 512, 4000
+    papers = [d_model**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 20_000)]
+    ours = [(d_model * warmup) ** -0.5 * eta for eta in per_update(noam(updates(warmup)), 20_000)]
+    assert ours[0] == 0.0
+    assert furthest(ours[1:], papers) <= 1e-14
+    # From the paper's first step on, without the update of learning rate 0.
+    assert per_update(noam(updates(warmup)).skip("1 update"), 5000) == per_update(noam(updates(warmup)), 5001)[1:]
 
 
 def test_every_name_of_transformers_is_accounted_for() -> None:
