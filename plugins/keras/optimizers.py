@@ -14,6 +14,7 @@ from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Parameter, assign
 from .parameters import parameters
 from .scheduled import OPTIONS, ScaledOptimizer, ScheduledOptimizer, rounded_sum
+from .table import Rows
 
 
 def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.optimizers.Optimizer:
@@ -44,51 +45,57 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
     return ScaledOptimizer(optimizer) if model.dtype_policy.name == "mixed_float16" else optimizer
 
 
-@keras.saving.register_keras_serializable(package="samestep")
-class AdamW(ScheduledOptimizer):
-    """Adam with decoupled weight decay, as `samestep.AdamW` defines it."""
+class _Adam(ScheduledOptimizer):
+    """What AdamW and NAdamW have in common: the moments, and the correction of the second one's bias."""
 
-    spec: specs.AdamW
-    kernels = ("foreach", "fused")
+    spec: Any
 
     def _build_state(self, variables: list[Any]) -> None:
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
-        self._largest = self.add_optimizer_variables(variables, "largest_velocity") if self.spec.amsgrad else []
 
-    def _scalars(
-        self,
-        learning_rate: Any,
-        weight_decay: Any,
-        momentum: Any,
-        retention: Any,
-        towards_zero: Any,
-        blend: Any,
-        log_momentum: Any,
-    ) -> Any:
-        beta_2, epsilon = self.spec.betas[1], self.spec.epsilon
-        update = ops.cast(self.iterations + 1, learning_rate.dtype)
-        # 1 - beta ** t by expm1: in float32 the plain form loses half of its digits in the first updates.
-        step_size = learning_rate / -ops.expm1(update * log_momentum)
-        correction = ops.ones_like(learning_rate)
-        if beta_2:
-            correction = correction * ops.sqrt(-ops.expm1(update * math.log(beta_2)))
-        epsilons = ops.ones_like(learning_rate) * epsilon
-        if self.spec.epsilon_mode == "hat":
-            epsilons = epsilons / correction
-        return ops.stack([step_size, retention, towards_zero, correction, blend, epsilons], axis=1)
+    def _update_number(self, rows: Rows) -> Any:
+        """t of the formulas, which is 1 in the first update."""
+        return ops.cast(self.iterations + 1, rows.learning_rate.dtype)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        step_size, retention, towards_zero, correction, blend, epsilon = self._own(learning_rate, variable)
+    def _correction(self, rows: Rows) -> Any:
+        """sqrt(1 - beta_2 ** t), shape (groups,)."""
+        ones, beta_2 = ops.ones_like(rows.learning_rate), self.spec.betas[1]
+        # By expm1: in float32 the plain form loses half of its digits in the first updates.
+        return ones * ops.sqrt(-ops.expm1(self._update_number(rows) * math.log(beta_2))) if beta_2 else ones
+
+    def _moved_moments(self, index: int, gradient: Any, blend: Any) -> tuple[Any, Any]:
+        """The moments of a variable after this update, which they are assigned."""
         beta_2 = self.spec.betas[1]
-        index = self._get_variable_index(variable)
-        gradient = ops.cast(gradient, variable.dtype)
         momentum, velocity = self._momentums[index], self._velocities[index]
-        if self.spec.maximize:
-            gradient = -gradient
         m = momentum + (gradient - momentum) * blend
         v = velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2)
         self.assign(momentum, m)
         self.assign(velocity, v)
+        return m, v
+
+
+@keras.saving.register_keras_serializable(package="samestep")
+class AdamW(_Adam):
+    """Adam with decoupled weight decay, as `samestep.AdamW` defines it."""
+
+    kernels = ("foreach", "fused")
+
+    def _build_state(self, variables: list[Any]) -> None:
+        super()._build_state(variables)
+        self._largest = self.add_optimizer_variables(variables, "largest_velocity") if self.spec.amsgrad else []
+
+    def _scalars(self, rows: Rows) -> Any:
+        step_size = rows.learning_rate / -ops.expm1(self._update_number(rows) * rows.log_momentum)
+        correction = self._correction(rows)
+        epsilon = ops.ones_like(step_size) * self.spec.epsilon
+        if self.spec.epsilon_mode == "hat":
+            epsilon = epsilon / correction
+        return ops.stack([step_size, rows.retention, rows.towards_zero, correction, rows.blend, epsilon], axis=1)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        step_size, retention, towards_zero, correction, blend, epsilon = self._own(learning_rate, variable)
+        index = self._get_variable_index(variable)
+        m, v = self._moved_moments(index, self._signed(gradient, variable), blend)
         if self.spec.amsgrad:
             v = ops.maximum(self._largest[index], v)
             self.assign(self._largest[index], v)
@@ -112,53 +119,32 @@ class AdamW(ScheduledOptimizer):
 
 
 @keras.saving.register_keras_serializable(package="samestep")
-class NAdamW(ScheduledOptimizer):
+class NAdamW(_Adam):
     """Adam with Nesterov momentum and decoupled weight decay, as `samestep.NAdamW` defines it."""
 
-    spec: specs.NAdamW
     kernels = ("foreach",)
 
     def _build_state(self, variables: list[Any]) -> None:
-        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+        super()._build_state(variables)
         self._product = self.add_variable((), initializer="ones", dtype="float32", name="product")
 
-    def _mu(self, momentum: Any, update: Any) -> Any:
-        return momentum * (1.0 - 0.5 * ops.exp(update * (self.spec.momentum_decay * math.log(0.96))))
+    def _scalars(self, rows: Rows) -> Any:
+        def mu(update: Any) -> Any:
+            return rows.momentum * (1.0 - 0.5 * ops.exp(update * (self.spec.momentum_decay * math.log(0.96))))
 
-    def _scalars(
-        self,
-        learning_rate: Any,
-        weight_decay: Any,
-        momentum: Any,
-        retention: Any,
-        towards_zero: Any,
-        blend: Any,
-        log_momentum: Any,
-    ) -> Any:
-        beta_2 = self.spec.betas[1]
-        update = ops.cast(self.iterations + 1, learning_rate.dtype)
-        mu, following = self._mu(momentum, update), self._mu(momentum, update + 1)
-        product = ops.cast(self._product, mu.dtype) * mu
+        update = self._update_number(rows)
+        present, following = mu(update), mu(update + 1)
+        product = ops.cast(self._product, present.dtype) * present
         self._product.assign(product[0])
-        of_gradient = learning_rate * (1.0 - mu) / (1.0 - product)
-        of_moment = learning_rate * following / (1.0 - product * following)
-        correction = ops.ones_like(learning_rate)
-        if beta_2:
-            correction = correction * ops.sqrt(-ops.expm1(update * math.log(beta_2)))
-        return ops.stack([of_gradient, of_moment, retention, towards_zero, correction, blend], axis=1)
+        of_gradient = rows.learning_rate * (1.0 - present) / (1.0 - product)
+        of_moment = rows.learning_rate * following / (1.0 - product * following)
+        shared = rows.retention, rows.towards_zero, self._correction(rows), rows.blend
+        return ops.stack([of_gradient, of_moment, *shared], axis=1)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         of_gradient, of_moment, retention, towards_zero, correction, blend = self._own(learning_rate, variable)
-        beta_2 = self.spec.betas[1]
-        index = self._get_variable_index(variable)
-        gradient = ops.cast(gradient, variable.dtype)
-        momentum, velocity = self._momentums[index], self._velocities[index]
-        if self.spec.maximize:
-            gradient = -gradient
-        m = momentum + (gradient - momentum) * blend
-        v = velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2)
-        self.assign(momentum, m)
-        self.assign(velocity, v)
+        gradient = self._signed(gradient, variable)
+        m, v = self._moved_moments(self._get_variable_index(variable), gradient, blend)
         denominator = ops.sqrt(v) / correction + self.spec.epsilon
         steps = of_gradient * gradient / denominator, of_moment * m / denominator
         self._decay_and_step(variable, retention, towards_zero, *steps)
@@ -194,23 +180,12 @@ class SGDW(ScheduledOptimizer):
     def _build_state(self, variables: list[Any]) -> None:
         self._buffers = self.add_optimizer_variables(variables, "momentum_buffer") if self.spec.momentum else []
 
-    def _scalars(
-        self,
-        learning_rate: Any,
-        weight_decay: Any,
-        momentum: Any,
-        retention: Any,
-        towards_zero: Any,
-        blend: Any,
-        log_momentum: Any,
-    ) -> Any:
-        return ops.stack([learning_rate, retention, towards_zero, momentum], axis=1)
+    def _scalars(self, rows: Rows) -> Any:
+        return ops.stack([rows.learning_rate, rows.retention, rows.towards_zero, rows.momentum], axis=1)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate, retention, towards_zero, momentum = self._own(learning_rate, variable)
-        gradient = ops.cast(gradient, variable.dtype)
-        if self.spec.maximize:
-            gradient = -gradient
+        gradient = self._signed(gradient, variable)
         inside = self.spec.momentum_mode == "keras"
         direction = gradient = gradient * rate if inside else gradient
         if self._buffers:

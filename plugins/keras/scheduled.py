@@ -12,7 +12,7 @@ from keras import ops
 
 from ..core.optimizers import Spec
 from ..core.parameters import Multipliers, Parameter, assign
-from .table import EagerTable, GraphTable
+from .table import EagerTable, GraphTable, Rows
 
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
 
@@ -163,28 +163,21 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         if keras.backend.backend() == "torch":
             self._torch_update(grads, trainable_variables, column)
         else:
-            super()._backend_update_step(grads, trainable_variables, self._scalars(*ops.unstack(column, axis=1)))
+            super()._backend_update_step(grads, trainable_variables, self._scalars(Rows(*ops.unstack(column, axis=1))))
 
     @abstractmethod
-    def _scalars(
-        self,
-        learning_rate: Any,
-        weight_decay: Any,
-        momentum: Any,
-        retention: Any,
-        towards_zero: Any,
-        blend: Any,
-        log_momentum: Any,
-    ) -> Any:
-        """What `update_step` is given as its learning rate, shape (groups, ...), formed once for all variables.
-
-        The arguments are the rows of the table, shape (groups,).
-        """
+    def _scalars(self, rows: Rows) -> Any:
+        """What `update_step` is given as its learning rate, shape (groups, ...), formed once for all variables."""
 
     def _own(self, scalars: Any, variable: Any) -> list[Any]:
         """What `_scalars` made for a variable's group, in the variable's dtype."""
         group = self.table.group_of[self._get_variable_index(variable)] if self.table.group_of else 0
         return list(ops.unstack(ops.cast(scalars[group], variable.dtype)))
+
+    def _signed(self, gradient: Any, variable: Any) -> Any:
+        """The gradient in a variable's dtype, and turned around where the spec maximizes."""
+        gradient = ops.cast(gradient, variable.dtype)
+        return -gradient if self.spec.maximize else gradient
 
     def _torch_update(self, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
         """One update of all variables by torch's own kernels."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,16 +20,29 @@ from ..core.optimizers import HYPERPARAMETERS, Spec
 from ..core.parameters import Multipliers, by_multipliers
 
 
+class Rows(NamedTuple):
+    """What the table has of an update, each of shape (groups,).
+
+    The last four are what the update forms of the hyperparameters, computed in float64 and rounded once, as torch does
+    it: formed in float32 it can be another float32, and then is in every update.
+    retention: the factor by which the weight decay leaves a weight. towards_zero: what L1 takes off besides.
+    blend: 1 - momentum, the share of the gradient in the moving average. log_momentum: the momentum's logarithm.
+    """
+
+    learning_rate: Any
+    weight_decay: Any
+    momentum: Any
+    retention: Any
+    towards_zero: Any
+    blend: Any
+    log_momentum: Any
+
+
 class HyperparameterTable(ABC):
     """The values of each update of an epoch, for each group of parameters; past the last column, the last one holds.
 
     optimizer: whose iterations count the updates.
     spec: the base values, which hold until a callback writes others.
-
-    Below the rows of the hyperparameters lie those of what the update forms of them, computed in float64 and rounded
-    once, as torch does it: formed in float32 it can be another float32, and then is in every update. They are
-    `retention`, the factor by which the weight decay leaves a weight; `towards_zero`, what L1 takes off besides;
-    `blend`, 1 - momentum, the share of the gradient in the moving average; and the logarithm of the momentum.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
@@ -85,9 +98,7 @@ class HyperparameterTable(ABC):
         self.begin_epoch({name: [[base] for base in bases] for name, bases in self.base.items()})
 
     def rows(self) -> np.ndarray:
-        """Shape (groups, 7, columns), float64: learning rate, weight decay, momentum, retention, towards_zero, blend,
-        log(momentum).
-        """
+        """Those of `Rows` for each group and column: shape (groups, 7, columns), float64."""
         return np.stack([self._rows(number, multipliers) for number, multipliers in enumerate(self.groups)])
 
     def _rows(self, group: int, multipliers: Multipliers) -> np.ndarray:
@@ -95,7 +106,7 @@ class HyperparameterTable(ABC):
         shrink: Any = self._spec.shrink(rates, decays, self.base["learning_rate"][group])
         retention, towards_zero = 1 - shrink * (1 - multipliers.l1_ratio), shrink * multipliers.l1_ratio
         with np.errstate(divide="ignore"):  # of no momentum it is minus infinity
-            return np.stack([rates, decays, momenta, retention, towards_zero, 1.0 - momenta, np.log(momenta)])
+            return np.stack(Rows(rates, decays, momenta, retention, towards_zero, 1.0 - momenta, np.log(momenta)))
 
     def _row(self, values: Sequence[float]) -> Any:
         """The values of one hyperparameter in as many columns as there are."""
