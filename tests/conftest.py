@@ -93,7 +93,7 @@ def papers() -> Callable[..., list[np.ndarray]]:
     return of_the_papers
 
 
-RULES = [ParameterRule(role="bias", weight_decay=0, learning_rate=2), ParameterRule(path="**/k", l1_ratio=0.25)]
+RULES = [ParameterRule(role="bias", weight_decay=0.5, learning_rate=2), ParameterRule(path="**/k", l1_ratio=0.25)]
 SCHEDULE: dict[str, Any] = {"weight_decay_basis": "schedule"}
 UPDATE: dict[str, Any] = {"weight_decay_basis": "update"}
 SPECS: dict[str, Spec] = {
@@ -143,7 +143,7 @@ def every_spec(request: pytest.FixtureRequest) -> Spec:
 class Updates:
     """Weights `k` and `b`, gradients of several scales for them, and hyperparameters that change at every update.
 
-    A learning rate of 0 is among them, and so is a momentum that is not the base value.
+    A learning rate of 0 is among them, and momenta that are not the base value: none at all for SGDW.
     """
 
     starts: tuple[np.ndarray, np.ndarray]
@@ -159,7 +159,7 @@ class Updates:
             (
                 0.0 if update % 10 == 0 else spec.learning_rate / 2 ** (update % 4),
                 spec.weight_decay / 2 ** (update % 3),
-                spec.momentum if update % 7 else spec.momentum / 2,
+                spec.momentum if update % 7 != 3 else 0.0 if isinstance(spec, SGDW) else spec.momentum / 2,
             )
             for update in range(len(self.gradients))
         ]
@@ -168,7 +168,7 @@ class Updates:
         """The weights after the updates, by the papers."""
         given = None
         if spec.parameters:  # RULES, by hand
-            given = [(1.0, 1.0, 0.25), (2.0, 0.0, spec.l1_ratio)]
+            given = [(1.0, 1.0, 0.25), (2.0, 0.5, spec.l1_ratio)]
         return of_the_papers(spec, self.starts, self.gradients, self.rows(spec), given)
 
 
