@@ -10,7 +10,8 @@ from .compositions import Sequence
 from .durations import DurationLike
 from .explain import shown, text, when
 from .ramps import Ramp, Warmup
-from .schedule import After, Repeat
+from .repeat import Repeat
+from .schedule import After
 from .shapes import MultiStepDecay, StepDecay, Table
 from .structure import CYCLES, Part, parts
 from .trace import float32

@@ -11,7 +11,8 @@ from .compositions import Sequence
 from .durations import Clock, DurationLike, epochs
 from .functions import EpochFunction
 from .ramps import Ramp
-from .schedule import After, Repeat, Schedule, Skip, Until
+from .repeat import Repeat
+from .schedule import After, Schedule, Skip, Until
 from .shapes import InverseTimeDecay, MultiStepDecay, StepDecay, Table
 from .ticks import Ticks, ticks
 
