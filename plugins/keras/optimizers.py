@@ -64,14 +64,15 @@ class _Adam(ScheduledOptimizer):
         return ones * ops.sqrt(-ops.expm1(self._update_number(rows) * math.log(beta_2))) if beta_2 else ones
 
     def _moved_moments(self, index: int, gradient: Any, blend: Any) -> tuple[Any, Any]:
-        """The moments of a variable after this update, which they are assigned."""
+        """The moments of a variable, moved by this update.
+
+        They are given as the variables: on tensorflow, uncompiled, a tensor kept beside would be memory.
+        """
         beta_2 = self.spec.betas[1]
         momentum, velocity = self._momentums[index], self._velocities[index]
-        m = momentum + (gradient - momentum) * blend
-        v = velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2)
-        self.assign(momentum, m)
-        self.assign(velocity, v)
-        return m, v
+        self.assign_add(momentum, (gradient - momentum) * blend)
+        self.assign(velocity, velocity * beta_2 + ops.square(gradient) * (1.0 - beta_2))
+        return momentum, velocity
 
 
 @keras.saving.register_keras_serializable(package="samestep")
@@ -97,8 +98,8 @@ class AdamW(_Adam):
         index = self._get_variable_index(variable)
         m, v = self._moved_moments(index, self._signed(gradient, variable), blend)
         if self.spec.amsgrad:
-            v = ops.maximum(self._largest[index], v)
-            self.assign(self._largest[index], v)
+            self.assign(self._largest[index], ops.maximum(self._largest[index], v))
+            v = self._largest[index]
         step = step_size * (m / (ops.sqrt(v) / correction + epsilon))
         self._decay_and_step(variable, retention, towards_zero, step)
 

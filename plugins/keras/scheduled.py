@@ -134,9 +134,10 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         # The gradient of an embedding comes as slices; torch's, and the moments, are dense.
         grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
         # Data of unknown length ends inside the compiled step, by an error. Nothing that counts updates may have run
-        # by then: without this order `iterations`, which depends on no data, is one too high after every epoch, as it
-        # is with Keras' own optimizers (3.15).
-        with tf.control_dependencies([g for g in grads if g is not None]):
+        # by then: without an order `iterations`, which depends on no data, is one too high after every epoch, as it
+        # is with Keras' own optimizers (3.15). The last variable's gradient is the first that there is: to wait for
+        # others would keep them all in memory.
+        with tf.control_dependencies([g for g in grads if g is not None][-1:]):
             super().apply(grads, trainable_variables)
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
@@ -260,7 +261,19 @@ def rounded_sum(product: Any, term: Any) -> Any:
     in the last place. A second use of the product keeps it apart; the comparison is false for nan only, where both
     branches are nan.
     """
+    if not _compiled_by_xla():
+        return product + term
     return ops.where(ops.equal(product, product), product + term, product)
+
+
+def _compiled_by_xla() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util  # there is no public way to ask
+
+    compiled: bool = control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+    return compiled
 
 
 @keras.saving.register_keras_serializable(package="samestep")
