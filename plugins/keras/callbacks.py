@@ -6,6 +6,8 @@ other optimizer has a learning rate that is set at the start of the epoch; what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,6 +39,9 @@ _KNOWN: WeakKeyDictionary[keras.optimizers.Optimizer, tuple[float | None, float]
 class _Driver(ScheduleMixin, keras.callbacks.Callback):
     """The hooks that all scheduling callbacks share."""
 
+    _base: float
+    _checked: bool
+
     def on_train_begin(self, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
         drivers = _drivers(self.params, optimizer)
@@ -52,7 +57,6 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
         else:
             self._begin_other(optimizer)
         self._seen = _iterations(optimizer)
-        self.check_bases(self._bases)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = _inner_optimizer(self.model)
@@ -60,15 +64,12 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
             _iterations(optimizer) != self._seen
         )  # by a callback such as BackupAndRestore, with its learning rate
         self._seen = self._made = _iterations(optimizer)
-        values = {
-            name: self.columns(name, bases, Position(epoch), self._updates or 1) for name, bases in self._bases.items()
-        }
         if isinstance(optimizer, ScheduledOptimizer):
-            optimizer.table.begin_epoch(values)
+            optimizer.table.begin_epoch({name: partial(self._rows, name, Position(epoch)) for name in self.driven})
             return
         if not restored:
             self._check_unchanged(optimizer, epoch)
-        self._written = values["learning_rate"][0][0]
+        ((self._written,),) = self._rows("learning_rate", Position(epoch), [self._base])
         optimizer.learning_rate = self._written
         _KNOWN[optimizer] = (self._own_base, self._written)
 
@@ -100,7 +101,19 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
             if difference is not None:
                 raise refuse_other_spec(self, difference)
         _reserve(self.model, optimizer, self._updates or 1)
-        self._bases = {name: self.own_bases(optimizer.table.base[name]) for name in self.driven}
+        self._checked = optimizer.built
+        if self._checked:
+            self.check_bases({name: self._own(name, optimizer.table.base[name]) for name in self.driven})
+
+    def _own(self, name: str, found: Sequence[float]) -> list[float]:
+        return self.own_bases(found) if name == "learning_rate" else list(found)
+
+    def _rows(self, name: str, position: Position, found: Sequence[float]) -> list[list[float]]:
+        """The values of an epoch for each base value that was found."""
+        bases = self._own(name, found)
+        if not self._checked:
+            self.check_bases({name: bases})
+        return self.columns(name, bases, position, self._updates or 1)
 
     def _begin_other(self, optimizer: keras.optimizers.Optimizer) -> None:
         kind = type(optimizer).__name__
@@ -139,7 +152,8 @@ class _Driver(ScheduleMixin, keras.callbacks.Callback):
                 f"an optimizer that has made {made} updates already, whose learning rate before any decay is not known",
                 "give base=, or build a fresh optimizer",
             )
-        self._bases = {"learning_rate": [base]}
+        self._base, self._checked = base, True
+        self.check_bases({"learning_rate": [base]})
 
 
 class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):
@@ -240,8 +254,8 @@ def _updates_per_epoch(callback: ScheduleMixin, batches: int | None, optimizer: 
 
 
 def _reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, recorded: int = 0) -> None:
-    if not optimizer.built:
-        # On tensorflow the first step would do it, too late to know the groups of parameters.
+    if not optimizer.built and model.built:
+        # On tensorflow the first step would do it: late for the checks.
         model.optimizer.build(model.trainable_variables)
     if optimizer.table.reserve(columns, recorded):
         # A train step that was traced with the smaller variables would go on using them.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from itertools import chain, count
 from typing import Any
 
 import keras
+from keras import ops
 
 from ..core.optimizers import Spec
 from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
+from ..core.trace import shortest_decimal
 
 _NORMS = (
     keras.layers.BatchNormalization,
@@ -16,6 +20,7 @@ _NORMS = (
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
 )
+_SAME = ("_layers", "_modules")  # where Keras, and torch below it, have the layers once more
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 
 
@@ -25,16 +30,29 @@ def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     The parts of a path are the names of the layers of a Sequential or functional model, elsewhere the names of the
     attributes that hold them (with an index in a list or a key in a dictionary), and the name of the variable.
     """
-    described: dict[int, Parameter] = {}
-    for prefix, layer in _layers(model):
-        for variable in layer._trainable_variables:
-            parameter = Parameter(f"{prefix}{variable.name}", tuple(variable.shape), _role(layer, variable))
-            described.setdefault(id(variable), parameter)
+    described = {id(variable): parameter for parameter, variable in _of_layers(model)}
     found = []
     for variable in model.trainable_variables:
         # Variables that no layer holds in a way that is known have Keras' own path.
         other = Parameter(variable.path, tuple(variable.shape), "bias" if len(variable.shape) <= 1 else "kernel")
         found.append((described.get(id(variable), other), variable))
+    return found
+
+
+def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
+    """The parameters of all layers, frozen ones too; of several with the same path the later ones have a number."""
+    found: list[tuple[Parameter, keras.Variable]] = []
+    seen: set[int] = set()
+    paths: set[str] = set()
+    for prefix, layer in _layers(model):
+        for variable in layer._trainable_variables:
+            if id(variable) in seen:
+                continue
+            seen.add(id(variable))
+            path = f"{prefix}{variable.name}"
+            path = next(p for p in chain([path], (f"{path}_{n}" for n in count(1))) if p not in paths)
+            paths.add(path)
+            found.append((Parameter(path, tuple(variable.shape), _role(layer, variable)), variable))
     return found
 
 
@@ -44,11 +62,7 @@ def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
     A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
     ValueError for a rule that matches nothing, and for a model that is not built.
     """
-    if not model.built:
-        raise ValueError(
-            f"describe_parameters: found the model {model.name!r}, which has no parameters yet; build it, or call it "
-            f"on some data, before."
-        )
+    _require_built(model, "describe_parameters")
     table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
     print(table)
     return table
@@ -64,27 +78,29 @@ def extract_weight_decay(
     zero: whether the penalties are taken out of the model, whose loss then has none of them; all are read before. The
         next `fit` compiles the train step anew.
 
-    Raises ValueError, and changes nothing, for an optimizer, and for a regularizer other than L1, L2 and L1L2.
+    Raises ValueError, and changes nothing, for an optimizer, for a regularizer other than L1, L2 and L1L2, and for a
+    model that is not built.
     """
     if optimizer is not None:
         raise refuse_extraction(
             f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
         )
+    _require_built(model, "extract_weight_decay")
     found = {}
-    for parameter, variable in parameters(model):
+    for parameter, variable in _of_layers(model):
         penalty = variable.regularizer
         if penalty is None:
             continue
-        if not isinstance(penalty, _PENALTIES):
+        if type(penalty) not in _PENALTIES:
             raise refuse_extraction(
                 f"a {type(penalty).__name__} as the regularizer of {parameter.path!r}",
                 "replace it by an L1, L2 or L1L2, or leave it in the loss and write the others as rules",
             )
-        pair = float(getattr(penalty, "l1", 0.0)), float(getattr(penalty, "l2", 0.0))
+        pair = _decimal(getattr(penalty, "l1", 0.0)), _decimal(getattr(penalty, "l2", 0.0))
         if pair != (0.0, 0.0):
             found[parameter.path] = pair
     if zero:
-        for _, variable in parameters(model):
+        for _, variable in _of_layers(model):
             variable.regularizer = None
         for _, layer in _layers(model):
             # A layer hands its own to the layers that it makes of it, and saves it.
@@ -93,6 +109,19 @@ def extract_weight_decay(
                     setattr(layer, name, None)
         model.train_function = model.test_function = None
     return found
+
+
+def _require_built(model: keras.Model, what: str) -> None:
+    if not model.built:
+        raise ValueError(
+            f"{what}: found the model {model.name!r}, which is not built and has no parameters yet; build it, or call "
+            f"it on some data, before."
+        )
+
+
+def _decimal(value: Any) -> float:
+    """A number of a regularizer, some of which keep it as a float32, as the decimal that it was written as."""
+    return float(value) if isinstance(value, (int, float)) else shortest_decimal(float(ops.convert_to_numpy(value)))
 
 
 def _role(layer: keras.layers.Layer, variable: keras.Variable) -> Role:
@@ -121,11 +150,22 @@ def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Lay
         yield from ((child.name, child) for child in children)
         return
     named: dict[int, str] = {}
-    for name, value in vars(layer).items():
-        if not name.startswith("_"):  # those are Keras' own: they hold the same layers again
+    # What Keras counts up in every process is no name: then a private attribute is one.
+    held = {**vars(layer).get("_modules", {}), **vars(layer)}  # on torch, a layer is a module, which has its own there
+    public = {name: value for name, value in held.items() if not name.startswith("_")}
+    private = {name.lstrip("_"): value for name, value in held.items() if name[0] == "_" and name not in _SAME}
+    for attributes, only_counted in ((public, False), (private, True)):
+        for name, value in attributes.items():
             for path, child in _held(name, value):
-                named.setdefault(id(child), path)
+                if not only_counted or _is_counted(child):
+                    named.setdefault(id(child), path)
     yield from ((named.get(id(child), child.name), child) for child in children)
+
+
+def _is_counted(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's name is the one that Keras makes of its class, with a number."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
+    return re.fullmatch(rf"{re.escape(snake)}(_\d+)?", layer.name) is not None
 
 
 def _held(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -9,7 +9,7 @@ own optimizers have them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -18,6 +18,13 @@ from keras import ops
 
 from ..core.optimizers import HYPERPARAMETERS, Spec
 from ..core.parameters import Multipliers, by_multipliers
+
+Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]
+"""Gives, for the base values of the groups, those of each: one for an update, or fewer, of which the last holds."""
+
+
+def _constant(bases: Sequence[float]) -> list[list[float]]:
+    return [[base] for base in bases]
 
 
 class Rows(NamedTuple):
@@ -48,6 +55,7 @@ class HyperparameterTable(ABC):
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
         self._optimizer = optimizer
         self._spec = spec
+        self._sources: dict[str, Source] = dict.fromkeys(HYPERPARAMETERS, _constant)
         self.groups: list[Multipliers] = []
         self.group_of: list[int] = []
         self.start = 0
@@ -68,7 +76,8 @@ class HyperparameterTable(ABC):
             name: [float(getattr(self._spec, name)) * getattr(multipliers, name, 1.0) for multipliers in groups]
             for name in HYPERPARAMETERS
         }
-        self._values = {name: [[base] for base in bases] for name, bases in self.base.items()}
+        # A model that is built by its first batch shows its groups when the epoch has begun already.
+        self._values = {name: source(self.base[name]) for name, source in self._sources.items()}
 
     @property
     def made(self) -> int:
@@ -85,17 +94,18 @@ class HyperparameterTable(ABC):
         self.recorded_columns = max(recorded, self.recorded_columns)
         return grown
 
-    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         """The next update is the first of an epoch that uses these values; hyperparameters not named keep theirs.
 
-        values: by hyperparameter, for each group, one for each update, or fewer, of which the last one holds.
+        sources: by hyperparameter, what gives the values.
         """
         self.start += self.made
-        self._values.update({name: list(map(list, rows)) for name, rows in values.items()})
+        self._sources.update(sources)
+        self._values.update({name: source(self.base[name]) for name, source in sources.items()})
 
     def reset(self) -> None:
         """The base values hold again."""
-        self.begin_epoch({name: [[base] for base in bases] for name, bases in self.base.items()})
+        self.begin_epoch(dict.fromkeys(HYPERPARAMETERS, _constant))
 
     def rows(self) -> np.ndarray:
         """Those of `Rows` for each group and column: shape (groups, 7, columns), float64."""
@@ -179,8 +189,8 @@ class GraphTable(HyperparameterTable):
                 self._optimizer._untrack_variable(self._log)
             self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters")
 
-    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
-        super().begin_epoch(values)
+    def begin_epoch(self, sources: Mapping[str, Source]) -> None:
+        super().begin_epoch(sources)
         self._start.assign(self.start)
         self._table.assign(self.rows())
 
@@ -228,8 +238,8 @@ class EagerTable(HyperparameterTable):
         self._held = self.rows()
         return False
 
-    def begin_epoch(self, values: Mapping[str, Sequence[Sequence[float]]]) -> None:
-        super().begin_epoch(values)
+    def begin_epoch(self, sources: Mapping[str, Source]) -> None:
+        super().begin_epoch(sources)
         self._held = self.rows()
         self._log = []
 

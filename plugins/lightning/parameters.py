@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -12,6 +10,19 @@ from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+# Those whose weight decay goes into the gradient; AdamW is an Adam whose groups say otherwise.
+_COUPLED = (
+    torch.optim.ASGD,
+    torch.optim.Adadelta,
+    torch.optim.Adagrad,
+    torch.optim.Adam,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+    torch.optim.Rprop,
+    torch.optim.SGD,
+)
 
 
 def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
@@ -53,19 +64,27 @@ def extract_weight_decay(
     model: gives the paths, as in `describe_parameters`. optimizer: of torch, with weight_decay in its groups; l1 is 0.
     zero: whether it is taken out of the optimizer, whose groups then have a weight_decay of 0; all is read before.
 
-    Raises ValueError for no optimizer, and for one whose weight decay is decoupled already.
+    Raises ValueError, and changes nothing, for no optimizer, for one whose weight decay is decoupled already, and for
+    one with parameters of another model.
     """
     if optimizer is None:
         raise refuse_extraction("no optimizer", "give the torch optimizer whose groups have the weight decay")
-    paths = {parameter: described.path for described, parameter in parameters(model)}
+    paths = {parameter: name.replace(".", "/") for name, parameter in model.named_parameters()}
     found = {}
     for group in optimizer.param_groups:
-        decay: Any = group.get("weight_decay", 0)
-        if decay and (isinstance(optimizer, torch.optim.AdamW) or group.get("decoupled_weight_decay")):
+        decay = float(group.get("weight_decay", 0))
+        if not decay:
+            continue
+        if not isinstance(optimizer, _COUPLED) or hasattr(optimizer, "spec") or group.get("decoupled_weight_decay"):
             raise refuse_extraction(
                 f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
             )
-        found.update({paths[p]: (0.0, float(decay)) for p in group["params"] if decay and p in paths})
+        others = [parameter for parameter in group["params"] if parameter not in paths]
+        if others:
+            raise refuse_extraction(
+                f"{len(others)} parameters of the optimizer that are not of the model", "give the model of all of them"
+            )
+        found.update({paths[parameter]: (0.0, decay) for parameter in group["params"]})
     if zero:
         for group in optimizer.param_groups:
             if group.get("weight_decay"):

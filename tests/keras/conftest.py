@@ -160,7 +160,7 @@ def updated(
     optimizer.build([weights])
     optimizer.table.reserve(len(gradients))
     columns = dict(zip(HYPERPARAMETERS, zip(*rows, strict=True), strict=True))
-    optimizer.table.begin_epoch({name: [column] for name, column in columns.items()})
+    optimizer.table.begin_epoch({name: lambda _, column=column: [column] for name, column in columns.items()})
     if backend == "jax":
         import jax
 

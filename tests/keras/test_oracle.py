@@ -58,9 +58,11 @@ def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
     columns = dict(zip(HYPERPARAMETERS, zip(*updates.rows(spec), strict=True), strict=True))
     optimizer.table.begin_epoch(
         {
-            name: [[base * (value / own) for value in columns[name]] for base in bases]
-            for name, bases in optimizer.table.base.items()
-            if (own := getattr(spec, name))
+            name: lambda bases, name=name: [
+                [base * (value / getattr(spec, name)) for value in columns[name]] for base in bases
+            ]
+            for name in HYPERPARAMETERS
+            if getattr(spec, name)
         }
     )
     if BACKEND == "jax":

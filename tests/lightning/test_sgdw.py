@@ -57,9 +57,7 @@ def test_without_decay_it_is_torchs_sgd_bit_for_bit(momentum: float, nesterov: b
 
     spec, ours, theirs = SGDW(0.1, 0.0, momentum, nesterov), Model(), Model()
     torchs = torch.optim.SGD(theirs.parameters(), 0.1, momentum, nesterov=nesterov, **kernel)
-    for a, b in zip(
-        constant(build_optimizer(spec, ours, **kernel), ours), constant(torchs, theirs), strict=True
-    ):
+    for a, b in zip(constant(build_optimizer(spec, ours, **kernel), ours), constant(torchs, theirs), strict=True):
         assert np.array_equal(a, b)
 
 
