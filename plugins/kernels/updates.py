@@ -75,6 +75,8 @@ def adamw(
 
     firsts, seconds: the moments. largest: with amsgrad the largest second moments, otherwise empty.
     """
+    if not weights:
+        return
     weight_decay = _decay(spec, settings, weights)
     together: dict[float, list[int]] = {0.0: list(range(len(weights)))}
     if spec.epsilon_mode == "hat":
@@ -116,6 +118,8 @@ def nadamw(
     counts: list[Tensor],
 ) -> None:
     """One update of NAdamW; `products` are those of mu, and are multiplied, and `counts` are counted up."""
+    if not weights:
+        return
     torch_nadam(
         weights,
         gradients,
@@ -147,6 +151,8 @@ def sgdw(
 
     buffers: one for each weight, None before its first update, or none at all where the spec has no momentum.
     """
+    if not weights:
+        return []
     _decay(spec, settings, weights, native=False)  # torch's own would go into the gradient
     rate, momentum = settings.learning_rate, settings.momentum
     if spec.momentum_mode == "keras":

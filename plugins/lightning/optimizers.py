@@ -221,7 +221,8 @@ def _kernel(kind: _Kind, model: torch.nn.Module, options: dict[str, Any]) -> dic
     if not open_ or "fused" not in kind.options:
         return options
     sparse = any(getattr(module, "sparse", False) for module in model.modules())
-    return {**options, "fused": (not sparse and kernels.can_fuse(model.parameters())) or None}
+    trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
+    return {**options, "fused": (not sparse and kernels.can_fuse(trained)) or None}
 
 
 class _Kind(NamedTuple):

@@ -171,3 +171,13 @@ def test_a_copy_makes_the_same_update(every_spec: Any, updates: Any, copy_of: An
     optimizer.step()
     again.step()
     assert all(map(torch.equal, ours, copies))
+
+
+def test_a_parameter_without_a_gradient_is_left_alone(every_spec: Any, updates: Any) -> None:
+    """Also where its group has no other."""
+    model = Weights(updates.starts)
+    optimizer = build_optimizer(every_spec, model)
+    model.k.grad = torch.tensor(updates.gradients[0][0])
+    optimizer.step()
+    assert not np.array_equal(model.k.detach().numpy(), updates.starts[0])
+    assert np.array_equal(model.b.detach().numpy(), updates.starts[1])
