@@ -25,7 +25,11 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/lightning_write.py
-	set -e; for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python benchmarks/keras_step.py; done
+	$(BIN)/python benchmarks/optimizers.py torch
+	set -e; for backend in $(BACKENDS); do \
+		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/keras_step.py; \
+		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/optimizers.py keras --tensors 10; \
+	done
 
 # torch comes first and by itself: pulled in by another package, it would be a build with several GB of CUDA libraries.
 .venv/installed: pyproject.toml constraints.txt

@@ -138,7 +138,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     if get_origin(hint) is Literal and value not in kinds:
         raise ValueError(f"{where}: found {value!r}; expected one of {', '.join(map(repr, kinds))}.")
     if isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
-        kind = hint.__name__.lower()
+        kind = hint._family.__name__.lower()
         raise TypeError(
             f"{where}: found {value!r} ({type(value).__name__}); expected a {kind}, such as {hint._example}."
         )

@@ -49,7 +49,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: ParameterRule(l1_ratio=float("nan")), ValueError, "ParameterRule.l1_ratio: found nan; expected a finite"),
     (lambda: ParameterRule(weight_decay=0, optional=1), TypeError, "ParameterRule.optional: found 1 (int); expected T"),
     (lambda: AdamW(parameters=ParameterRule(weight_decay=0)), TypeError, "AdamW.parameters: found ParameterRule(weigh"),
-    (lambda: AdamW(parameters=["bias"]), TypeError, "AdamW.parameters: found 'bias' (str); expected a parameter"),
+    (lambda: AdamW(parameters=["bias"]), TypeError, "AdamW.parameters: found 'bias' (str); expected a rule, such"),
 ]  # fmt: skip
 
 
