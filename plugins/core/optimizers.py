@@ -17,6 +17,8 @@ Basis = Literal["learning_rate", "schedule", "update"]
 Clip = Literal["global_clipnorm", "clipnorm", "clipvalue"]
 
 CLIPS: tuple[Clip, ...] = get_args(Clip)
+CLIP_EPSILON = 1e-6
+"""What is added to a norm before clipping by it, as torch.nn.utils.clip_grad_norm_ does."""
 
 
 @dataclass(frozen=True, repr=False)

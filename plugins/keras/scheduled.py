@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from ..core.optimizers import Spec
+from ..core.optimizers import CLIP_EPSILON, Spec
 from ..core.parameters import Multipliers, Parameter, assign
 from .table import EagerTable, GraphTable, Rows
 
@@ -155,7 +155,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         norms = [ops.norm(ops.reshape(gradient, (-1,))) for gradient in grads]
         if kind == "global_clipnorm":
             norms = [ops.norm(ops.stack([ops.cast(norm, norms[0].dtype) for norm in norms]))] * len(grads)
-        factors = [ops.minimum(bound / (norm + 1e-6), 1.0) for norm in norms]
+        factors = [ops.minimum(bound / (norm + CLIP_EPSILON), 1.0) for norm in norms]
         return [gradient * ops.cast(factor, gradient.dtype) for gradient, factor in zip(grads, factors, strict=True)]
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
@@ -172,7 +172,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     def _own(self, scalars: Any, variable: Any) -> list[Any]:
         """What `_scalars` made for a variable's group, in the variable's dtype."""
-        group = self.table.group_of[self._get_variable_index(variable)] if self.table.group_of else 0
+        group = self.table.group(self._get_variable_index(variable))
         return list(ops.unstack(ops.cast(scalars[group], variable.dtype)))
 
     def _signed(self, gradient: Any, variable: Any) -> Any:
@@ -187,7 +187,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         from .. import kernels
 
         indices = [self._get_variable_index(variable) for variable in variables]
-        groups = [self.table.group_of[index] if self.table.group_of else 0 for index in indices]
+        groups = list(map(self.table.group, indices))
         with torch.no_grad():
             for group, multipliers in enumerate(self.table.groups):
                 members = [n for n, found in enumerate(groups) if found == group]
@@ -245,7 +245,9 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         config = {name: getattr(self, name) for name in (*OPTIONS, *self.kernels)}
         multipliers = self._multipliers
         if self.built and self.spec.parameters:
-            multipliers = [self.table.groups[group] for group in self.table.group_of]
+            multipliers = [
+                self.table.groups[self.table.group(index)] for index in range(len(self._trainable_variables))
+            ]
         saved = None if multipliers is None else [list(each) for each in multipliers]
         return {"spec": self.spec.to_dict(), **config, "multipliers": saved}
 

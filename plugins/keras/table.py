@@ -57,7 +57,7 @@ class HyperparameterTable(ABC):
         self._spec = spec
         self._sources: dict[str, Source] = dict.fromkeys(HYPERPARAMETERS, _constant)
         self.groups: list[Multipliers] = []
-        self.group_of: list[int] = []
+        self._group_of: list[int] = []
         self.start = 0
         self.columns = 1
         self.recorded_columns = 0
@@ -67,8 +67,12 @@ class HyperparameterTable(ABC):
         """Have a group for each distinct one of the multipliers, which are given by the optimizer's variables."""
         numbered = by_multipliers(of_variables)
         of = {index: number for number, indices in enumerate(numbered.values()) for index in indices}
-        self.group_of = [of[index] for index in range(len(of))]
+        self._group_of = [of[index] for index in range(len(of))]
         self._set_groups(list(numbered))
+
+    def group(self, index: int) -> int:
+        """The number of the group of the optimizer's variable `index`; without rules there is one for all."""
+        return self._group_of[index] if self._group_of else 0
 
     def _set_groups(self, groups: list[Multipliers]) -> None:
         self.groups = groups

@@ -16,10 +16,8 @@ from torch.optim.nadam import nadam as torch_nadam
 from torch.optim.optimizer import _default_to_fused_or_foreach
 from torch.optim.sgd import sgd as torch_sgd
 
-from ..core.optimizers import SGDW, AdamW, NAdamW, Spec
+from ..core.optimizers import CLIP_EPSILON, SGDW, AdamW, NAdamW, Spec
 from ..core.parameters import Multipliers
-
-_TINY = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
 
 class Settings(NamedTuple):
@@ -52,13 +50,13 @@ def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
         torch._foreach_clamp_max_(gradients, bound)
     elif kind == "global_clipnorm":
         norm = torch.nn.utils.get_total_norm(gradients)
-        factor = torch.clamp(bound / (norm + _TINY), max=1.0)
+        factor = torch.clamp(bound / (norm + CLIP_EPSILON), max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.to(gradient.device))
     else:
         for gradient in gradients:
             norm = torch.linalg.vector_norm(gradient)
-            gradient.mul_(torch.clamp(bound / (norm + _TINY), max=1.0))
+            gradient.mul_(torch.clamp(bound / (norm + CLIP_EPSILON), max=1.0))
 
 
 def adamw(

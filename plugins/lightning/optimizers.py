@@ -65,6 +65,7 @@ class _Ours(torch.optim.Optimizer):
 
     spec: Any
     multipliers: list[Multipliers]
+    kernel: Callable[..., Any]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -83,7 +84,9 @@ class _Ours(torch.optim.Optimizer):
 
     def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
         """Update the parameters of one group that have a gradient."""
-        raise NotImplementedError
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
+        self.kernel(self.spec, settings, *lists)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -93,19 +96,13 @@ class _Ours(torch.optim.Optimizer):
 class AdamW(_Ours, torch.optim.AdamW):
     """torch's AdamW, with what else `samestep.AdamW` has."""
 
-    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
-        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
-        self._init_group(group, *lists)
-        kernels.adamw(self.spec, settings, *lists)
+    kernel = staticmethod(kernels.adamw)
 
 
 class NAdamW(_Ours, torch.optim.NAdam):
     """torch's NAdam with decoupled weight decay, with what else `samestep.NAdamW` has."""
 
-    def _update(self, group: dict[str, Any], settings: kernels.Settings) -> None:
-        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
-        self._init_group(group, *lists)
-        kernels.nadamw(self.spec, settings, *lists)
+    kernel = staticmethod(kernels.nadamw)
 
 
 class SGDW(_Ours, torch.optim.SGD):

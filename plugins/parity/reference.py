@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.durations import Position
-from ..core.optimizers import HYPERPARAMETERS, SGDW, NAdamW
+from ..core.optimizers import CLIP_EPSILON, HYPERPARAMETERS, SGDW, NAdamW
 from ..core.parameters import Parameter, assign
 from ..core.plan import Plan
 from .problem import PROBE, UNITS, Problem, Weights, forward
@@ -111,7 +111,7 @@ class _Optimizer:
         norms = {name: float(np.linalg.norm(gradient)) for name, gradient in gradients.items()}
         if kind == "global_clipnorm":
             norms = dict.fromkeys(norms, float(np.linalg.norm(list(norms.values()))))
-        return {name: gradient * min(1.0, bound / (norms[name] + 1e-6)) for name, gradient in gradients.items()}
+        return {name: gradient * min(1.0, bound / (norms[name] + CLIP_EPSILON)) for name, gradient in gradients.items()}
 
 
 def _loss_and_gradients(weights: Weights, inputs: np.ndarray, classes: np.ndarray) -> tuple[float, Weights]:
