@@ -188,6 +188,6 @@ def test_the_table_has_the_base_values_that_the_optimizer_uses(capsys: pytest.Ca
     assert str(table).splitlines()[2] == "a/bias    3      bias    0     1              0"
     optimizer: Any = build_optimizer(spec, model)
     optimizer.build(model.trainable_variables)
-    assert optimizer.table.group_of == [0, 1, 0, 1]
+    assert [optimizer.table.group(index) for index in range(4)] == [0, 1, 0, 1]
     assert optimizer.table.base["learning_rate"] == [0.5, 1.0]
     assert optimizer.table.base["weight_decay"] == [0.25, 0.0]
