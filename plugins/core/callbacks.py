@@ -10,16 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from .durations import Clock, Position, epochs
-from .functions import EpochCallable, EpochValues, takes_previous
+from .durations import Clock, Position
 from .optimizers import Spec
 from .plan import Plan
 from .recipe import Recipe
-from .shapes import StepDecay
 from .trace import Trace
-from .values import real
 
 Resolution = Literal["update", "epoch"]
+Key = str | int
+"""Which optimizer: the path of the part of the model whose parameters it has, or its number."""
 
 
 class ScheduleMixin(ABC):
@@ -30,10 +29,27 @@ class ScheduleMixin(ABC):
     updates_per_epoch: int | None = None
     base: float | None = None
     spec: Spec | None = None
+    verify: bool = False
+    of: Key | None = None
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._arguments = arguments
+
+    @property
+    def who(self) -> str:
+        """The callback, and which optimizer's part of it where it has several, as messages name it."""
+        return type(self).__name__ if self.of is None else f"{type(self).__name__} of {self.of!r}"
+
+    @property
+    def parts(self) -> Mapping[Key, ScheduleMixin] | None:
+        """What drives which optimizer, where this callback tells them apart."""
+        return None
+
+    @property
+    def drives_each(self) -> bool:
+        """Whether several optimizers are all driven by the same schedule."""
+        return True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
@@ -46,7 +62,7 @@ class ScheduleMixin(ABC):
         given = self.updates_per_epoch
         if given is not None and updates is not None and given != updates:
             raise ValueError(
-                f"{type(self).__name__}: found updates_per_epoch={given}, but the trainer makes {updates} updates in "
+                f"{self.who}: found updates_per_epoch={given}, but the trainer makes {updates} updates in "
                 f"an epoch; leave updates_per_epoch= out."
             )
         return Clock(given if updates is None else updates, epochs, max_updates)
@@ -89,10 +105,10 @@ class ScheduleMixin(ABC):
 
     def refuse(self, reason: str, remedy: str) -> ValueError:
         """The error for what cannot be honoured: who, what was found, and what to write instead."""
-        return ValueError(f"{type(self).__name__}: found {reason}; {remedy}.")
+        return ValueError(f"{self.who}: found {reason}; {remedy}.")
 
 
-class _PlanMixin(ScheduleMixin):
+class PlanMixin(ScheduleMixin):
     """A callback whose values are those of a recipe's plan."""
 
     recipe: Recipe
@@ -101,7 +117,7 @@ class _PlanMixin(ScheduleMixin):
         try:
             self._plan = Plan(self.recipe, clock)
         except ValueError as error:
-            raise ValueError(f"{type(self).__name__}: {error}") from None
+            raise ValueError(f"{self.who}: {error}") from None
         if self.resolution == "update" and clock.updates_per_epoch is None:
             for name in self.driven:
                 if not self._plan.constant_within_epochs(name):
@@ -126,7 +142,7 @@ class _PlanMixin(ScheduleMixin):
             try:
                 self._plan.check(name, max(values))
             except ValueError as error:
-                raise ValueError(f"{type(self).__name__}: {error}") from None
+                raise ValueError(f"{self.who}: {error}") from None
 
     def varies_within_epochs(self) -> bool:
         return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))
@@ -135,141 +151,85 @@ class _PlanMixin(ScheduleMixin):
         return self.varies_within_epochs() or not all(map(self._plan.in_epochs_alone, self.driven))
 
 
-class HyperparameterSchedulerMixin(_PlanMixin):
-    """Makes an optimizer follow a recipe.
+class HyperparameterSchedulerMixin(PlanMixin):
+    """Makes an optimizer follow a recipe, or several optimizers one each.
 
     recipe: what to follow. With a spec it drives every hyperparameter of an optimizer that `build_optimizer` made
-        from that spec; without one, its schedules drive whatever optimizer there is.
+        from that spec; without one, its schedules drive whatever optimizer there is. For a model of several optimizers
+        a mapping: a recipe by the path of the part of the model whose parameters the optimizer has, or by its number.
     resolution: "update" evaluates the plan at every update; "epoch" holds the value of the epoch's first update.
-    updates_per_epoch: the number of updates in an epoch, where the training data does not know its length.
+    updates_per_epoch: the number of updates in an epoch, where the trainer cannot know it: for training data of unknown
+        length and under manual optimization. For several optimizers one number, or a mapping with the same keys.
+    verify: check that the optimizer holds the planned values, at every update (Lightning) or epoch (Keras), and stop
+        with a message that says what was written last, and by whom, where it does not.
 
     Raises TypeError or ValueError for arguments that are not of this kind, and at the start of training, before the
     first batch, for what cannot be honoured.
+
+    >>> from samestep import StepDecay, Warmup
+    >>> scheduler = HyperparameterSchedulerMixin(
+    ...     {
+    ...         "generator": Recipe(learning_rate=Warmup("4 updates")),
+    ...         "discriminator": Recipe(weight_decay=StepDecay(0.1, "1 epoch")),
+    ...     }
+    ... )
+    >>> scheduler.driven
+    ('learning_rate', 'weight_decay')
     """
-
-    def __init__(
-        self, recipe: Recipe, *, resolution: Resolution = "update", updates_per_epoch: int | None = None
-    ) -> None:
-        super().__init__(recipe=recipe, resolution=resolution, updates_per_epoch=updates_per_epoch)
-        if not isinstance(recipe, Recipe):
-            raise TypeError(
-                f"{type(self).__name__}: found {recipe!r} ({type(recipe).__name__}); expected a Recipe, such as "
-                f"Recipe(learning_rate=StepDecay(0.1, every=epochs(5)))."
-            )
-        if resolution not in ("update", "epoch"):
-            raise self.refuse(f"resolution={resolution!r}", "write resolution='update' or resolution='epoch'")
-        Clock(updates_per_epoch)
-        self.recipe = recipe
-        self.spec = recipe.optimizer
-        self.driven = recipe.driven
-        self.resolution = resolution
-        self.updates_per_epoch = updates_per_epoch
-
-
-class EpochGatedDecayMixin(_PlanMixin):
-    """Multiply the learning rate by `factor` every `every_epochs` epochs, the first time at `start_epoch`.
-
-    learning rate in epoch e = base for e < start_epoch,
-    max(base * factor ** (1 + (e - start_epoch) // every_epochs), floor) from there on
-
-    factor: multiplier of each drop, at least 0.
-    start_epoch: the first decayed epoch, counted from 0; 0 decays the first epoch already.
-    every_epochs: whole number of epochs between drops, at least 1.
-    floor: the learning rate below which the decay does not go, in the learning rate's own unit.
-    base: the learning rate before any decay, where the optimizer's own is not to be used.
-
-    Raises ValueError or TypeError for arguments out of range; at the start of training for a floor above the base.
-
-    >>> decay = EpochGatedDecayMixin(0.1, start_epoch=5, every_epochs=5)
-    >>> decay.prepare(Clock())
-    >>> [decay.value("learning_rate", 1.0, Position(epoch)) for epoch in (0, 4, 5, 9, 10)]
-    [1.0, 1.0, 0.1, 0.1, 0.010000000000000002]
-    """
-
-    driven = ("learning_rate",)
 
     def __init__(
         self,
-        factor: float,
+        recipe: Recipe | Mapping[Key, Recipe],
         *,
-        start_epoch: int,
-        every_epochs: int = 1,
-        floor: float = 0.0,
-        base: float | None = None,
+        resolution: Resolution = "update",
+        updates_per_epoch: int | Mapping[Key, int] | None = None,
+        verify: bool = False,
     ) -> None:
-        super().__init__(factor=factor, start_epoch=start_epoch, every_epochs=every_epochs, floor=floor, base=base)
-        for name, found, least in (("start_epoch", start_epoch, 0), ("every_epochs", every_epochs, 1)):
-            if not isinstance(found, int) or isinstance(found, bool) or found < least:
-                raise self.refuse(f"{name}={found!r}", f"write a whole number of epochs of at least {least}")
-        if real(factor, f"{type(self).__name__}: factor") < 0:
-            raise self.refuse(f"factor={factor!r}", "write a multiplier of at least 0")
-        self.floor = real(floor, f"{type(self).__name__}: floor")
-        if self.floor < 0:
-            raise self.refuse(f"floor={floor!r}", "write a learning rate of at least 0")
-        self.base = _checked_base(self, base)
-        self.recipe = Recipe(learning_rate=StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch)))
+        super().__init__(recipe=recipe, resolution=resolution, updates_per_epoch=updates_per_epoch, verify=verify)
+        if resolution not in ("update", "epoch"):
+            raise self.refuse(f"resolution={resolution!r}", "write resolution='update' or resolution='epoch'")
+        if not isinstance(verify, bool):
+            raise self.refuse(f"verify={verify!r}", "write verify=True or verify=False")
+        self.resolution, self.verify = resolution, verify
+        self._parts = None
+        if isinstance(recipe, Recipe):
+            Clock(updates_per_epoch)  # type: ignore[arg-type]  # it refuses a mapping
+            self.recipe, self.spec, self.driven = recipe, recipe.optimizer, recipe.driven
+            self.updates_per_epoch = updates_per_epoch  # type: ignore[assignment]
+        else:
+            self._parts = self._checked_parts(recipe, updates_per_epoch)
+            self.driven = tuple(dict.fromkeys(name for part in self._parts.values() for name in part.driven))
 
-    def value(self, hyperparameter: str, base: float, position: Position) -> float:
-        value = super().value(hyperparameter, base, position)
-        return max(value, self.floor)
-
-    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
-        super().check_bases(bases)
-        for base in bases["learning_rate"]:
-            if self.floor > base:
-                raise self.refuse(
-                    f"floor={self.floor!r} above the learning rate {base!r} from which the decay starts",
-                    "write the floor as a learning rate, not as a fraction, and below the start",
-                )
-
-
-class LearningRateSchedulerMixin(ScheduleMixin):
-    """Set the learning rate of each epoch by the user's own function, the one that Keras' LearningRateScheduler takes.
-
-    learning rate in epoch e = function(e), or, where the function takes two arguments,
-    function(e, learning rate in epoch e - 1), starting from the base value
-
-    function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate. The two-argument
-        form is folded over epochs 0 to e from the base value, so that it depends on the epoch alone: a second fit, a
-        first epoch other than 0 and a resumed run get the value of an uninterrupted run.
-    base: the learning rate before any decay, where the optimizer's own is not to be used.
-
-    Raises TypeError for what is not such a function, and at the start of training for parameter groups of different
-    learning rates under a one-argument function, which would make them all the same.
-
-    >>> scheduler = LearningRateSchedulerMixin(lambda epoch, lr: lr * 0.1 if epoch % 5 == 0 and epoch != 0 else lr)
-    >>> [scheduler.value("learning_rate", 1.0, Position(epoch)) for epoch in (0, 4, 5, 10)]
-    [1.0, 1.0, 0.1, 0.010000000000000002]
-    """
-
-    driven = ("learning_rate",)
-
-    def __init__(self, function: EpochCallable, *, base: float | None = None) -> None:
-        super().__init__(function=function, base=base)
-        try:
-            self._folded = takes_previous(function)
-        except TypeError as error:
-            raise TypeError(f"{type(self).__name__}: {error}") from None
-        self.function = function
-        self.base = _checked_base(self, base)
-        self._by_base: dict[float, EpochValues] = {}
-
-    def prepare(self, clock: Clock) -> None:
-        """A function of the epoch needs to know nothing of the run's length."""
-
-    def value(self, hyperparameter: str, base: float, position: Position) -> float:
-        if base not in self._by_base:
-            self._by_base[base] = EpochValues(self.function, base)
-        return self._by_base[base](position.epoch)
-
-    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
-        rates = sorted(set(bases["learning_rate"]))
-        if not self._folded and len(rates) > 1:
-            raise self.refuse(
-                f"parameter groups with the learning rates {rates} and a function of the epoch alone, "
-                f"which would make them the same",
-                "write the function as f(epoch, learning_rate)",
+    def _checked_parts(self, recipe: Any, given: Any) -> dict[Key, HyperparameterSchedulerMixin]:
+        """A callback for each of the recipes of a mapping."""
+        if not isinstance(recipe, Mapping) or not recipe:
+            raise TypeError(
+                f"{type(self).__name__}: found {recipe!r} ({type(recipe).__name__}); expected a Recipe, such as "
+                f"Recipe(learning_rate=StepDecay(0.1, every=epochs(5))), or several by their optimizers, such as "
+                f"{{'generator': Recipe(...), 'discriminator': Recipe(...)}}."
             )
+        parts = {}
+        for key, each in recipe.items():
+            if isinstance(key, bool) or not isinstance(key, (str, int)) or isinstance(each, Mapping):
+                raise TypeError(
+                    f"{type(self).__name__}: found {key!r}: {each!r}; expected a Recipe by the path of a part of the "
+                    f"model, such as 'generator', or by the number of an optimizer, such as 0."
+                )
+            updates = given.get(key) if isinstance(given, Mapping) else given
+            parts[key] = type(self)(each, resolution=self.resolution, updates_per_epoch=updates, verify=self.verify)
+            parts[key].of = key
+        unknown = [key for key in given if key not in recipe] if isinstance(given, Mapping) else []
+        if unknown:
+            raise self.refuse(f"updates_per_epoch for {unknown}", f"give it for {list(recipe)}, as the recipes are")
+        return parts
+
+    @property
+    def parts(self) -> Mapping[Key, ScheduleMixin] | None:
+        return self._parts
+
+    @property
+    def drives_each(self) -> bool:
+        return False
 
 
 class TraceRecorderMixin:
@@ -281,42 +241,3 @@ class TraceRecorderMixin:
     def __init__(self) -> None:
         super().__init__()
         self.trace = Trace()
-
-
-def refuse_second_driver(first: ScheduleMixin, second: ScheduleMixin, hyperparameter: str) -> ValueError:
-    """The error for two callbacks of ours that drive the same hyperparameter of the same optimizer."""
-    return ValueError(
-        f"found two callbacks that drive {hyperparameter}: {first!r} and {second!r}; keep one of them, or multiply "
-        f"their schedules in one recipe."
-    )
-
-
-def refuse_other_driver(callback: ScheduleMixin, hyperparameter: str, other: str, remedy: str) -> ValueError:
-    """The error for a hyperparameter that something else drives already, such as a framework's own scheduler."""
-    return callback.refuse(f"{other}, which drives {hyperparameter} already", remedy)
-
-
-def refuse_longer_epoch(callback: ScheduleMixin, epoch: int, updates: int) -> ValueError:
-    """The error for an epoch that goes on after the number of updates that the plan was resolved for."""
-    return callback.refuse(
-        f"more than {updates} updates in epoch {epoch}, where updates_per_epoch is {updates}",
-        "give the number of updates that an epoch makes",
-    )
-
-
-def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
-    """The error for an optimizer whose numbers are not those of the recipe's spec."""
-    return callback.refuse(
-        f"an optimizer that is not the recipe's: {difference}",
-        "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
-        "any optimizer by the schedules alone",
-    )
-
-
-def _checked_base(callback: ScheduleMixin, base: float | None) -> float | None:
-    if base is None:
-        return None
-    checked = real(base, f"{type(callback).__name__}: base")
-    if checked <= 0:
-        raise callback.refuse(f"base={base!r}", "write the learning rate before any decay, greater than 0")
-    return checked

@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.callbacks import (
-    EpochGatedDecayMixin,
-    HyperparameterSchedulerMixin,
-    LearningRateSchedulerMixin,
-    ScheduleMixin,
-    TraceRecorderMixin,
-    refuse_longer_epoch,
-    refuse_other_driver,
-    refuse_other_spec,
-    refuse_second_driver,
-)
+from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.durations import Position
+from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from ..core.refusals import refuse_longer_epoch, refuse_other_driver, refuse_other_spec, refuse_second_driver
 from ..core.trace import Trace
 from . import optimizers
 

@@ -21,14 +21,9 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.callbacks import (
-    EpochGatedDecayMixin,
-    HyperparameterSchedulerMixin,
-    TraceRecorderMixin,
-    refuse_other_driver,
-    refuse_other_spec,
-    refuse_second_driver,
-)
+from samestep.core.callbacks import HyperparameterSchedulerMixin, TraceRecorderMixin
+from samestep.core.epoch_callbacks import EpochGatedDecayMixin
+from samestep.core.refusals import refuse_other_driver, refuse_other_spec, refuse_second_driver
 
 
 def test_legacy_keras_decay_is_inverse_time_decay_per_update() -> None:

@@ -15,7 +15,7 @@ import samestep.core
 from samestep import Schedule
 
 NAMES = {name: getattr(samestep, name) for name in samestep.__all__}
-WITHOUT_EXAMPLES = {"explain", "lint", "structure", "ticks", "values"}
+WITHOUT_EXAMPLES = {"explain", "lint", "refusals", "structure", "ticks", "values"}
 MODULES = [import_module(f"samestep.core.{module.name}") for module in iter_modules(samestep.core.__path__)]
 
 

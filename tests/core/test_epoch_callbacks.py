@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from samestep import Clock, Position
-from samestep.core.callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin, ScheduleMixin
+from samestep.core.callbacks import ScheduleMixin
+from samestep.core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 
 
 def by_epoch(callback: ScheduleMixin, base: float, count: int, clock: Clock | None = None) -> list[float]:

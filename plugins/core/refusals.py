@@ -1,0 +1,35 @@
+"""The errors for what a training run has and a callback cannot honour, in the same words for both frameworks."""
+
+from __future__ import annotations
+
+from .callbacks import ScheduleMixin
+
+
+def refuse_second_driver(first: ScheduleMixin, second: ScheduleMixin, hyperparameter: str) -> ValueError:
+    """The error for two callbacks of ours that drive the same hyperparameter of the same optimizer."""
+    return ValueError(
+        f"found two callbacks that drive {hyperparameter}: {first!r} and {second!r}; keep one of them, or multiply "
+        f"their schedules in one recipe."
+    )
+
+
+def refuse_other_driver(callback: ScheduleMixin, hyperparameter: str, other: str, remedy: str) -> ValueError:
+    """The error for a hyperparameter that something else drives already, such as a framework's own scheduler."""
+    return callback.refuse(f"{other}, which drives {hyperparameter} already", remedy)
+
+
+def refuse_longer_epoch(callback: ScheduleMixin, epoch: int, updates: int) -> ValueError:
+    """The error for an epoch that goes on after the number of updates that the plan was resolved for."""
+    return callback.refuse(
+        f"more than {updates} updates in epoch {epoch}, where updates_per_epoch is {updates}",
+        "give the number of updates that an epoch makes",
+    )
+
+
+def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
+    """The error for an optimizer whose numbers are not those of the recipe's spec."""
+    return callback.refuse(
+        f"an optimizer that is not the recipe's: {difference}",
+        "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
+        "any optimizer by the schedules alone",
+    )

@@ -1,0 +1,81 @@
+"""Which optimizer a callback means: by the part of the model whose parameters the optimizer has, or by its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .callbacks import Key, ScheduleMixin
+
+
+class Followed(NamedTuple):
+    """An optimizer, by its number, that follows a part of a callback; `label` tells it from others in a log."""
+
+    number: int
+    part: ScheduleMixin
+    label: str
+
+
+def names(paths: Sequence[Sequence[str]]) -> list[str]:
+    """What each optimizer is called: the shortest path that has all of its parameters and none of another's.
+
+    paths: of each optimizer those of its parameters. Where there is no such path it is called by its number.
+
+    >>> names([["generator/net/weight", "generator/net/bias"], ["discriminator/weight"], ["generator/a", "x"]])
+    ['generator/net', 'discriminator', '2']
+    """
+    return [next(iter(_folders(paths, number)), str(number)) for number in range(len(paths))]
+
+
+def followed(callback: ScheduleMixin, paths: Sequence[Sequence[str]]) -> list[Followed]:
+    """Which optimizers follow which part of a callback; raises ValueError where that is not clear.
+
+    paths: of each optimizer those of its parameters, as `describe_parameters` has them.
+    """
+    called = names(paths)
+    if callback.parts is None:
+        if len(paths) > 1 and not callback.drives_each:
+            example = ", ".join(f"{name!r}: Recipe(...)" for name in called)
+            raise callback.refuse(f"{len(paths)} optimizers and one recipe", f"give one for each, as {{{example}}}")
+        labels = called if len(paths) > 1 else [""]
+        return [Followed(number, callback, label) for number, label in enumerate(labels)]
+    found: dict[int, Followed] = {}
+    for key, part in callback.parts.items():
+        number = _number(callback, key, paths, called)
+        if number in found:
+            raise callback.refuse(
+                f"two recipes for the optimizer of {called[number]!r}, those of {found[number].part.of!r} and {key!r}",
+                "keep one of them",
+            )
+        found[number] = Followed(number, part, str(key))
+    return list(found.values())
+
+
+def _number(callback: ScheduleMixin, key: Key, paths: Sequence[Sequence[str]], called: Sequence[str]) -> int:
+    if isinstance(key, int):
+        if 0 <= key < len(paths):
+            return key
+    else:
+        for number in range(len(paths)):
+            if key.replace(".", "/") in _folders(paths, number):
+                return number
+    raise callback.refuse(
+        f"a recipe for {key!r}, which is no optimizer's", f"write one of {called}, or a number below {len(paths)}"
+    )
+
+
+def _folders(paths: Sequence[Sequence[str]], number: int) -> list[str]:
+    """The paths, the shortest first, under which lie all parameters of an optimizer, and none of another's."""
+    own = paths[number]
+    parts = own[0].split("/") if own else []
+    others = [path for other, its in enumerate(paths) if other != number for path in its]
+    candidates = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return [
+        folder
+        for folder in candidates
+        if all(_within(path, folder) for path in own) and not any(_within(path, folder) for path in others)
+    ]
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
