@@ -122,7 +122,8 @@ class PlanMixin(ScheduleMixin):
             for name in self.driven:
                 if not self._plan.constant_within_epochs(name):
                     raise self.refuse(
-                        f"a {name} schedule that changes within an epoch, and training data of unknown length",
+                        f"a {name} schedule that changes within an epoch, and training data of unknown length or "
+                        f"manual optimization",
                         "give updates_per_epoch=, or resolution='epoch' to hold the value of each epoch's first update",
                     )
 
@@ -235,9 +236,21 @@ class HyperparameterSchedulerMixin(PlanMixin):
 class TraceRecorderMixin:
     """Records the values that the optimizer really uses, update by update, into `trace`.
 
-    trace: the `Trace` of the latest training run.
+    traces: those of the latest training run, by the part of the model that an optimizer is for, as `which.names` calls
+        it; the only one of an only optimizer is called "".
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.trace = Trace()
+        self.traces = {"": Trace()}
+
+    @property
+    def trace(self) -> Trace:
+        """The `Trace` of the latest training run; raises ValueError where several optimizers have one each."""
+        if len(self.traces) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: found the traces of {len(self.traces)} optimizers; write one of "
+                f"{', '.join(f'traces[{name!r}]' for name in self.traces)}."
+            )
+        (trace,) = self.traces.values()
+        return trace

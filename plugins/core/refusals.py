@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .callbacks import ScheduleMixin
+from .durations import Position
 
 
 def refuse_second_driver(first: ScheduleMixin, second: ScheduleMixin, hyperparameter: str) -> ValueError:
@@ -32,4 +35,18 @@ def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
         f"an optimizer that is not the recipe's: {difference}",
         "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
         "any optimizer by the schedules alone",
+    )
+
+
+def refuse_other_value(
+    callback: ScheduleMixin, name: str, found: float, planned: float, where: Position, others: Sequence[str]
+) -> ValueError:
+    """The error for an optimizer that does not hold the value of the plan.
+
+    name: the hyperparameter, as a log has it. where: the update. others: what else could have written.
+    """
+    return callback.refuse(
+        f"{name} = {found!r} at {where}, where the plan has {planned!r}, which {callback!r} is the last known to have "
+        f"written",
+        f"remove what has changed it since, perhaps one of {', '.join(others)}",
     )

@@ -16,6 +16,15 @@ class Followed(NamedTuple):
     label: str
 
 
+def log_name(hyperparameter: str, label: str = "", group: int = 0) -> str:
+    """The name of a hyperparameter in logs and traces: of which optimizer, and of which of its groups of parameters.
+
+    >>> log_name("learning_rate"), log_name("weight_decay", group=1), log_name("learning_rate", "generator", 1)
+    ('learning_rate', 'weight_decay/1', 'learning_rate/generator/1')
+    """
+    return "/".join([hyperparameter, *([label] if label else []), *([str(group)] if group else [])])
+
+
 def names(paths: Sequence[Sequence[str]]) -> list[str]:
     """What each optimizer is called: the shortest path that has all of its parameters and none of another's.
 

@@ -164,7 +164,7 @@ class TraceRecorder(TraceRecorderMixin, keras.callbacks.Callback):
     __doc__ = TraceRecorderMixin.__doc__
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.trace = Trace()
+        self.traces = {"": Trace()}
         optimizer = _inner_optimizer(self.model)
         _drivers(self.params, optimizer)
         if isinstance(optimizer, ScheduledOptimizer):

@@ -1,11 +1,8 @@
-"""Lightning's half of the callbacks: when to write, and where in the run the loop is.
-
-Values are written ahead, at the end of the update before the one they belong to, and again when an epoch and a batch
-start. `LearningRateMonitor` then reads the same values wherever it stands in the list of callbacks.
-"""
+"""Lightning's half of the callbacks: where in the run the loop is, and which optimizers there are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +11,11 @@ import torch
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.durations import Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.refusals import refuse_longer_epoch, refuse_other_driver, refuse_other_spec, refuse_second_driver
+from ..core.refusals import refuse_other_driver, refuse_second_driver
 from ..core.trace import Trace
+from ..core.which import followed, names
 from . import optimizers
+from .followers import Follower, Updates
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -25,108 +24,101 @@ else:
 
     LightningModule = Trainer = Any
 
-
-_AHEAD = 1024  # updates whose values are computed at a time
-
-
-class _Counter(Callback):
-    """Counts the updates that the optimizer really makes in an epoch: one that a loss scaler skips is none."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._optimizer = _the_optimizer(trainer, type(self).__name__)
-        # Resumed within an epoch, Lightning does not announce the epoch again: its progress tells the update. Resumed
-        # between two epochs, that progress is still the one of the epoch before.
-        loop = trainer.fit_loop
-        within = loop.epoch_progress.current.ready > loop.epoch_progress.current.completed
-        updates = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
-        self._made = updates.current.completed if within else 0
-        self._hook = self._optimizer.register_step_post_hook(lambda *_: self._count(trainer))
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._made = 0
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._hook.remove()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if hasattr(self, "_hook"):
-            self._hook.remove()
-
-    def _count(self, trainer: Trainer) -> None:
-        """Called after an update."""
-        self._made += 1
+# Callbacks of Lightning that set the learning rate themselves.
+_OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
-class _Driver(ScheduleMixin, _Counter):
+class _Driver(ScheduleMixin, Callback):
     """The hooks that all scheduling callbacks share."""
 
+    _followers: Sequence[Follower] = ()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_start(trainer, pl_module)
-        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
-        for first, second in combinations([c for c in callbacks if isinstance(c, _Driver)], 2):
-            for name in first.driven:
-                if name in second.driven:
-                    raise refuse_second_driver(first, second, name)
+        found = _optimizers(trainer, self.who)
+        self._refuse_other_drivers(trainer, found)
+        by_hand = not pl_module.automatic_optimization
+        self._found_updates = _updates_per_epoch(trainer)
+        made = _made_before(trainer)
+        followers = []
+        paths = _paths(pl_module, found)
+        for number, part, label in followed(self, paths):
+            clock = part.clock(self._found_updates, *_run_length(trainer, len(found)))
+            part.prepare(clock)
+            if made is None and part.counts_updates():
+                raise part.refuse(
+                    "a run that is resumed within an epoch under manual optimization, whose updates nobody counted",
+                    "resume from a checkpoint of the end of an epoch, or write the schedule in whole epochs",
+                )
+            others = [type(c).__name__ for c in _callbacks(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
+            others.append(type(pl_module).__name__)
+            followers.append(Follower(part, label, found[number], clock.updates_per_epoch, by_hand, others))
+        self._counts_updates = any(follower.part.counts_updates() for follower in followers)
+        self._epoch_is_new = True
+        self._followers = followers
+        for follower in followers:
+            follower.begin(trainer.current_epoch, made or 0)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._epoch_is_new = True
+        for follower in self._followers:
+            follower.begin_epoch(trainer.current_epoch)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        if self._counts_updates and self._epoch_is_new:
+            self._check_length(trainer)
+        for follower in self._followers:
+            follower.before_batch()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        for follower in self._followers:
+            follower.after_batch()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        following = trainer.current_epoch + 1
+        goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
+        for follower in self._followers:
+            for name, value in follower.used().items():
+                _log(pl_module, name, value)
+            if goes_on:
+                follower.write_for(following, 0)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for follower in self._followers:
+            follower.end()
+        self._followers = ()
+
+    def _refuse_other_drivers(self, trainer: Trainer, found: Sequence[torch.optim.Optimizer]) -> None:
+        """Refuse whatever else drives what this callback drives, of the same optimizer."""
+        paths = _paths(trainer.lightning_module, found)
+        ours = {(number, name) for number, part, _ in followed(self, paths) for name in part.driven}
+        drivers = [callback for callback in _callbacks(trainer) if isinstance(callback, _Driver)]
+        for first, second in combinations(drivers, 2):
+            drives = [{(f.number, name) for f in followed(c, paths) for name in f.part.driven} for c in (first, second)]
+            for _, name in sorted(drives[0] & drives[1]):
+                raise refuse_second_driver(first, second, name)
+        for callback in _callbacks(trainer):
+            for kind in type(callback).__mro__:
+                if kind.__name__ in _OTHER_DRIVERS and any(name == "learning_rate" for _, name in ours):
+                    raise refuse_other_driver(self, "learning_rate", f"the callback {kind.__name__}", "leave one out")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
+            number = next((n for n, optimizer in enumerate(found) if optimizer is scheduler.optimizer), None)
             # OneCycleLR and CyclicLR cycle the momentum too.
             for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
-                if name in self.driven:
+                if (number, name) in ours:
                     other = f"the {type(scheduler).__name__} of configure_optimizers"
                     raise refuse_other_driver(self, name, other, "return the optimizer alone")
-        epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
-        max_updates = trainer.max_steps if trainer.max_steps > 0 else None
-        self._found_updates = _updates_per_epoch(trainer)
-        clock = self.clock(self._found_updates, epochs, max_updates)
-        self.prepare(clock)
-        # Of an epoch, where the values depend on their number.
-        self._most_updates = clock.updates_per_epoch if self.counts_updates() else None
-        self._varies = self.varies_within_epochs()
-        self._epoch_is_new = True
-        if self.spec is not None:
-            difference = optimizers.spec_difference(self.spec, self._optimizer)
-            if difference is not None:
-                raise refuse_other_spec(self, difference)
-        built = getattr(self._optimizer, "spec", None)
-        if built is not None and built.clip is not None and trainer.gradient_clip_val:
+        specs = [getattr(optimizer, "spec", None) for optimizer in found]
+        if any(spec is not None and spec.clip is not None for spec in specs) and trainer.gradient_clip_val:
             raise self.refuse(
                 f"gradient_clip_val={trainer.gradient_clip_val!r} of the Trainer, and an optimizer that clips already",
                 "leave one of them out",
             )
-        self._bases = {name: self._base_values(name) for name in self.driven}
-        self._groups = len(self._optimizer.param_groups)
-        self.check_bases(self._bases)
-        self._compute(trainer.current_epoch, self._made)
-        self._write(self._made)
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_epoch_start(trainer, pl_module)
-        self._epoch_is_new = True
-        self._compute(trainer.current_epoch, 0)
-        self._write(0)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        if self._most_updates is not None:
-            if self._epoch_is_new:
-                self._check_length(trainer)
-            if self._made >= self._most_updates:
-                raise refuse_longer_epoch(self, trainer.current_epoch, self._most_updates)
-        self._write(self._made)
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        if self._varies and self._made < (self._most_updates or 0):
-            self._write(self._made)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        following = trainer.current_epoch + 1
-        if trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1:
-            self._compute(following, 0)
-            self._write(0)
-
-    def _base_values(self, name: str) -> list[float]:
-        kind = type(self._optimizer).__name__
-        if not all(optimizers.has(group, name) for group in self._optimizer.param_groups):
-            raise self.refuse(f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another")
-        return self.own_bases([optimizers.base_value(group, name) for group in self._optimizer.param_groups])
 
     def _check_length(self, trainer: Trainer) -> None:
         """Refuse an epoch of another number of updates than the plan was resolved for."""
@@ -137,41 +129,6 @@ class _Driver(ScheduleMixin, _Counter):
                 f"{found} updates in epoch {trainer.current_epoch} and {self._found_updates} in the first",
                 "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
             )
-
-    def _compute(self, epoch: int, update: int) -> None:
-        """The values of the updates of an epoch from `update` on, some of them ahead, for each parameter group."""
-        self._epoch, self._first, count = epoch, 0, 1
-        # A schedule that is constant within epochs does not ask for the update: an epoch may be longer than the first.
-        if self._varies and self._most_updates is not None:
-            self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
-        self._computed = count
-        self._columns = [
-            (name, self.columns(name, bases, Position(epoch, self._first), count))
-            for name, bases in self._bases.items()
-        ]
-        self._plain = optimizers.is_plain(self._optimizer, self.driven)
-        if self._plain:  # the common case, written without asking each group how it holds them
-            self._columns = [(optimizers.KEYS[name], columns) for name, columns in self._columns]
-
-    def _write(self, update: int) -> None:
-        """Write the values of an update of this epoch into the parameter groups."""
-        index = update - self._first if self._varies else 0
-        if not 0 <= index < self._computed:
-            self._compute(self._epoch, update)
-            index = 0
-        groups = self._optimizer.param_groups
-        if len(groups) != self._groups:
-            raise self.refuse(
-                f"{len(groups)} parameter groups where training started with {self._groups}",
-                "give the optimizer all of its parameter groups in configure_optimizers",
-            )
-        for name, columns in self._columns:
-            if self._plain:
-                for group, column in zip(groups, columns):  # noqa: B905  # strict= would double its cost
-                    group[name] = column[index]
-            else:
-                for group, column in zip(groups, columns, strict=True):
-                    optimizers.write(group, name, column[index])
 
 
 class HyperparameterScheduler(HyperparameterSchedulerMixin, _Driver):
@@ -186,36 +143,93 @@ class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
     __doc__ = LearningRateSchedulerMixin.__doc__
 
 
-class TraceRecorder(TraceRecorderMixin, _Counter):
+class TraceRecorder(TraceRecorderMixin, Callback):
     __doc__ = TraceRecorderMixin.__doc__
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.trace = Trace()
-        super().on_train_start(trainer, pl_module)
+    _updates: Sequence[Updates] = ()
 
-    def _count(self, trainer: Trainer) -> None:
-        # After the update, when nothing can have changed the values between their use and this reading.
-        self.trace.record(Position(trainer.current_epoch, self._made), optimizers.read(self._optimizer))
-        super()._count(trainer)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = _optimizers(trainer, type(self).__name__)
+        called = names(_paths(pl_module, found)) if len(found) > 1 else [""]
+        self.traces = {name: Trace() for name in called}
+        self._updates = [self._follow(trainer, *pair) for pair in zip(found, self.traces.values(), strict=True)]
+
+    def _follow(self, trainer: Trainer, optimizer: torch.optim.Optimizer, trace: Trace) -> Updates:
+        def record() -> None:
+            # After the update, when nothing can have changed the values between their use and this reading.
+            trace.record(Position(trainer.current_epoch, updates.made), optimizers.read(optimizer))
+
+        updates = Updates(optimizer, _made_before(trainer) or 0, record)
+        return updates
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for updates in self._updates:
+            updates.made = 0
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for updates in self._updates:
+            updates.remove()
+        self._updates = ()
+
+
+def _callbacks(trainer: Trainer) -> list[Any]:
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
+    return callbacks
+
+
+def _log(module: LightningModule, name: str, value: float) -> None:
+    # In a tensor of the default dtype it would be another value; Apple's GPUs have no float64. The largest of what all
+    # devices have is what each of them has.
+    dtype = torch.float32 if module.device.type == "mps" else torch.float64
+    several = module.trainer.world_size > 1
+    module.log(name, torch.tensor(value, dtype=dtype), on_step=False, on_epoch=True, reduce_fx="max", sync_dist=several)
 
 
 def _updates_per_epoch(trainer: Trainer) -> int | None:
     batches = trainer.num_training_batches
-    if batches == float("inf"):
+    if batches == float("inf") or not trainer.lightning_module.automatic_optimization:
         return None
     # Lightning makes an update of what is left over at the end of an epoch.
     return -(-int(batches) // trainer.accumulate_grad_batches)
 
 
-def _the_optimizer(trainer: Trainer, callback: str) -> torch.optim.Optimizer:
-    automatic = trainer.lightning_module.automatic_optimization
-    if len(trainer.optimizers) != 1 or not automatic:
-        how = "automatic" if automatic else "manual"
-        raise ValueError(
-            f"{callback}: found {len(trainer.optimizers)} optimizers under {how} optimization; this version follows "
-            f"one optimizer under automatic optimization."
-        )
-    optimizer: torch.optim.Optimizer = trainer.optimizers[0]
-    if type(optimizer).__name__ == "_MockOptimizer":  # what Lightning puts there for None
-        raise ValueError(f"{callback}: found no optimizer; return one from configure_optimizers.")
-    return optimizer
+def _run_length(trainer: Trainer, optimizers: int) -> tuple[int | None, int | None]:
+    """The run's epochs and updates, as far as they are known; max_steps counts the updates of all optimizers."""
+    epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
+    if trainer.max_steps <= 0:
+        return epochs, None
+    return (epochs, trainer.max_steps) if optimizers == 1 else (None, None)
+
+
+def _made_before(trainer: Trainer) -> int | None:
+    """The updates of this epoch that were made before training began; None where Lightning does not know.
+
+    Resumed within an epoch, Lightning does not announce the epoch again: its progress tells the update. Resumed between
+    two epochs, that progress is still the one of the epoch before. Under manual optimization it is of the whole run.
+    """
+    loop = trainer.fit_loop
+    if loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed:
+        return 0
+    if not trainer.lightning_module.automatic_optimization:
+        return None
+    return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
+
+
+def _optimizers(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:
+    found = list(trainer.optimizers)
+    # What Lightning puts there for None.
+    if not found or any(type(optimizer).__name__ == "_MockOptimizer" for optimizer in found):
+        raise ValueError(f"{who}: found no optimizer; return one from configure_optimizers.")
+    return found
+
+
+def _paths(module: torch.nn.Module, found: Sequence[torch.optim.Optimizer]) -> list[list[str]]:
+    """The paths of the parameters that each optimizer has."""
+    path = {parameter: name.replace(".", "/") for name, parameter in module.named_parameters()}
+    return [[path[p] for group in optimizer.param_groups for p in group["params"] if p in path] for optimizer in found]

@@ -12,6 +12,7 @@ from ..core import optimizers as specs
 from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Multipliers, assign, by_multipliers
 from ..core.trace import shortest_decimal
+from ..core.which import log_name
 from .parameters import parameters
 
 KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
@@ -133,6 +134,19 @@ def base_value(group: dict[str, Any], hyperparameter: str) -> float:
     return float(group.setdefault(key, _number(_held(group)[hyperparameter])))
 
 
+def held(group: dict[str, Any], hyperparameter: str) -> float:
+    """The value of a parameter group."""
+    return _number(_held(group)[hyperparameter])
+
+
+def holds(group: dict[str, Any], hyperparameter: str, value: float) -> bool:
+    """Whether a parameter group has this value, as it was written, or as a tensor rounds it."""
+    found = _held(group)[hyperparameter]
+    if isinstance(found, torch.Tensor):
+        return bool(found == torch.tensor(value, dtype=found.dtype))
+    return bool(found == value)
+
+
 def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
     """Write a value into a parameter group; a tensor is filled in place, so that captured graphs see it."""
     held = _held(group)[hyperparameter]
@@ -153,7 +167,7 @@ def is_plain(optimizer: torch.optim.Optimizer, hyperparameters: Sequence[str]) -
 def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """The hyperparameters that the optimizer holds; those of parameter group i > 0 are named `name/i`."""
     return {
-        name if index == 0 else f"{name}/{index}": float(value)
+        log_name(name, group=index): float(value)
         for index, group in enumerate(optimizer.param_groups)
         for name, value in _held(group).items()
     }

@@ -67,7 +67,11 @@ class Run:
 
     module: Ramp
     trainer: pl.Trainer
-    trace: Trace = field(repr=False)
+    recorder: TraceRecorder = field(repr=False)
+
+    @property
+    def trace(self) -> Trace:
+        return self.recorder.trace
 
     def learning_rates(self, weight: int = 0) -> list[float]:
         """The decrement of a weight under plain SGD, per unit of gradient, at every update."""
@@ -102,7 +106,7 @@ def train(
     loader = torch.utils.data.DataLoader(torch.zeros(batches) if data is None else data)
     trained = pl.Trainer(callbacks=[*callbacks, recorder], **options)
     trained.fit(module, loader, **(fit or {}))
-    return Run(module, trained, recorder.trace)
+    return Run(module, trained, recorder)
 
 
 def refusal(

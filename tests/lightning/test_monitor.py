@@ -28,8 +28,9 @@ def build(module: torch.nn.Module) -> torch.optim.Optimizer:
 
 
 def logged(logger: CSVLogger) -> list[dict[str, str]]:
+    """The rows that the monitor wrote; ours are those of the ends of epochs."""
     with (Path(logger.log_dir) / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if not row.get("learning_rate")]
 
 
 def monitored(

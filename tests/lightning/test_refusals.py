@@ -14,7 +14,6 @@ from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,
     LearningRateScheduler,
-    TraceRecorder,
     build_optimizer,
 )
 
@@ -143,34 +142,6 @@ def test_an_optimizer_of_another_kind_than_the_spec(
         HyperparameterScheduler(Recipe(SPEC)),
     )
     assert f"not the recipe's: the optimizer is {other.__name__} and not AdamW;" in message
-
-
-class ByHand(pl.LightningModule):
-    """Manual optimization, with as many optimizers as asked for."""
-
-    def __init__(self, optimizers: int) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.automatic_optimization = False
-        self.number = optimizers
-        self.batches = 0
-
-    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
-        self.batches += 1
-        return self.weight * 1.0
-
-    def configure_optimizers(self) -> Any:
-        return [torch.optim.SGD(self.parameters(), lr=0.1) for _ in range(self.number)]
-
-
-# Under automatic optimization Lightning refuses several optimizers itself, before any callback is asked.
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize(
-    "callback", [EpochGatedDecay(0.1, start_epoch=1), HyperparameterScheduler(PER_EPOCH), DECAY, TraceRecorder()]
-)
-def test_several_optimizers_and_manual_optimization(refusal: Callable[..., str], callback: Any, number: int) -> None:
-    message = refusal(None, callback, module=ByHand(number))
-    assert message.startswith(f"{type(callback).__name__}: found {number} optimizers under manual optimization;")
 
 
 @pytest.mark.parametrize("learning_rates", [(0.1,), (1.0, 0.1)])
