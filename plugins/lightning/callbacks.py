@@ -184,6 +184,8 @@ def _callbacks(trainer: Trainer) -> list[Any]:
 
 
 def _log(module: LightningModule, name: str, value: float) -> None:
+    if module.trainer.barebones:
+        return
     # In a tensor of the default dtype it would be another value; Apple's GPUs have no float64. The largest of what all
     # devices have is what each of them has.
     dtype = torch.float32 if module.device.type == "mps" else torch.float64

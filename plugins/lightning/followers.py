@@ -32,9 +32,10 @@ class Updates:
         self._on_update = on_update
         self._hook = optimizer.register_step_post_hook(self._count)
 
-    def _count(self, *_: Any) -> None:
-        self._on_update()
-        self.made += 1
+    def _count(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if not optimizers.skipped(optimizer):
+            self._on_update()
+            self.made += 1
 
     def remove(self) -> None:
         """Count no more."""

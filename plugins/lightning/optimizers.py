@@ -173,6 +173,16 @@ def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     }
 
 
+def skipped(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the kernel of the step that is being made skips it, because a loss scaler found an infinite gradient.
+
+    A scaler leaves that to an optimizer which says that it can, as torch's own do when `fused`: it calls `step`, which
+    runs its hooks, and tells by `found_inf`, which it sets for this time alone. To know costs the wait for the device.
+    """
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found.item())
+
+
 def _held(group: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a parameter group, as it holds them."""
     held = {name: group[key] for name, key in KEYS.items() if key in group}
