@@ -1,0 +1,100 @@
+"""What the last update of an epoch used is logged at its end, under the names that Keras' History has as well."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from samestep import AdamW, CosineDecay, ExponentialDecay, ParameterRule, Recipe, epochs, percent
+from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
+
+RECIPE = Recipe(
+    AdamW(learning_rate=0.1, weight_decay=0.05),
+    learning_rate=CosineDecay(over=percent(100), end=0.1),
+    weight_decay=ExponentialDecay(0.5, every=epochs(1)),
+)
+NAMES = ("learning_rate", "weight_decay", "momentum")
+
+
+def build(module: torch.nn.Module) -> torch.optim.Optimizer:
+    return build_optimizer(RECIPE.optimizer, module)
+
+
+def last_of_each_epoch(name: str, updates: int = 5) -> list[float]:
+    return RECIPE.plan(updates_per_epoch=updates, epochs=3).values(name)[updates - 1 :: updates]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_csv_has_the_plans_values_to_the_last_digit(
+    train: Callable[..., Any], tmp_path: Path, accumulate: int
+) -> None:
+    logger = CSVLogger(tmp_path, name="", version="")
+    train(build, HyperparameterScheduler(RECIPE), logger=logger, accumulate_grad_batches=accumulate)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    for name in NAMES:
+        assert [float(row[name]) for row in rows] == last_of_each_epoch(name, -(-5 // accumulate))
+
+
+def test_tensorboard_has_them_as_float32(train: Callable[..., Any], tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path, name="", version="", log_graph=False)
+    train(build, HyperparameterScheduler(RECIPE), logger=logger)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    for name in NAMES:
+        expected = torch.tensor(last_of_each_epoch(name)).tolist()
+        assert [event.value for event in events.Scalars(name)] == expected
+
+
+def test_a_checkpoint_can_be_named_by_them(train: Callable[..., Any], tmp_path: Path) -> None:
+    saver = ModelCheckpoint(
+        tmp_path, "{learning_rate:.4f}", every_n_epochs=1, save_top_k=-1, save_on_train_epoch_end=True
+    )
+    train(build, HyperparameterScheduler(RECIPE), saver, enable_checkpointing=True)
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        f"learning_rate={value:.4f}" for value in last_of_each_epoch("learning_rate")
+    }
+
+
+def test_each_group_of_parameters_has_a_name(train: Callable[..., Any]) -> None:
+    spec = AdamW(0.1, 0.05, parameters=[ParameterRule(path="weights/1", learning_rate=0.5, weight_decay=0)])
+    callback = HyperparameterScheduler(Recipe(spec))
+    run = train(lambda module: build_optimizer(spec, module), callback, weights=2)
+    logged = {name: value.item() for name, value in run.trainer.callback_metrics.items()}
+    assert logged == {
+        "learning_rate": 0.1,
+        "learning_rate/1": 0.05,
+        "weight_decay": 0.05,
+        "weight_decay/1": 0.0,
+        "momentum": 0.9,
+        "momentum/1": 0.9,
+    }
+
+
+@pytest.mark.parametrize(
+    "callback", [EpochGatedDecay(0.5, start_epoch=2), LearningRateScheduler(lambda epoch: 0.5 if epoch == 2 else 1.0)]
+)
+def test_callbacks_of_whole_epochs_log_the_learning_rate(
+    train: Callable[..., Any], sgd: Callable[..., Any], callback: Any
+) -> None:
+    run = train(sgd(1.0), callback)
+    assert {name: value.item() for name, value in run.trainer.callback_metrics.items()} == {"learning_rate": 0.5}
+
+
+def test_nothing_of_it_is_warned_of(train: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.filterwarnings("ignore", message=".*LeafSpec")
+        train(build, HyperparameterScheduler(RECIPE), log_every_n_steps=1)
+    assert not caplog.records
