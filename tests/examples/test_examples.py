@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "legacy_decay", "own_shape")
+NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "gan", "legacy_decay", "own_shape")
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +128,13 @@ def test_a_shape_of_ones_own_does_what_the_built_in_ones_do(output: Callable[[st
     assert [cell for row in epochs for cell in row] == [f"{eta:.4f}" for eta in expected]
     assert "  0.9933 0.4967 0.2500 0.2483 0.2310 0.1250 0.0190\n" in printed
     assert "Sawtooth.every: found the bare number 5; expected a duration: write epochs(5)" in printed
+
+
+def test_the_gan_trains_with_a_recipe_for_each_optimizer(output: Callable[[str], str]) -> None:
+    generator, discriminator, distance = output("gan").splitlines()
+    assert generator.split()[:2] == ["generator", "1120"]
+    assert discriminator.split()[:2] == ["discriminator", "2240"]
+    assert generator.endswith("learning rate 0.002 to 0.0001, as planned: True")
+    assert discriminator.endswith("learning rate 0.002 to 0.00018, as planned: True")
+    before, after = (float(word) for word in distance.split() if word[0].isdigit())
+    assert after < before / 20
