@@ -74,12 +74,12 @@ def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 def main() -> None:
     pl.seed_everything(0, verbose=False)
     points = PCA(2, whiten=True).fit_transform(load_digits().data)
-    real = torch.tensor(points, dtype=torch.float32)
+    real: Any = torch.tensor(points, dtype=torch.float32)
 
     gan, recorder = Gan(), TraceRecorder()
     with torch.no_grad():
         before = energy_distance(gan.sample(1000), real)
-    loader: Any = DataLoader(list(real), batch_size=BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(real, batch_size=BATCH, shuffle=True, drop_last=True)
     updates = {"generator": len(loader), "discriminator": 2 * len(loader)}
     trainer = pl.Trainer(
         max_epochs=EPOCHS,
