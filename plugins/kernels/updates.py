@@ -187,18 +187,19 @@ def _decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool =
     l1_ratio = settings.multipliers.l1_ratio
     if native and spec.weight_decay_basis == "learning_rate" and not l1_ratio:
         return settings.weight_decay
-    base = spec.learning_rate * settings.multipliers.learning_rate
-    shrink = spec.shrink(settings.learning_rate, settings.weight_decay, base)
-    _shrink(weights, 1 - shrink * (1 - l1_ratio), shrink * l1_ratio)
+    # torch.compile makes another graph of each answer, so it is not a value of this update that is asked for first.
+    if spec.weight_decay * settings.multipliers.weight_decay or settings.weight_decay:
+        base = spec.learning_rate * settings.multipliers.learning_rate
+        _shrink(weights, spec.shrink(settings.learning_rate, settings.weight_decay, base), l1_ratio)
     return 0.0
 
 
-def _shrink(weights: list[Tensor], retention: float, towards_zero: float) -> None:
-    """weights <- weights * retention - towards_zero * sign(weights)."""
-    if not towards_zero:
-        if retention != 1:
-            torch._foreach_mul_(weights, retention)
+def _shrink(weights: list[Tensor], shrink: float, l1_ratio: float) -> None:
+    """weights <- weights * (1 - shrink * (1 - l1_ratio)) - shrink * l1_ratio * sign(weights)."""
+    retention = 1 - shrink * (1 - l1_ratio)
+    if not l1_ratio:
+        torch._foreach_mul_(weights, retention)
         return
     for weight in weights:
         sign = torch.sign(weight)
-        weight.mul_(retention).add_(sign, alpha=-towards_zero)
+        weight.mul_(retention).add_(sign, alpha=-(shrink * l1_ratio))

@@ -30,7 +30,7 @@ class Updates:
     def __init__(self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None]) -> None:
         self.made = made
         self._on_update = on_update
-        self._hook = optimizer.register_step_post_hook(self._count)
+        self._hook = optimizer.register_step_post_hook(torch.compiler.disable(self._count))
 
     def _count(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if not optimizers.skipped(optimizer):
@@ -78,7 +78,8 @@ class Follower:
     def begin(self, epoch: int, made: int) -> None:
         """Training begins in this epoch, of which so many updates were made before."""
         self._updates = Updates(self.optimizer, made, self._verify if self.part.verify else lambda: None)
-        self._hook = self.optimizer.register_step_pre_hook(self._before_update) if self._by_hand else None
+        before = torch.compiler.disable(self._before_update)
+        self._hook = self.optimizer.register_step_pre_hook(before) if self._by_hand else None
         self.write_for(epoch, made)
 
     def end(self) -> None:

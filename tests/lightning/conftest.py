@@ -101,7 +101,7 @@ def train(
 ) -> Run:
     """Train a new `Ramp` (or `module`) with these callbacks, in this order, and a TraceRecorder after them."""
     recorder = TraceRecorder()
-    module = module or Ramp(optimizer, gradient, weights, fail_at)
+    module = Ramp(optimizer, gradient, weights, fail_at) if module is None else module
     options = {**QUIET, "max_epochs": epochs, **trainer}
     loader = torch.utils.data.DataLoader(torch.zeros(batches) if data is None else data)
     trained = pl.Trainer(callbacks=[*callbacks, recorder], **options)
