@@ -26,8 +26,9 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/lightning_write.py
 	$(BIN)/python benchmarks/optimizers.py torch
+	$(BIN)/python benchmarks/training.py lightning
 	set -e; for backend in $(BACKENDS); do \
-		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/keras_step.py; \
+		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/training.py keras; \
 		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/optimizers.py keras --tensors 10; \
 	done
 

@@ -148,9 +148,9 @@ class Follower:
             (name, self.part.columns(name, bases, Position(epoch, self._first), count))
             for name, bases in self._bases.items()
         ]
-        self._plain = optimizers.is_plain(self.optimizer, self.part.driven)
-        if self._plain:  # the common case, written without asking each group how it holds them
-            self._columns = [(optimizers.KEYS[name], columns) for name, columns in self._columns]
+        self._checked_groups()
+        # The common case is written without asking each group how it holds its values.
+        self._stored = optimizers.stored(self.optimizer, self._columns)
 
     def _write(self, update: int) -> None:
         """Write the values of an update of this epoch into the parameter groups."""
@@ -158,24 +158,28 @@ class Follower:
         if not 0 <= index < self._computed:
             self._compute(self._epoch, update)
             index = 0
+        groups = self._checked_groups()
+        self._index, self._written = index, True
+        if self._stored is not None:
+            for number, key, values in self._stored:
+                groups[number][key] = values[index]
+            return
+        for name, columns in self._columns:
+            for group, column in zip(groups, columns, strict=True):
+                optimizers.write(group, name, column[index])
+
+    def _checked_groups(self) -> list[dict[str, Any]]:
         groups = self.optimizer.param_groups
         if len(groups) != self._groups:
             raise self.part.refuse(
                 f"{len(groups)} parameter groups where training started with {self._groups}",
                 "give the optimizer all of its parameter groups in configure_optimizers",
             )
-        self._index, self._written = index, True
-        for name, columns in self._columns:
-            if self._plain:
-                for group, column in zip(groups, columns):  # noqa: B905  # strict= would double its cost
-                    group[name] = column[index]
-            else:
-                for group, column in zip(groups, columns, strict=True):
-                    optimizers.write(group, name, column[index])
+        return groups
 
     def _verify(self) -> None:
         """Raise ValueError where the optimizer does not hold what was written last."""
-        for name, (_, columns) in zip(self.part.driven, self._columns, strict=True):
+        for name, columns in self._columns:
             for number, (group, column) in enumerate(zip(self.optimizer.param_groups, columns, strict=True)):
                 planned = column[self._index]
                 if not optimizers.holds(group, name, planned):

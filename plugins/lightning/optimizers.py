@@ -158,10 +158,23 @@ def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
         group[KEYS[hyperparameter]] = value
 
 
-def is_plain(optimizer: torch.optim.Optimizer, hyperparameters: Sequence[str]) -> bool:
-    """Whether these hyperparameters are plain numbers under their `KEYS` in every parameter group."""
-    held = [group.get(KEYS[name]) for group in optimizer.param_groups for name in hyperparameters]
-    return all(isinstance(value, (int, float)) for value in held)
+def stored(
+    optimizer: torch.optim.Optimizer, columns: Sequence[tuple[str, Sequence[Sequence[float]]]]
+) -> list[tuple[int, str, Sequence[Any]]] | None:
+    """Where values go and as what: the number of a parameter group, the key, and what to store under it for each value.
+
+    columns: by hyperparameter, the values of each group. None where a group holds a tensor, which is to be filled.
+    """
+    found: list[tuple[int, str, Sequence[Any]]] = []
+    for name, of_groups in columns:
+        for number, (group, values) in enumerate(zip(optimizer.param_groups, of_groups, strict=True)):
+            if isinstance(_held(group)[name], torch.Tensor):
+                return None
+            if name == "momentum" and "betas" in group:
+                found.append((number, "betas", [(value, *group["betas"][1:]) for value in values]))
+            else:
+                found.append((number, KEYS[name], values))
+    return found
 
 
 def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
