@@ -55,6 +55,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         if self.built:
             return
         super().build(variables)
+        self.table.set_precision(keras.backend.standardize_dtype(variable.dtype) for variable in variables)
         if self.spec.parameters:
             self.table.set_groups(self._assigned(variables))
         self._build_state(variables)
@@ -88,6 +89,10 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
                 f"optimizer was made for; make it with build_optimizer(spec, model) of their model."
             )
         return [by_variable[id(variable)] for variable in variables]
+
+    def variables_of_its_model(self) -> list[keras.Variable]:
+        """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
+        return [] if self._parameters is None else [variable for _, variable in self._parameters()]
 
     @abstractmethod
     def _build_state(self, variables: list[Any]) -> None:

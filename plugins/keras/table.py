@@ -9,7 +9,7 @@ own optimizers have them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -18,6 +18,7 @@ from keras import ops
 
 from ..core.optimizers import HYPERPARAMETERS, Spec
 from ..core.parameters import Multipliers, by_multipliers
+from ..core.which import log_name
 
 Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]
 """Gives, for the base values of the groups, those of each: one for an update, or fewer, of which the last holds."""
@@ -69,6 +70,10 @@ class HyperparameterTable(ABC):
         of = {index: number for number, indices in enumerate(numbered.values()) for index in indices}
         self._group_of = [of[index] for index in range(len(of))]
         self._set_groups(list(numbered))
+
+    def set_precision(self, dtypes: Iterable[str]) -> None:
+        """Hold the values as precisely as the most precise of the optimizer's variables, which have these dtypes."""
+        return
 
     def group(self, index: int) -> int:
         """The number of the group of the optimizer's variable `index`; without rules there is one for all."""
@@ -132,6 +137,10 @@ class HyperparameterTable(ABC):
         """The variables of the table, which are not part of a checkpoint."""
 
     @abstractmethod
+    def held(self) -> tuple[np.ndarray, int]:
+        """What the updates of this epoch read: `rows()`, rounded as they are held, and at how many updates it began."""
+
+    @abstractmethod
     def column(self) -> Any:
         """The rows of the update that is next, shape (groups, 7)."""
 
@@ -149,7 +158,7 @@ class HyperparameterTable(ABC):
     def _named(self, column: np.ndarray) -> dict[str, float]:
         """What `used` gives of a recorded column, shape (groups, 3)."""
         return {
-            name if group == 0 else f"{name}/{group}": float(value)
+            log_name(name, group=group): float(value)
             for group, values in enumerate(column)
             for name, value in zip(HYPERPARAMETERS, values, strict=True)
         }
@@ -168,6 +177,12 @@ class GraphTable(HyperparameterTable):
     @property
     def variables(self) -> Sequence[Any]:
         return [v for v in (self._start, self._table, self._log) if v is not None]
+
+    def set_precision(self, dtypes: Iterable[str]) -> None:
+        if self._dtype != "float64" and "float64" in dtypes:
+            self._dtype = "float64"
+            self._make_table()
+            self._make_log()
 
     def _set_groups(self, groups: list[Multipliers]) -> None:
         super()._set_groups(groups)
@@ -188,7 +203,8 @@ class GraphTable(HyperparameterTable):
 
     def _make_log(self) -> None:
         shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
-        if self.recorded_columns and (self._log is None or self._log.shape != shape):
+        made = self._log is not None and (self._log.shape, self._log.dtype) == (shape, self._dtype)
+        if self.recorded_columns and not made:
             if self._log is not None:
                 self._optimizer._untrack_variable(self._log)
             self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters")
@@ -197,6 +213,9 @@ class GraphTable(HyperparameterTable):
         super().begin_epoch(sources)
         self._start.assign(self.start)
         self._table.assign(self.rows())
+
+    def held(self) -> tuple[np.ndarray, int]:
+        return ops.convert_to_numpy(self._table), int(ops.convert_to_numpy(self._start))
 
     def column(self) -> Any:
         return ops.take(self._table, ops.clip(self._index(), 0, self._table.shape[2] - 1), axis=2)
@@ -246,6 +265,9 @@ class EagerTable(HyperparameterTable):
         super().begin_epoch(sources)
         self._held = self.rows()
         self._log = []
+
+    def held(self) -> tuple[np.ndarray, int]:
+        return self._held, self.start
 
     def column(self) -> list[list[float]]:
         column: list[list[float]] = self._held[:, :, min(max(self.made, 0), self.columns - 1)].tolist()

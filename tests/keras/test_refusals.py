@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import pytest
 
-from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
+from samestep import AdamW, CosineDecay, Recipe, StepDecay, epochs, updates
+from samestep.core.trace import float32
 from samestep.keras import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -90,10 +91,29 @@ def test_another_schedule_on_a_stock_optimizer_names_build_optimizer(name: str, 
     assert "build_optimizer(spec, model)" in message
 
 
-def test_a_per_update_schedule_on_a_stock_optimizer(probe: Any, refusal: Any) -> None:
-    message = refusal(probe(sgd()), HyperparameterScheduler(Recipe(learning_rate=LinearDecay(over=percent(100)))))
-    assert "a learning_rate schedule that changes within an epoch, and Keras' own SGD" in message
-    assert "build_optimizer(spec, model), or give resolution='epoch'" in message
+@pytest.mark.parametrize(
+    "callback", [keras.callbacks.LearningRateScheduler(lambda epoch: 0.5), keras.callbacks.ReduceLROnPlateau()]
+)
+@pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "stock"])
+def test_a_callback_of_keras_that_drives_the_learning_rate_too(
+    ours: bool, listed_first: bool, callback: Any, spec: AdamW, probe: Any, refusal: Any
+) -> None:
+    callbacks = [callback, EpochGatedDecay(0.5, start_epoch=1)]
+    message = refusal(probe(spec if ours else sgd()), *(callbacks if listed_first else reversed(callbacks)))
+    kind = type(callback).__name__
+    assert f"EpochGatedDecay: found Keras' own {kind}, which drives learning_rate already; " in message
+
+
+def test_a_callback_of_keras_beside_one_that_leaves_the_learning_rate_alone(
+    spec: AdamW, probe: Any, train: Any
+) -> None:
+    class Halved(keras.callbacks.ReduceLROnPlateau):
+        """It is never reached."""
+
+    decay = HyperparameterScheduler(Recipe(weight_decay=HALVING))
+    run = train(probe(spec), decay, Halved(patience=100), batches=1, epochs=2)
+    assert run.used("weight_decay") == [float32(0.1), float32(0.05)]
 
 
 def test_a_schedule_that_changes_within_an_epoch_of_unknown_length(spec: AdamW, probe: Any, refusal: Any) -> None:

@@ -1,0 +1,87 @@
+"""What Keras does not tell a callback: which others train beside it, and what happens before they hear of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+
+class Beside:
+    """The callbacks that train together with one of them, which asks in its `on_train_begin`.
+
+    callback: the one that asks. Where the user's own code calls its hooks there is no list, and nobody beside it.
+    """
+
+    def __init__(self, callback: keras.callbacks.Callback) -> None:
+        self._asking = callback
+        self._list = _list_of(callback)
+        self.callbacks = [callback] if self._list is None else list(_flat(self._list))
+
+    def others(self) -> list[str]:
+        """The names of those that are not Keras' own display and history, nor the asking one."""
+        kept = (keras.callbacks.History, keras.callbacks.ProgbarLogger, Ahead)
+        return [type(each).__name__ for each in self.callbacks if each is not self._asking and type(each) not in kept]
+
+    def go_ahead(self, batch_end: Callable[[], None] | None, epoch_end: Callable[[int, Any], None]) -> Ahead | None:
+        """Have these called at each end, before any callback of the list hears of it; None where there is no list."""
+        if self._list is None:
+            return None
+        ahead = Ahead(self._asking, self._list, batch_end, epoch_end)
+        # A list of its own: Keras is just going through the old one.
+        self._list.callbacks = [ahead, *(each for each in self._list.callbacks if not _is_of(each, self._asking))]
+        return ahead
+
+
+class Ahead(keras.callbacks.Callback):
+    """Calls functions at the end of batches and epochs; first in its list until it is removed."""
+
+    def __init__(
+        self,
+        owner: keras.callbacks.Callback,
+        callback_list: keras.callbacks.CallbackList,
+        batch_end: Callable[[], None] | None,
+        epoch_end: Callable[[int, Any], None],
+    ) -> None:
+        super().__init__()
+        self.owner = owner
+        self._list, self._batch_end, self._epoch_end = callback_list, batch_end, epoch_end
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._batch_end is not None:
+            self._batch_end()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._epoch_end(epoch, logs)
+
+    def remove(self) -> None:
+        """Leave the list, which the user may give to another fit."""
+        self._list.callbacks = [each for each in self._list.callbacks if each is not self]
+
+
+def _is_of(callback: keras.callbacks.Callback, owner: keras.callbacks.Callback) -> bool:
+    """Whether a fit that failed has left its `Ahead` in a list of the user's."""
+    return isinstance(callback, Ahead) and callback.owner is owner
+
+
+def _list_of(callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
+    """The list whose `on_train_begin` is calling the callback's; the outermost where lists are within lists."""
+    found = None
+    frame = inspect.currentframe()
+    while frame is not None:
+        calling = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
+        # A fit within a callback's hook has a list of its own, and the one further out is another fit's.
+        if isinstance(calling, keras.callbacks.CallbackList) and (found is None or found in calling.callbacks):
+            found = calling
+        frame = frame.f_back
+    return found
+
+
+def _flat(callback_list: keras.callbacks.CallbackList) -> Iterator[keras.callbacks.Callback]:
+    for each in callback_list.callbacks:
+        if isinstance(each, keras.callbacks.CallbackList):
+            yield from _flat(each)
+        else:
+            yield each

@@ -1,0 +1,99 @@
+"""What a recorder hears of an optimizer of a Keras model: the values that its updates really used."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import keras
+
+from ..core.durations import Position
+from ..core.trace import Trace
+from .followers import number, reserve
+from .models import Optimizer, has_own_train_step, iterations
+from .scheduled import ScheduledOptimizer
+
+_COLUMNS = 65536  # of an epoch whose number of updates is unknown
+_IN_A_BATCH = 16  # updates, of a train_step that makes as many as it likes
+
+
+def record(optimizer: Optimizer, model: keras.Model, params: dict[str, Any], who: str) -> Recording:
+    """A recording of an optimizer of a model that is about to be trained.
+
+    params: what Keras knows of the run. Raises ValueError where the updates cannot be seen one by one.
+    """
+    if isinstance(optimizer, ScheduledOptimizer):
+        return _TableRecording(optimizer, model, params.get("steps"), who)
+    return _StockRecording(optimizer, model, who)
+
+
+class Recording(ABC):
+    """The updates of an optimizer; each_batch: whether it has to look at it after each batch."""
+
+    each_batch = False
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+
+    @abstractmethod
+    def begin_epoch(self, epoch: int) -> None:
+        """The next update is the first of an epoch."""
+
+    def after_batch(self) -> None:
+        """Look at what the update of a batch has used, before anybody can have changed it."""
+        return
+
+    def end_epoch(self) -> None:
+        """Write down an epoch's updates."""
+        return
+
+
+class _TableRecording(Recording):
+    def __init__(self, optimizer: ScheduledOptimizer, model: keras.Model, batches: int | None, who: str) -> None:
+        super().__init__()
+        self._table, self._who = optimizer.table, who
+        many = _IN_A_BATCH if has_own_train_step(model) else 1
+        reserve(model, optimizer, 1, _COLUMNS if batches is None else min(_COLUMNS, many * batches))
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._table.begin_epoch({})
+
+    def end_epoch(self) -> None:
+        if self._table.made > self._table.recorded_columns:
+            raise ValueError(
+                f"{self._who}: found {self._table.made} updates in an epoch of unknown length; it records at "
+                f"most {self._table.recorded_columns}: give fit(steps_per_epoch=...)."
+            )
+        for update, values in enumerate(self._table.used()):
+            self.trace.record(Position(self._epoch, update), values)
+
+
+class _StockRecording(Recording):
+    """A stock optimizer's learning rate is a variable, which the update reads.
+
+    Its weight decay is not recorded: the attribute may hold what the compiled step has never seen.
+    """
+
+    each_batch = True
+
+    def __init__(self, optimizer: Optimizer, model: keras.Model, who: str) -> None:
+        super().__init__()
+        self._optimizer = optimizer
+        if model.steps_per_execution != 1:
+            raise ValueError(
+                f"{who}: found steps_per_execution={model.steps_per_execution} and Keras' own "
+                f"{type(optimizer).__name__}, whose updates cannot be seen one by one; build the optimizer with "
+                f"build_optimizer(spec, model), or set steps_per_execution=1."
+            )
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._start = self._made = iterations(self._optimizer)
+
+    def after_batch(self) -> None:
+        made = iterations(self._optimizer)
+        if made > self._made:
+            values = {"learning_rate": number(self._optimizer.learning_rate)}
+            self.trace.record(Position(self._epoch, self._made - self._start), values)
+            self._made = made
