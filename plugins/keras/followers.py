@@ -50,6 +50,12 @@ def _updates_per_epoch(
     if part.updates_per_epoch is not None and has_own_train_step(model):
         return None  # it may make any number of updates of a batch
     accumulated = optimizer.gradient_accumulation_steps or 1
+    strategy = getattr(model, "distribute_strategy", None)  # tensorflow has one
+    if accumulated > 1 and strategy is not None and strategy.num_replicas_in_sync > 1:
+        raise part.refuse(
+            f"gradient_accumulation_steps={accumulated} under {type(strategy).__name__}, where Keras cannot accumulate",
+            "leave it out, and make the batches larger",
+        )
     if batches is None or batches % accumulated == 0:
         return None if batches is None else batches // accumulated
     raise part.refuse(

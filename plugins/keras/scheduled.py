@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from ..core.optimizers import CLIP_EPSILON, Spec
+from ..core.optimizers import Spec
 from ..core.parameters import Multipliers, Parameter, assign
+from .clipping import clipped
 from .table import EagerTable, GraphTable, Rows
 
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
@@ -54,6 +56,10 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     def build(self, variables: list[Any]) -> None:
         if self.built:
             return
+        with outside_of_traces():
+            self._build(variables)
+
+    def _build(self, variables: list[Any]) -> None:
         super().build(variables)
         self.table.set_precision(keras.backend.standardize_dtype(variable.dtype) for variable in variables)
         if self.spec.parameters:
@@ -132,10 +138,6 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             return
         import tensorflow as tf
 
-        if not self.built and trainable_variables is not None:
-            # Within a traced step nothing is assigned to a new variable, and none is made under a control dependency.
-            with keras.name_scope(self.name, caller=self), tf.init_scope():
-                self.build(list(trainable_variables))
         # The gradient of an embedding comes as slices; torch's, and the moments, are dense.
         grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
         # Data of unknown length ends inside the compiled step, by an error. Nothing that counts updates may have run
@@ -146,22 +148,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             super().apply(grads, trainable_variables)
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        """As torch clips them, and not as Keras does."""
-        if self.spec.clip is None:
-            return grads
-        if keras.backend.backend() == "torch":
-            from .. import kernels
-
-            kernels.clip_gradients(self.spec, grads)
-            return grads
-        kind, bound = self.spec.clip
-        if kind == "clipvalue":
-            return [ops.clip(gradient, -bound, bound) for gradient in grads]
-        norms = [ops.norm(ops.reshape(gradient, (-1,))) for gradient in grads]
-        if kind == "global_clipnorm":
-            norms = [ops.norm(ops.stack([ops.cast(norm, norms[0].dtype) for norm in norms]))] * len(grads)
-        factors = [ops.minimum(bound / (norm + CLIP_EPSILON), 1.0) for norm in norms]
-        return [gradient * ops.cast(factor, gradient.dtype) for gradient, factor in zip(grads, factors, strict=True)]
+        return clipped(self.spec, grads)
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
         column: Any = self.table.column()
@@ -261,6 +248,17 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
 
 
+def outside_of_traces() -> AbstractContextManager[Any]:
+    """Within a step that tensorflow traces, nothing is assigned to a new variable, and none is made under a control
+    dependency."""
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    scope: AbstractContextManager[Any] = tf.init_scope()
+    return scope
+
+
 def rounded_sum(product: Any, term: Any) -> Any:
     """product + term, where the product is rounded before, as torch does it.
 
@@ -289,6 +287,10 @@ class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
 
     The one of Keras saves the variables of the optimizer inside as well, by their order, the table among them.
     """
+
+    def build(self, var_list: list[Any]) -> None:
+        with outside_of_traces():
+            super().build(var_list)
 
     def save_own_variables(self, store: Any) -> None:
         for index, variable in enumerate(self._variables):
