@@ -140,6 +140,7 @@ class _TableFollower(Follower):
             if difference is not None:
                 raise refuse_other_spec(part, difference)
         reserve(model, optimizer, self._columns)
+        self._model, self._updates = model, updates
         self._checked = optimizer.built
         if self._checked:
             part.check_bases({name: self.bases(name) for name in part.driven})
@@ -164,10 +165,11 @@ class _TableFollower(Follower):
     def check(self) -> None:
         if not self.part.verify:
             return
+        self._check_count()
         table = self.optimizer.table
         held, start = table.held()
         if start != self._start:
-            raise self._refuse_value("the start of the epoch", start, self._start, 0)
+            raise self._refuse_value("the number of updates before the epoch", start, self._start, 0)
         for name in self.part.driven:
             planned = np.array(self._rows(name, table.base[name]))
             found = held[:, HYPERPARAMETERS.index(name), : planned.shape[1]]
@@ -178,6 +180,19 @@ class _TableFollower(Follower):
         for group, row, update in np.argwhere((held != formed) & ~(np.isnan(held) & np.isnan(formed)))[:1]:
             value = float(held[group, row, update]), float(formed[group, row, update])
             raise self._refuse_value(Rows._fields[row], *value, int(update))
+
+    def _check_count(self) -> None:
+        """Refuse a number of updates that only a change of the optimizer's variables explains."""
+        made = self._seen - self._start
+        # A loss scaler skips some, a train_step of the user's own makes as many as it likes, and some runs stop early.
+        scaled = hasattr(self._model.optimizer, "inner_optimizer")
+        sure = not (scaled or has_own_train_step(self._model) or self._model.stop_training)
+        if made < 0 or (sure and self._updates is not None and made != self._updates):
+            count = "some" if self._updates is None else self._updates
+            raise self.part.refuse(
+                f"{made} updates in epoch {self._epoch} by the count of the optimizer, where it has made {count}",
+                f"remove what has changed its variables, perhaps one of {', '.join(self.others)}",
+            )
 
 
 class _StockFollower(Follower):

@@ -70,7 +70,12 @@ def iterations(optimizer: Optimizer) -> int:
 
 def _trained(optimizer: Optimizer, model: keras.Model) -> Trained:
     path = {id(variable): parameter.path for parameter, variable in parameters(model)}
-    return Trained(optimizer, [path.get(id(each), each.path) for each in optimizer._trainable_variables])
+    variables = list(optimizer._trainable_variables)
+    if isinstance(optimizer, ScheduledOptimizer):
+        # Keras builds the optimizer of compile() for the whole model, where its own train_step uses it for a part.
+        own = {id(variable) for variable in optimizer.variables_of_its_model()}
+        variables = [each for each in variables if id(each) in own] or variables
+    return Trained(optimizer, [path.get(id(each), each.path) for each in variables])
 
 
 def _unscaled(optimizer: Optimizer) -> Optimizer:

@@ -114,7 +114,7 @@ def scheduler(setting: Setting) -> list[keras.callbacks.Callback]:
     if setting.callback == "EpochGatedDecay":  # the golden "step"
         return [EpochGatedDecay(0.5, start_epoch=1, every_epochs=2)]
     return [
-        HyperparameterScheduler(one, **setting.scheduler),
+        HyperparameterScheduler(one, **{"verify": True, **setting.scheduler}),
         *([theirs[setting.callback]] if setting.callback in theirs else []),
     ]
 
