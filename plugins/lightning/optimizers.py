@@ -13,7 +13,7 @@ from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Multipliers, assign, by_multipliers
 from ..core.trace import shortest_decimal
 from ..core.which import log_name
-from .parameters import parameters
+from .parameters import is_sharded, parameters, refuse_flattened
 
 KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
 """Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
@@ -35,6 +35,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     found = parameters(model)
     if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
+    refuse_flattened(spec, [parameter for _, parameter in found], "build_optimizer")
     assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
     by = by_multipliers([each.multipliers for each in assigned])
     params = [
@@ -255,8 +256,10 @@ def _kernel(kind: _Kind, model: torch.nn.Module, options: dict[str, Any]) -> dic
     if not open_ or "fused" not in kind.options:
         return options
     sparse = any(getattr(module, "sparse", False) for module in model.modules())
-    trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
-    return {**options, "fused": (not sparse and kernels.can_fuse(trained)) or None}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # torch 2.13 can shard its fused AdamW over devices, and not its fused SGD.
+    cannot = sparse or (kind.optimizer is torch.optim.SGD and any(map(is_sharded, trained)))
+    return {**options, "fused": (not cannot and kernels.can_fuse(trained)) or None}
 
 
 class _Kind(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -45,13 +47,40 @@ def _role(module: nn.Module, parameter: nn.Parameter) -> Role:
     return "bias" if parameter is getattr(module, "bias", None) or parameter.ndim <= 1 else "kernel"
 
 
+def is_sharded(parameter: torch.Tensor) -> bool:
+    """Whether it is torch's DTensor, of which a device has a part, as after `fully_shard`; its shape is the whole's."""
+    if not torch.distributed.is_available():
+        return False
+    from torch.distributed.tensor import DTensor
+
+    return isinstance(parameter, DTensor)
+
+
+def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> None:
+    """Refuse what asks for the shape or the norm of a parameter, where FullyShardedDataParallel flattened them.
+
+    A device then has a flat piece of some of the parameters and nothing of the others, in tensors of its own.
+    """
+    if not any(getattr(parameter, "_fsdp_flattened", False) for parameter in found):
+        return
+    asking = [name for name in ("parameters", "global_clipnorm", "clipnorm") if getattr(spec, name)]
+    if asking:
+        raise ValueError(
+            f"{where}: found {asking[0]}={getattr(spec, asking[0])!r} for a model in FullyShardedDataParallel, which "
+            f"flattens its parameters: their roles and norms are unknown; shard the model by "
+            f"torch.distributed.fsdp.fully_shard instead."
+        )
+
+
 def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     """Print, and return, what `spec` makes of each trainable parameter of `model`.
 
     A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
     ValueError for a rule that matches nothing.
     """
-    table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
+    found = parameters(model)
+    refuse_flattened(spec, [parameter for _, parameter in found], "describe_parameters")
+    table = ParameterTable.of(spec, [parameter for parameter, _ in found])
     print(table)
     return table
 
