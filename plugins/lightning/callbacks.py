@@ -228,6 +228,15 @@ def _optimizers(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:
     # What Lightning puts there for None.
     if not found or any(type(optimizer).__name__ == "_MockOptimizer" for optimizer in found):
         raise ValueError(f"{who}: found no optimizer; return one from configure_optimizers.")
+    # Its engine makes the updates, at times of its own, and what it leaves of the optimizer need not be torch's.
+    engine = any(kind.__name__ == "DeepSpeedStrategy" for kind in type(trainer.strategy).__mro__)
+    for optimizer in found:
+        if engine or not isinstance(optimizer, torch.optim.Optimizer):
+            raise ValueError(
+                f"{who}: found the {type(trainer.strategy).__name__} with the optimizer {type(optimizer).__name__}; "
+                f"write a strategy that leaves the updates to a torch.optim.Optimizer, such as 'ddp' or "
+                f"ModelParallelStrategy()."
+            )
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
 from samestep.lightning import (
@@ -142,6 +143,44 @@ def test_an_optimizer_of_another_kind_than_the_spec(
         HyperparameterScheduler(Recipe(SPEC)),
     )
     assert f"not the recipe's: the optimizer is {other.__name__} and not AdamW;" in message
+
+
+class Engine:
+    """Makes the updates itself, and is no optimizer of torch, though it has one."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer, self.param_groups = optimizer, optimizer.param_groups
+        self.state, self.defaults = optimizer.state, optimizer.defaults
+
+    def step(self, closure: Callable[[], Any]) -> Any:
+        return self.optimizer.step(closure)
+
+
+class EngineStrategy(SingleDeviceStrategy):
+    """A strategy that puts an engine into the place of the optimizer, as DeepSpeed's does."""
+
+    def setup_optimizers(self, trainer: pl.Trainer) -> None:
+        super().setup_optimizers(trainer)
+        self.optimizers = [Engine(optimizer) for optimizer in self.optimizers]  # type: ignore[misc]
+
+
+class DeepSpeedStrategy(SingleDeviceStrategy):
+    """Of the name by which both packages' own is known, which demands DeepSpeed and a GPU."""
+
+
+@pytest.mark.parametrize("callback", [EpochGatedDecay(0.1, start_epoch=1), HyperparameterScheduler(PER_EPOCH), DECAY])
+@pytest.mark.parametrize(
+    ("strategy", "found"),
+    [
+        (EngineStrategy, "the EngineStrategy with the optimizer Engine"),
+        (DeepSpeedStrategy, "the DeepSpeedStrategy with the optimizer SGD"),
+    ],
+)
+def test_a_strategy_whose_engine_makes_the_updates(
+    refusal: Callable[..., str], sgd: Callable[..., Any], callback: Any, strategy: Any, found: str
+) -> None:
+    message = refusal(sgd(0.1), callback, strategy=strategy("cpu"))
+    assert message.startswith(f"{type(callback).__name__}: found {found}; write a strategy that leaves the updates to")
 
 
 @pytest.mark.parametrize("learning_rates", [(0.1,), (1.0, 0.1)])
