@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -22,7 +23,7 @@ CLIP_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
-class Spec(Value, family=True):
+class Spec(Value, ABC, family=True):
     """Base of the optimizer specs: a base value for each hyperparameter by its name, and what they have in common.
 
     weight_decay_basis: what the weight decay is multiplied with to give the fraction that an update takes off a weight.
