@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("adamw_is_not_learning_rate_decay", "decay_after_epochs", "gan", "legacy_decay", "own_shape")
+NAMES = (
+    "adamw_is_not_learning_rate_decay",
+    "decay_after_epochs",
+    "gan",
+    "legacy_decay",
+    "lightning_cli/main",
+    "own_shape",
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +145,10 @@ def test_the_gan_trains_with_a_recipe_for_each_optimizer(output: Callable[[str],
     assert discriminator.endswith("learning rate 0.002 to 0.00018, as planned: True")
     before, after = (float(word) for word in distance.split() if word[0].isdigit())
     assert after < before / 20
+
+
+def test_a_recipe_in_a_yaml_file_is_followed(output: Callable[[str], str]) -> None:
+    printed = output("lightning_cli/main")
+    assert "10 epochs of 30 updates." in printed
+    assert "the 300 updates used learning rates from 0.0004 over 0.01 to 1.043e-05\n" in printed
+    assert int(printed.rstrip().removesuffix("%").rpartition(" ")[2]) > 85  # without training, about 10
