@@ -24,11 +24,68 @@ else:
 
     LightningModule = Trainer = Any
 
+_STATE = "samestep"  # the key of a checkpoint
 # Callbacks of Lightning that set the learning rate themselves.
 _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
-class _Driver(ScheduleMixin, Callback):
+class _Counter(Callback):
+    """Keeps in the checkpoints how many updates each optimizer had made in the epoch.
+
+    Lightning's own progress has those that a loss scaler skipped as well, and under manual optimization those of all
+    optimizers and epochs together.
+    """
+
+    _counted: dict[int, Updates]
+    _restored: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._counted = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._counted:
+            saved = checkpoint.setdefault(_STATE, {"version": 1, "epoch": trainer.current_epoch, "updates": {}})
+            saved["updates"].update({number: updates.made for number, updates in self._counted.items()})
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._restored = checkpoint.get(_STATE)
+        if self._restored is not None and self._restored.get("version") != 1:
+            raise ValueError(
+                f"{type(self).__name__}: found a checkpoint whose {_STATE!r} is of version "
+                f"{self._restored.get('version')!r}; this samestep reads version 1."
+            )
+
+    def _made_before(self, trainer: Trainer, number: int) -> int | None:
+        """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
+
+        Resumed within an epoch, Lightning does not announce the epoch again. Resumed between two epochs, its progress
+        is still the one of the epoch before.
+        """
+        loop, saved = trainer.fit_loop, self._restored
+        if loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed:
+            return 0
+        if saved is not None and saved["epoch"] == trainer.current_epoch and number in saved["updates"]:
+            made: int = saved["updates"][number]
+            return made
+        if not trainer.lightning_module.automatic_optimization:
+            return None
+        return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Count no more; what was counted stays, for a checkpoint that is saved afterwards."""
+        for updates in self._counted.values():
+            updates.remove()
+        self._restored = None
+
+
+class _Driver(ScheduleMixin, _Counter):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
@@ -38,25 +95,28 @@ class _Driver(ScheduleMixin, Callback):
         self._refuse_other_drivers(trainer, found)
         by_hand = not pl_module.automatic_optimization
         self._found_updates = _updates_per_epoch(trainer)
-        made = _made_before(trainer)
-        followers = []
+        followers, made = [], {}
         paths = _paths(pl_module, found)
         for number, part, label in followed(self, paths):
             clock = part.clock(self._found_updates, *_run_length(trainer, len(found)))
             part.prepare(clock)
-            if made is None and part.counts_updates():
+            before = self._made_before(trainer, number)
+            if before is None and part.counts_updates():
                 raise part.refuse(
                     "a run that is resumed within an epoch under manual optimization, whose updates nobody counted",
                     "resume from a checkpoint of the end of an epoch, or write the schedule in whole epochs",
                 )
+            made[number] = before or 0
             others = [type(c).__name__ for c in _callbacks(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
             others.append(type(pl_module).__name__)
             followers.append(Follower(part, label, found[number], clock.updates_per_epoch, by_hand, others))
         self._counts_updates = any(follower.part.counts_updates() for follower in followers)
         self._epoch_is_new = True
         self._followers = followers
-        for follower in followers:
-            follower.begin(trainer.current_epoch, made or 0)
+        self._counted = {
+            number: follower.begin(trainer.current_epoch, before)
+            for follower, (number, before) in zip(followers, made.items(), strict=True)
+        }
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_is_new = True
@@ -82,13 +142,8 @@ class _Driver(ScheduleMixin, Callback):
             if goes_on:
                 follower.write_for(following, 0)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._end()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._end()
-
     def _end(self) -> None:
+        super()._end()
         for follower in self._followers:
             follower.end()
         self._followers = ()
@@ -143,39 +198,29 @@ class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
     __doc__ = LearningRateSchedulerMixin.__doc__
 
 
-class TraceRecorder(TraceRecorderMixin, Callback):
+class TraceRecorder(TraceRecorderMixin, _Counter):
     __doc__ = TraceRecorderMixin.__doc__
-
-    _updates: Sequence[Updates] = ()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = _optimizers(trainer, type(self).__name__)
         called = names(_paths(pl_module, found)) if len(found) > 1 else [""]
         self.traces = {name: Trace() for name in called}
-        self._updates = [self._follow(trainer, *pair) for pair in zip(found, self.traces.values(), strict=True)]
+        self._counted = {
+            number: self._follow(trainer, number, *pair)
+            for number, pair in enumerate(zip(found, self.traces.values(), strict=True))
+        }
 
-    def _follow(self, trainer: Trainer, optimizer: torch.optim.Optimizer, trace: Trace) -> Updates:
+    def _follow(self, trainer: Trainer, number: int, optimizer: torch.optim.Optimizer, trace: Trace) -> Updates:
         def record() -> None:
             # After the update, when nothing can have changed the values between their use and this reading.
             trace.record(Position(trainer.current_epoch, updates.made), optimizers.read(optimizer))
 
-        updates = Updates(optimizer, _made_before(trainer) or 0, record)
+        updates = Updates(optimizer, self._made_before(trainer, number) or 0, record)
         return updates
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for updates in self._updates:
+        for updates in self._counted.values():
             updates.made = 0
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._end()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        for updates in self._updates:
-            updates.remove()
-        self._updates = ()
 
 
 def _callbacks(trainer: Trainer) -> list[Any]:
@@ -207,20 +252,6 @@ def _run_length(trainer: Trainer, optimizers: int) -> tuple[int | None, int | No
     if trainer.max_steps <= 0:
         return epochs, None
     return (epochs, trainer.max_steps) if optimizers == 1 else (None, None)
-
-
-def _made_before(trainer: Trainer) -> int | None:
-    """The updates of this epoch that were made before training began; None where Lightning does not know.
-
-    Resumed within an epoch, Lightning does not announce the epoch again: its progress tells the update. Resumed between
-    two epochs, that progress is still the one of the epoch before. Under manual optimization it is of the whole run.
-    """
-    loop = trainer.fit_loop
-    if loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed:
-        return 0
-    if not trainer.lightning_module.automatic_optimization:
-        return None
-    return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
 
 
 def _optimizers(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:

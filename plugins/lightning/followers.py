@@ -75,16 +75,16 @@ class Follower:
         self._written = False
         part.check_bases(self._bases)
 
-    def begin(self, epoch: int, made: int) -> None:
-        """Training begins in this epoch, of which so many updates were made before."""
+    def begin(self, epoch: int, made: int) -> Updates:
+        """Training begins in this epoch, of which so many updates were made before; returns what counts them."""
         self._updates = Updates(self.optimizer, made, self._verify if self.part.verify else lambda: None)
         before = torch.compiler.disable(self._before_update)
         self._hook = self.optimizer.register_step_pre_hook(before) if self._by_hand else None
         self.write_for(epoch, made)
+        return self._updates
 
     def end(self) -> None:
         """Training ends."""
-        self._updates.remove()
         if self._hook is not None:
             self._hook.remove()
 

@@ -223,15 +223,42 @@ def test_a_trace_of_several_optimizers_is_asked_for_by_name(train: Callable[...,
         _ = recorder.trace
 
 
-def test_a_run_resumed_within_an_epoch_is_refused_where_updates_matter(
-    train: Callable[..., Any], refusal: Callable[..., str], tmp_path: Any
+@pytest.fixture
+def every_batch(tmp_path: Any) -> pl.callbacks.ModelCheckpoint:
+    return pl.callbacks.ModelCheckpoint(
+        tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1, save_on_train_epoch_end=False
+    )
+
+
+@pytest.mark.parametrize("batches", range(1, 15))
+def test_a_run_resumed_after_any_batch_goes_on_where_each_optimizer_was(
+    train: Callable[..., Any], every_batch: Any, tmp_path: Any, batches: int
 ) -> None:
-    saver = pl.callbacks.ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=4, save_top_k=-1)
-    train(None, HyperparameterScheduler(BOTH, updates_per_epoch=5), saver, module=Gan(built), enable_checkpointing=True)
+    counts = {"generator": 5, "discriminator": 10}
+    scheduler = HyperparameterScheduler(BOTH, updates_per_epoch=counts)
+    whole = Gan(built, (1, 2))
+    train(None, scheduler, every_batch, module=whole, enable_checkpointing=True)
+    resumed, recorder = Gan(built, (1, 2)), TraceRecorder()
+    fit = {"ckpt_path": str(tmp_path / f"step={3 * batches}.ckpt")}
+    train(None, HyperparameterScheduler(BOTH, updates_per_epoch=counts), recorder, module=resumed, fit=fit)
+    # Lightning takes the batches of the epoch anew, and ends it when it has as many as it should.
+    for number, (part, rates) in enumerate(zip(BOTH, whole.rates, strict=True)):
+        left = rates[(number + 1) * batches :]
+        assert resumed.rates[number] == left
+        assert recorder.traces[part].column("learning_rate") == left
+
+
+def test_a_run_resumed_within_an_epoch_that_nobody_counted_is_refused_where_updates_matter(
+    train: Callable[..., Any], refusal: Callable[..., str], every_batch: Any, tmp_path: Any
+) -> None:
+    # What a trainer without callbacks of ours saves.
+    trainer = pl.Trainer(
+        callbacks=[every_batch], max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False
+    )
+    trainer.fit(Gan(built), torch.utils.data.DataLoader(torch.zeros(5)))
     fit = {"ckpt_path": str(tmp_path / "step=4.ckpt")}
     message = refusal(None, HyperparameterScheduler(BOTH, updates_per_epoch=5), module=Gan(built), fit=fit)
     assert "of 'generator': found a run that is resumed within an epoch under manual optimization" in message
-    module = Gan(plain(1.0, 1.0))
-    train(None, saver, module=Gan(plain(1.0, 1.0)), enable_checkpointing=True)
-    train(None, EpochGatedDecay(0.5, start_epoch=1), module=module, fit=fit, batches=5)
+    module = Gan(built)
+    train(None, EpochGatedDecay(0.5, start_epoch=1), module=module, fit=fit)
     assert module.rates[0] == [1.0] * 3 + [0.5] * 5 + [0.25] * 5

@@ -135,6 +135,34 @@ def test_an_update_that_the_loss_scaler_skips_is_not_an_update(
     assert run.trace.column("learning_rate") == expected
 
 
+@pytest.mark.parametrize("resumed_at", [2, 3, 4, 6])
+def test_a_run_resumed_after_updates_that_the_loss_scaler_skipped_goes_on_where_it_was(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any], tmp_path: Path, resumed_at: int
+) -> None:
+    def fit(*callbacks: Any, infinite: tuple[int, ...], **options: Any) -> Any:
+        module = ramp(sgd(1.0))
+        step = module.training_step
+        module.training_step = lambda batch, batch_idx: (
+            step(batch, batch_idx) * (float("inf") if module.batches in infinite else 1.0)
+        )
+        scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+        plugins = MixedPrecision("16-mixed", "cpu", scaler=scaler)
+        return train(
+            None, HyperparameterScheduler(LINEAR), *callbacks, batches=4, module=module, plugins=plugins, **options
+        )
+
+    saver = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1, save_on_train_epoch_end=False)
+    whole = fit(saver, infinite=(1, 3), enable_checkpointing=True)
+    resumed = fit(infinite=(), fit={"ckpt_path": str(tmp_path / f"step={resumed_at}.ckpt")})
+    made = resumed_at - (2 if resumed_at > 2 else 1)  # Lightning's steps have those that were skipped
+    expected = whole.positions()[made:] if resumed_at > 2 else [(0, 1), (0, 2), *whole.positions()[2:]]
+    assert resumed.positions() == expected
+    plan = LINEAR.plan(updates_per_epoch=4, epochs=3)
+    assert resumed.trace.column("learning_rate") == [
+        plan.value("learning_rate", *position, base=1.0) for position in expected
+    ]
+
+
 @pytest.mark.parametrize("flag", ["amsgrad", "maximize"])
 def test_an_optimizer_with_a_flag_that_the_spec_does_not_have_is_refused(
     refusal: Callable[..., str], flag: str
