@@ -6,7 +6,7 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -31,6 +31,9 @@ bench: .venv/installed
 		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/training.py keras; \
 		KERAS_BACKEND=$$backend $(BIN)/python benchmarks/optimizers.py keras --tensors 10; \
 	done
+
+docs: .venv/installed
+	$(BIN)/python docs/trainers.py
 
 # torch comes first and by itself: pulled in by another package, it would be a build with several GB of CUDA libraries.
 .venv/installed: pyproject.toml constraints.txt

@@ -14,8 +14,18 @@ from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMi
 from ..core.refusals import refuse_other_driver, refuse_second_driver
 from ..core.trace import Trace
 from ..core.which import followed, names
-from . import optimizers
+from . import groups
 from .followers import Follower, Updates
+from .trainers import (
+    callbacks_of,
+    epochs_of_another_accumulation,
+    is_a,
+    log,
+    optimizers_of,
+    paths_of,
+    run_length,
+    updates_per_epoch,
+)
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -91,14 +101,14 @@ class _Driver(ScheduleMixin, _Counter):
     _followers: Sequence[Follower] = ()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        found = _optimizers(trainer, self.who)
+        found = optimizers_of(trainer, self.who)
         self._refuse_other_drivers(trainer, found)
         by_hand = not pl_module.automatic_optimization
-        self._found_updates = _updates_per_epoch(trainer)
+        self._found_updates = updates_per_epoch(trainer, trainer.current_epoch)
         followers, made = [], {}
-        paths = _paths(pl_module, found)
+        paths = paths_of(pl_module, found)
         for number, part, label in followed(self, paths):
-            clock = part.clock(self._found_updates, *_run_length(trainer, len(found)))
+            clock = part.clock(self._found_updates, *run_length(trainer, len(found)))
             part.prepare(clock)
             before = self._made_before(trainer, number)
             if before is None and part.counts_updates():
@@ -107,10 +117,13 @@ class _Driver(ScheduleMixin, _Counter):
                     "resume from a checkpoint of the end of an epoch, or write the schedule in whole epochs",
                 )
             made[number] = before or 0
-            others = [type(c).__name__ for c in _callbacks(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
+            others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
             others.append(type(pl_module).__name__)
             followers.append(Follower(part, label, found[number], clock.updates_per_epoch, by_hand, others))
         self._counts_updates = any(follower.part.counts_updates() for follower in followers)
+        if self._counts_updates:
+            for epoch in epochs_of_another_accumulation(trainer):
+                self._check_length(trainer, epoch)
         self._epoch_is_new = True
         self._followers = followers
         self._counted = {
@@ -125,7 +138,8 @@ class _Driver(ScheduleMixin, _Counter):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if self._counts_updates and self._epoch_is_new:
-            self._check_length(trainer)
+            self._epoch_is_new = False
+            self._check_length(trainer, trainer.current_epoch)
         for follower in self._followers:
             follower.before_batch()
 
@@ -138,7 +152,7 @@ class _Driver(ScheduleMixin, _Counter):
         goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
         for follower in self._followers:
             for name, value in follower.used().items():
-                _log(pl_module, name, value)
+                log(pl_module, name, value)
             if goes_on:
                 follower.write_for(following, 0)
 
@@ -150,17 +164,17 @@ class _Driver(ScheduleMixin, _Counter):
 
     def _refuse_other_drivers(self, trainer: Trainer, found: Sequence[torch.optim.Optimizer]) -> None:
         """Refuse whatever else drives what this callback drives, of the same optimizer."""
-        paths = _paths(trainer.lightning_module, found)
+        paths = paths_of(trainer.lightning_module, found)
         ours = {(number, name) for number, part, _ in followed(self, paths) for name in part.driven}
-        drivers = [callback for callback in _callbacks(trainer) if isinstance(callback, _Driver)]
+        drivers = [callback for callback in callbacks_of(trainer) if isinstance(callback, _Driver)]
         for first, second in combinations(drivers, 2):
             drives = [{(f.number, name) for f in followed(c, paths) for name in f.part.driven} for c in (first, second)]
             for _, name in sorted(drives[0] & drives[1]):
                 raise refuse_second_driver(first, second, name)
-        for callback in _callbacks(trainer):
-            for kind in type(callback).__mro__:
-                if kind.__name__ in _OTHER_DRIVERS and any(name == "learning_rate" for _, name in ours):
-                    raise refuse_other_driver(self, "learning_rate", f"the callback {kind.__name__}", "leave one out")
+        for callback in callbacks_of(trainer):
+            for kind in _OTHER_DRIVERS:
+                if is_a(callback, kind) and any(name == "learning_rate" for _, name in ours):
+                    raise refuse_other_driver(self, "learning_rate", f"the callback {kind}", "leave one out")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
             number = next((n for n, optimizer in enumerate(found) if optimizer is scheduler.optimizer), None)
             # OneCycleLR and CyclicLR cycle the momentum too.
@@ -175,13 +189,12 @@ class _Driver(ScheduleMixin, _Counter):
                 "leave one of them out",
             )
 
-    def _check_length(self, trainer: Trainer) -> None:
+    def _check_length(self, trainer: Trainer, epoch: int) -> None:
         """Refuse an epoch of another number of updates than the plan was resolved for."""
-        self._epoch_is_new = False
-        found = _updates_per_epoch(trainer)
+        found = updates_per_epoch(trainer, epoch)
         if found != self._found_updates:
             raise self.refuse(
-                f"{found} updates in epoch {trainer.current_epoch} and {self._found_updates} in the first",
+                f"{found} updates in epoch {epoch} and {self._found_updates} in the first",
                 "keep the batches and accumulate_grad_batches as they are, or write the schedule in whole epochs",
             )
 
@@ -202,8 +215,8 @@ class TraceRecorder(TraceRecorderMixin, _Counter):
     __doc__ = TraceRecorderMixin.__doc__
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        found = _optimizers(trainer, type(self).__name__)
-        called = names(_paths(pl_module, found)) if len(found) > 1 else [""]
+        found = optimizers_of(trainer, type(self).__name__)
+        called = names(paths_of(pl_module, found)) if len(found) > 1 else [""]
         self.traces = {name: Trace() for name in called}
         self._counted = {
             number: self._follow(trainer, number, *pair)
@@ -213,7 +226,7 @@ class TraceRecorder(TraceRecorderMixin, _Counter):
     def _follow(self, trainer: Trainer, number: int, optimizer: torch.optim.Optimizer, trace: Trace) -> Updates:
         def record() -> None:
             # After the update, when nothing can have changed the values between their use and this reading.
-            trace.record(Position(trainer.current_epoch, updates.made), optimizers.read(optimizer))
+            trace.record(Position(trainer.current_epoch, updates.made), groups.read(optimizer))
 
         updates = Updates(optimizer, self._made_before(trainer, number) or 0, record)
         return updates
@@ -221,57 +234,3 @@ class TraceRecorder(TraceRecorderMixin, _Counter):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for updates in self._counted.values():
             updates.made = 0
-
-
-def _callbacks(trainer: Trainer) -> list[Any]:
-    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
-    return callbacks
-
-
-def _log(module: LightningModule, name: str, value: float) -> None:
-    if module.trainer.barebones:
-        return
-    # In a tensor of the default dtype it would be another value; Apple's GPUs have no float64. The largest of what all
-    # devices have is what each of them has.
-    dtype = torch.float32 if module.device.type == "mps" else torch.float64
-    several = module.trainer.world_size > 1
-    module.log(name, torch.tensor(value, dtype=dtype), on_step=False, on_epoch=True, reduce_fx="max", sync_dist=several)
-
-
-def _updates_per_epoch(trainer: Trainer) -> int | None:
-    batches = trainer.num_training_batches
-    if batches == float("inf") or not trainer.lightning_module.automatic_optimization:
-        return None
-    # Lightning makes an update of what is left over at the end of an epoch.
-    return -(-int(batches) // trainer.accumulate_grad_batches)
-
-
-def _run_length(trainer: Trainer, optimizers: int) -> tuple[int | None, int | None]:
-    """The run's epochs and updates, as far as they are known; max_steps counts the updates of all optimizers."""
-    epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
-    if trainer.max_steps <= 0:
-        return epochs, None
-    return (epochs, trainer.max_steps) if optimizers == 1 else (None, None)
-
-
-def _optimizers(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:
-    found = list(trainer.optimizers)
-    # What Lightning puts there for None.
-    if not found or any(type(optimizer).__name__ == "_MockOptimizer" for optimizer in found):
-        raise ValueError(f"{who}: found no optimizer; return one from configure_optimizers.")
-    # Its engine makes the updates, at times of its own, and what it leaves of the optimizer need not be torch's.
-    engine = any(kind.__name__ == "DeepSpeedStrategy" for kind in type(trainer.strategy).__mro__)
-    for optimizer in found:
-        if engine or not isinstance(optimizer, torch.optim.Optimizer):
-            raise ValueError(
-                f"{who}: found the {type(trainer.strategy).__name__} with the optimizer {type(optimizer).__name__}; "
-                f"write a strategy that leaves the updates to a torch.optim.Optimizer, such as 'ddp' or "
-                f"ModelParallelStrategy()."
-            )
-    return found
-
-
-def _paths(module: torch.nn.Module, found: Sequence[torch.optim.Optimizer]) -> list[list[str]]:
-    """The paths of the parameters that each optimizer has."""
-    path = {parameter: name.replace(".", "/") for name, parameter in module.named_parameters()}
-    return [[path[p] for group in optimizer.param_groups for p in group["params"] if p in path] for optimizer in found]

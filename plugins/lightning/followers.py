@@ -16,7 +16,7 @@ from ..core.callbacks import ScheduleMixin
 from ..core.durations import Position
 from ..core.refusals import refuse_longer_epoch, refuse_other_spec, refuse_other_value
 from ..core.which import log_name
-from . import optimizers
+from . import groups, optimizers
 
 _AHEAD = 1024  # updates whose values are computed at a time
 
@@ -33,7 +33,7 @@ class Updates:
         self._hook = optimizer.register_step_post_hook(torch.compiler.disable(self._count))
 
     def _count(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        if not optimizers.skipped(optimizer):
+        if not groups.skipped(optimizer):
             self._on_update()
             self.made += 1
 
@@ -129,13 +129,13 @@ class Follower:
         return self._most_updates is not None and self._updates.made >= self._most_updates
 
     def _base_values(self, name: str) -> list[float]:
-        groups = self.optimizer.param_groups
-        if not all(optimizers.has(group, name) for group in groups):
+        every = self.optimizer.param_groups
+        if not all(groups.has(group, name) for group in every):
             kind = type(self.optimizer).__name__
             raise self.part.refuse(
                 f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another"
             )
-        return self.part.own_bases([optimizers.base_value(group, name) for group in groups])
+        return self.part.own_bases([groups.base_value(group, name) for group in every])
 
     def _compute(self, epoch: int, update: int) -> None:
         """The values of the updates of an epoch from `update` on, some of them ahead, for each parameter group."""
@@ -150,7 +150,7 @@ class Follower:
         ]
         self._checked_groups()
         # The common case is written without asking each group how it holds its values.
-        self._stored = optimizers.stored(self.optimizer, self._columns)
+        self._stored = groups.stored(self.optimizer, self._columns)
 
     def _write(self, update: int) -> None:
         """Write the values of an update of this epoch into the parameter groups."""
@@ -158,31 +158,31 @@ class Follower:
         if not 0 <= index < self._computed:
             self._compute(self._epoch, update)
             index = 0
-        groups = self._checked_groups()
+        every = self._checked_groups()
         self._index, self._written = index, True
         if self._stored is not None:
             for number, key, values in self._stored:
-                groups[number][key] = values[index]
+                every[number][key] = values[index]
             return
         for name, columns in self._columns:
-            for group, column in zip(groups, columns, strict=True):
-                optimizers.write(group, name, column[index])
+            for group, column in zip(every, columns, strict=True):
+                groups.write(group, name, column[index])
 
     def _checked_groups(self) -> list[dict[str, Any]]:
-        groups = self.optimizer.param_groups
-        if len(groups) != self._groups:
+        every = self.optimizer.param_groups
+        if len(every) != self._groups:
             raise self.part.refuse(
-                f"{len(groups)} parameter groups where training started with {self._groups}",
+                f"{len(every)} parameter groups where training started with {self._groups}",
                 "give the optimizer all of its parameter groups in configure_optimizers",
             )
-        return groups
+        return every
 
     def _verify(self) -> None:
         """Raise ValueError where the optimizer does not hold what was written last."""
         for name, columns in self._columns:
             for number, (group, column) in enumerate(zip(self.optimizer.param_groups, columns, strict=True)):
                 planned = column[self._index]
-                if not optimizers.holds(group, name, planned):
-                    found, logged = optimizers.held(group, name), log_name(name, self._label, number)
+                if not groups.holds(group, name, planned):
+                    found, logged = groups.held(group, name), log_name(name, self._label, number)
                     where = Position(self._epoch, self._updates.made)
                     raise refuse_other_value(self.part, logged, found, planned, where, self._others)

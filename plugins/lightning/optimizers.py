@@ -1,4 +1,4 @@
-"""torch optimizers that a spec decides, and reading and writing the hyperparameters of any torch optimizer."""
+"""torch optimizers that a spec decides."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from .. import kernels
 from ..core import optimizers as specs
 from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Multipliers, assign, by_multipliers
-from ..core.trace import shortest_decimal
-from ..core.which import log_name
+from .groups import number, values
 from .parameters import is_sharded, parameters, refuse_flattened
-
-KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
-"""Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
 
 
 def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
@@ -79,7 +75,7 @@ class _Ours(torch.optim.Optimizer):
         every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
         kernels.clip_gradients(self.spec, every)
         for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
-            momentum = _held(group)["momentum"]
+            momentum = values(group)["momentum"]
             kernel = group["foreach"], group.get("fused")
             self._update(group, kernels.Settings(group["lr"], group["weight_decay"], momentum, multipliers, *kernel))
         return loss
@@ -120,89 +116,6 @@ class SGDW(_Ours, torch.optim.SGD):
                 self.state[p]["momentum_buffer"] = buffer
 
 
-def has(group: dict[str, Any], hyperparameter: str) -> bool:
-    """Whether a parameter group has this hyperparameter at all."""
-    return hyperparameter in _held(group)
-
-
-def base_value(group: dict[str, Any], hyperparameter: str) -> float:
-    """The base value of a parameter group: what it held before any schedule, remembered in the group itself.
-
-    torch saves a group's keys with the optimizer, so that a resumed run finds the base value and not a decayed one.
-    `initial_lr` is the key that torch's own schedulers use.
-    """
-    key = f"initial_{KEYS[hyperparameter]}"
-    return float(group.setdefault(key, _number(_held(group)[hyperparameter])))
-
-
-def held(group: dict[str, Any], hyperparameter: str) -> float:
-    """The value of a parameter group."""
-    return _number(_held(group)[hyperparameter])
-
-
-def holds(group: dict[str, Any], hyperparameter: str, value: float) -> bool:
-    """Whether a parameter group has this value, as it was written, or as a tensor rounds it."""
-    found = _held(group)[hyperparameter]
-    if isinstance(found, torch.Tensor):
-        return bool(found == torch.tensor(value, dtype=found.dtype))
-    return bool(found == value)
-
-
-def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
-    """Write a value into a parameter group; a tensor is filled in place, so that captured graphs see it."""
-    held = _held(group)[hyperparameter]
-    if isinstance(held, torch.Tensor):
-        held.fill_(value)
-    elif hyperparameter == "momentum" and "betas" in group:
-        group["betas"] = (value, *group["betas"][1:])
-    else:
-        group[KEYS[hyperparameter]] = value
-
-
-def stored(
-    optimizer: torch.optim.Optimizer, columns: Sequence[tuple[str, Sequence[Sequence[float]]]]
-) -> list[tuple[int, str, Sequence[Any]]] | None:
-    """Where values go and as what: the number of a parameter group, the key, and what to store under it for each value.
-
-    columns: by hyperparameter, the values of each group. None where a group holds a tensor, which is to be filled.
-    """
-    found: list[tuple[int, str, Sequence[Any]]] = []
-    for name, of_groups in columns:
-        for number, (group, values) in enumerate(zip(optimizer.param_groups, of_groups, strict=True)):
-            if isinstance(_held(group)[name], torch.Tensor):
-                return None
-            if name == "momentum" and "betas" in group:
-                found.append((number, "betas", [(value, *group["betas"][1:]) for value in values]))
-            else:
-                found.append((number, KEYS[name], values))
-    return found
-
-
-def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The hyperparameters that the optimizer holds; those of parameter group i > 0 are named `name/i`."""
-    return {
-        log_name(name, group=index): float(value)
-        for index, group in enumerate(optimizer.param_groups)
-        for name, value in _held(group).items()
-    }
-
-
-def skipped(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the kernel of the step that is being made skips it, because a loss scaler found an infinite gradient.
-
-    A scaler leaves that to an optimizer which says that it can, as torch's own do when `fused`: it calls `step`, which
-    runs its hooks, and tells by `found_inf`, which it sets for this time alone. To know costs the wait for the device.
-    """
-    found = getattr(optimizer, "found_inf", None)
-    return found is not None and bool(found.item())
-
-
-def _held(group: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of a parameter group, as it holds them."""
-    held = {name: group[key] for name, key in KEYS.items() if key in group}
-    return {**held, "momentum": group["betas"][0]} if "betas" in group else held
-
-
 def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     """The first number in which the optimizer is not the spec's, in words, or None.
 
@@ -225,10 +138,10 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
             expected = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
             found = group.get(f"initial_{key}", group[key])
             if key == "betas":
-                momentum, beta_2 = map(_number, found)
+                momentum, beta_2 = map(number, found)
                 found = (group.get("initial_momentum", momentum), beta_2)
             else:
-                found = _number(found)
+                found = number(found)
             if found != expected:
                 return f"{field} is {found!r} and not {expected!r}"
     return None
@@ -315,10 +228,3 @@ _KINDS: dict[type[Spec], _Kind] = {
         ("foreach", "fused"),
     ),
 }
-
-
-def _number(value: float | torch.Tensor) -> float:
-    """A number that may be held in a tensor, as the decimal that it was written as."""
-    if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
-        return shortest_decimal(float(value))
-    return float(value) if not isinstance(value, bool) else value

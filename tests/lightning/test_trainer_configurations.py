@@ -131,6 +131,7 @@ def data(how: dict[str, Any], probe: Probe) -> dict[str, Any]:
 
 CALLBACKS: dict[str, Callable[[], Any]] = {
     "accumulation": lambda: GradientAccumulationScheduler({0: 1, 1: 2, 3: 4}),
+    "accumulation of 2": lambda: GradientAccumulationScheduler({0: 2, 6: 4}),
     "swa": lambda: StochasticWeightAveraging(0.1),
     "backbone": BackboneFinetuning,
 }
