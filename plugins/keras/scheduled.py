@@ -227,6 +227,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             )
         for index, variable in enumerate(variables):
             variable.assign(store[str(index)])
+        self.table.reset()  # an optimizer that this one is inside of may have loaded another run's
 
     def _saved_variables(self) -> list[Any]:
         table = {id(variable) for variable in self.table.variables}

@@ -164,6 +164,17 @@ class HyperparameterTable(ABC):
         }
 
 
+class _Unsaved(keras.Variable):  # type: ignore[misc]
+    """A variable that another run's value, of another shape, leaves as it is.
+
+    The optimizers of Keras that have others inside save and load the variables of those as well, by their order. What
+    they load of a table of the same shape goes when the optimizer inside is loaded.
+    """
+
+    def assign(self, value: Any) -> Any:
+        return super().assign(value) if tuple(np.shape(value)) == tuple(self.shape) else self.value
+
+
 class GraphTable(HyperparameterTable):
     """The table in variables, for tensorflow and jax."""
 
@@ -197,17 +208,13 @@ class GraphTable(HyperparameterTable):
         return grown
 
     def _make_table(self) -> None:
-        if self._table is not None:
-            self._optimizer._untrack_variable(self._table)
-        self._table = self._variable(self.rows(), self._dtype, "hyperparameters")
+        self._table = self._variable(self.rows(), self._dtype, "hyperparameters", self._table)
 
     def _make_log(self) -> None:
         shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
         made = self._log is not None and (self._log.shape, self._log.dtype) == (shape, self._dtype)
         if self.recorded_columns and not made:
-            if self._log is not None:
-                self._optimizer._untrack_variable(self._log)
-            self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters")
+            self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters", self._log)
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         super().begin_epoch(sources)
@@ -235,9 +242,15 @@ class GraphTable(HyperparameterTable):
         """The number of updates since the epoch began, in the graph."""
         return ops.cast(self._optimizer.iterations, "int32") - self._start
 
-    def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
-        variable = keras.Variable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
+    def _variable(self, value: np.ndarray, dtype: str, name: str, former: Any = None) -> Any:
+        """A new variable of the optimizer, in the place of a former one."""
+        variable = _Unsaved(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
+        tracked = self._optimizer._variables
+        place = next((n for n, each in enumerate(tracked) if each is former), len(tracked))
+        if former is not None:
+            self._optimizer._untrack_variable(former)
         self._optimizer._track_variable(variable)
+        tracked.insert(place, tracked.pop())
         return variable
 
 
