@@ -75,6 +75,18 @@ def test_a_fit_after_an_interrupted_one_follows_the_plan(
     followed(run, recipe.plan(batches, 2), batches)
 
 
+def test_a_fit_after_an_interrupted_one_has_the_base_values_of_what_it_does_not_schedule(
+    recipe: Recipe, probe: Any, train: Any
+) -> None:
+    for callbacks in ([], [EpochGatedDecay(0.5, start_epoch=1)]):
+        model = probe(recipe.optimizer)
+        with pytest.raises(RuntimeError, match="own failure"):
+            train(model, HyperparameterScheduler(recipe), Failure("on_train_batch_begin"), batches=4)
+        run = train(model, *callbacks, batches=4, epochs=1)
+        assert run.used("learning_rate") == [0.125] * 4
+        assert run.used("weight_decay") == [float32(0.1)] * 4
+
+
 @pytest.mark.parametrize(
     "scheduler", [EpochGatedDecay(0.5, start_epoch=0), LearningRateScheduler(lambda e, lr: lr / 2)]
 )

@@ -63,6 +63,13 @@ def retention(tamper: Tamper) -> None:
     write(tamper, table)
 
 
+def rewritten(tamper: Tamper) -> None:
+    """The table and what it was made of, by somebody who knows how it is made."""
+    table = tamper.model.optimizer.table
+    table._values["learning_rate"] = [[0.5]]
+    write(tamper, table.rows())
+
+
 def set_back_start(tamper: Tamper) -> None:
     """Where the epoch began, so that its updates are taken for later ones."""
     tamper.model.optimizer.table._start.assign(0)
@@ -82,6 +89,7 @@ def recipe(spec: AdamW) -> Recipe:
 CHANGES = {
     doubled: "learning_rate = 0.125 at epoch 1, update 0, where the plan has 0.0625",
     one_rate: "learning_rate = 0.5 at epoch 1, update 2, where the plan has 0.0625",
+    rewritten: "learning_rate = 0.5 at epoch 1, update 0, where the plan has 0.0625",
     retention: "retention = 1.0 at epoch 1, update 1, where the plan has 0.996",
     set_back: "-1 updates in epoch 1 by the count of the optimizer, where it has made 5",
 }
