@@ -46,17 +46,19 @@ class _Counter(Callback):
     optimizers and epochs together.
     """
 
-    _counted: dict[int, Updates]
+    _counted: dict[int, Updates]  # by the optimizer's number
+    _counted_before: dict[int, int]  # in a training that has ended
     _restored: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._counted = {}
+        self._counted, self._counted_before = {}, {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if self._counted:
+        made = {number: updates.made for number, updates in self._counted.items()} or self._counted_before
+        if made:
             saved = checkpoint.setdefault(_STATE, {"version": 1, "epoch": trainer.current_epoch, "updates": {}})
-            saved["updates"].update({number: updates.made for number, updates in self._counted.items()})
+            saved["updates"].update(made)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._restored = checkpoint.get(_STATE)
@@ -92,7 +94,8 @@ class _Counter(Callback):
         """Count no more; what was counted stays, for a checkpoint that is saved afterwards."""
         for updates in self._counted.values():
             updates.remove()
-        self._restored = None
+        self._counted_before = {number: updates.made for number, updates in self._counted.items()}
+        self._counted, self._restored = {}, None
 
 
 class _Driver(ScheduleMixin, _Counter):

@@ -113,7 +113,8 @@ class Follower:
 
     def used(self) -> dict[str, float]:
         """The values of this epoch's last update so far, by the name that a log has them under."""
-        position = Position(self._epoch, max(self._updates.made - 1, 0))
+        # An epoch may be longer than the first where its values are the same throughout.
+        position = Position(self._epoch, max(self._updates.made - 1, 0) if self._varies else 0)
         return {
             log_name(name, self._label, group): self.part.value(name, base, position)
             for name, bases in self._bases.items()

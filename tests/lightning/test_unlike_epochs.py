@@ -90,12 +90,13 @@ def test_a_training_set_that_grows_or_shrinks_is_refused(ramp: Callable[..., Any
     assert module.batches == 4
 
 
-@pytest.mark.parametrize("lengths", [[2, 5, 3], [4, 2, 2]])
+@pytest.mark.parametrize("lengths", [[2, 5, 3], [4, 2, 2], [2, 3, 5]])
 def test_a_training_set_that_grows_or_shrinks_is_nothing_to_a_schedule_in_whole_epochs(
     ramp: Callable[..., Any], sgd: Callable[..., Any], lengths: list[int]
 ) -> None:
     module = ramp(sgd(1.0))
     fit_reloaded(module, PER_EPOCH, lengths)
+    assert module.trainer.callback_metrics["learning_rate"] == 0.25
     assert [-left for (left,) in module.left] == [0.5**epoch for epoch in range(3) for _ in range(lengths[epoch])]
 
 
@@ -208,6 +209,19 @@ def test_a_parameter_group_that_is_added_later_is_refused(
 
 def halve(epoch: int, learning_rate: float) -> float:
     return learning_rate / 2
+
+
+@pytest.mark.parametrize("make", [lambda: LearningRateScheduler(halve), lambda: HyperparameterScheduler(LINEAR)])
+def test_callbacks_pickle_after_they_have_trained(
+    train: Callable[..., Any], sgd: Callable[..., Any], make: Callable[[], Any]
+) -> None:
+    callback = make()
+    run = train(sgd(1.0), callback)
+    for each in (callback, run.recorder):
+        del each.log, each.log_dict  # which Lightning has put there, and with them the module
+    again, recorder = pickle.loads(pickle.dumps((callback, run.recorder)))
+    assert recorder.trace == run.trace
+    assert train(sgd(1.0), again).trace == run.trace
 
 
 def test_callbacks_pickle_before_and_after_a_run(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
