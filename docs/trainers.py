@@ -13,7 +13,9 @@ HEAD = """# Under everything that the trainers do
 
 Each row is a configuration that the tests train in. *Exact* means: what the optimizer really used at every update, read
 from the weights that it left, is what the golden tables have. Anything else is refused with the sentence in the row,
-before the first batch where the row says nothing else. A dash: the framework itself has no such thing there.
+before the first batch where the row says nothing else. A dash: the framework itself has no such thing there. An epoch
+that ends before it has made its updates, for no known reason, is warned of: values belong to positions, and the next
+epoch begins with its own.
 
 This page is written by `make docs` from the tests' own tables, `tests/lightning/configurations.json` and
 `tests/keras/configurations.json`.

@@ -1,7 +1,8 @@
-"""The errors for what a training run has and a callback cannot honour, in the same words for both frameworks."""
+"""What a training run has and a callback cannot honour: the errors, and a warning, in the same words for both."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 from .callbacks import ScheduleMixin
@@ -26,6 +27,15 @@ def refuse_longer_epoch(callback: ScheduleMixin, epoch: int, updates: int) -> Va
     return callback.refuse(
         f"more than {updates} updates in epoch {epoch}, where updates_per_epoch is {updates}",
         "give the number of updates that an epoch makes",
+    )
+
+
+def warn_of_shorter_epoch(callback: ScheduleMixin, epoch: int, made: int, updates: int) -> None:
+    """Warn of an epoch that ended before the updates that the plan was resolved for: it goes on with the next epoch."""
+    warnings.warn(
+        f"{callback.who}: found {made} updates in epoch {epoch}, where updates_per_epoch is {updates}; the next epoch "
+        f"begins with its own values: give the number of updates that an epoch makes.",
+        stacklevel=2,
     )
 
 

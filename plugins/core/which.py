@@ -68,6 +68,8 @@ def _number(callback: ScheduleMixin, key: Key, paths: Sequence[Sequence[str]], c
         for number in range(len(paths)):
             if key.replace(".", "/") in _folders(paths, number):
                 return number
+        if key in called:
+            return called.index(key)  # it has no path of its own, and is called by its number
     raise callback.refuse(
         f"a recipe for {key!r}, which is no optimizer's", f"write one of {called}, or a number below {len(paths)}"
     )

@@ -12,10 +12,11 @@ from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMi
 from ..core.refusals import refuse_other_driver, refuse_second_driver
 from ..core.which import followed, names
 from .beside import Ahead, Beside
-from .followers import Follower, follow
-from .models import Trained, iterations, left_out, optimizers_of
+from .followers import Follower, TableFollower
+from .models import Optimizer, Trained, has_own_train_step, iterations, left_out, optimizers_of
 from .recordings import Recording, record
 from .scheduled import ScheduledOptimizer
+from .stock import StockFollower
 
 # Keras' own callbacks that set the learning rate; what can be written instead.
 _OTHER_DRIVERS = {
@@ -67,7 +68,7 @@ class _Driver(ScheduleMixin, _Callback):
         paths = [paths for _, paths in found]
         _refuse_other_drivers(self, paths, beside)
         self._followers = [
-            follow(part, label, found[number].optimizer, model, self.params or {})
+            _follow(part, label, found[number].optimizer, model, self.params or {})
             for number, part, label in followed(self, paths)
         ]
         self._each_batch = [follower for follower in self._followers if follower.each_batch]
@@ -159,3 +160,36 @@ def _refuse_other_drivers(driver: _Driver, paths: Sequence[Sequence[str]], besid
         for kind, remedy in _OTHER_DRIVERS.items():
             if isinstance(each, kind) and "learning_rate" in driver.driven:
                 raise refuse_other_driver(driver, "learning_rate", f"Keras' own {type(each).__name__}", remedy)
+
+
+def _follow(
+    part: ScheduleMixin, label: str, optimizer: Optimizer, model: keras.Model, params: dict[str, Any]
+) -> Follower:
+    """A follower for an optimizer of a model that is about to be trained, by what Keras knows of the run in `params`.
+
+    part, label: as `which.followed` has them. Raises ValueError for what the part cannot drive.
+    """
+    clock = part.clock(_updates_per_epoch(part, params.get("steps"), optimizer, model), params.get("epochs"))
+    part.prepare(clock)
+    kind = TableFollower if isinstance(optimizer, ScheduledOptimizer) else StockFollower
+    return kind(part, label, optimizer, model, clock.updates_per_epoch)
+
+
+def _updates_per_epoch(
+    part: ScheduleMixin, batches: int | None, optimizer: Optimizer, model: keras.Model
+) -> int | None:
+    if part.updates_per_epoch is not None and has_own_train_step(model):
+        return None  # it may make any number of updates of a batch
+    accumulated = optimizer.gradient_accumulation_steps or 1
+    strategy = getattr(model, "distribute_strategy", None)  # tensorflow has one
+    if accumulated > 1 and strategy is not None and strategy.num_replicas_in_sync > 1:
+        raise part.refuse(
+            f"gradient_accumulation_steps={accumulated} under {type(strategy).__name__}, where Keras cannot accumulate",
+            "leave it out, and make the batches larger",
+        )
+    if batches is None or batches % accumulated == 0:
+        return None if batches is None else batches // accumulated
+    raise part.refuse(
+        f"{batches} batches in an epoch and gradient_accumulation_steps={accumulated}, which does not divide them",
+        "make it divide: Keras would carry the rest over into the next epoch, where Lightning makes an update of it",
+    )

@@ -19,6 +19,7 @@ from keras import ops
 from ..core.optimizers import HYPERPARAMETERS, Spec
 from ..core.parameters import Multipliers, by_multipliers
 from ..core.which import log_name
+from .resizable import Resizable
 
 Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]
 """Gives, for the base values of the groups, those of each: one for an update, or fewer, of which the last holds."""
@@ -164,17 +165,6 @@ class HyperparameterTable(ABC):
         }
 
 
-class _Unsaved(keras.Variable):  # type: ignore[misc]
-    """A variable that another run's value, of another shape, leaves as it is.
-
-    The optimizers of Keras that have others inside save and load the variables of those as well, by their order. What
-    they load of a table of the same shape goes when the optimizer inside is loaded.
-    """
-
-    def assign(self, value: Any) -> Any:
-        return super().assign(value) if tuple(np.shape(value)) == tuple(self.shape) else self.value
-
-
 class GraphTable(HyperparameterTable):
     """The table in variables, for tensorflow and jax."""
 
@@ -208,13 +198,20 @@ class GraphTable(HyperparameterTable):
         return grown
 
     def _make_table(self) -> None:
-        self._table = self._variable(self.rows(), self._dtype, "hyperparameters", self._table)
+        self._table = self._sized(self._table, self.rows(), "hyperparameters")
 
     def _make_log(self) -> None:
         shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
-        made = self._log is not None and (self._log.shape, self._log.dtype) == (shape, self._dtype)
-        if self.recorded_columns and not made:
-            self._log = self._variable(np.zeros(shape), self._dtype, "used_hyperparameters", self._log)
+        made = self._log is not None and (tuple(self._log.shape), self._log.dtype) == (shape, self._dtype)
+        # On tensorflow also one without columns, so that a step that is traced now can record later.
+        if not made and (self.recorded_columns or keras.backend.backend() == "tensorflow"):
+            self._log = self._sized(self._log, np.zeros(shape), "used_hyperparameters")
+
+    def _sized(self, variable: Any, value: np.ndarray, name: str) -> Any:
+        """A variable of this value: the same as before where that is possible."""
+        if variable is not None and variable.dtype == self._dtype and variable.resize(value):
+            return variable
+        return self._variable(value, self._dtype, name, variable)
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         super().begin_epoch(sources)
@@ -225,12 +222,12 @@ class GraphTable(HyperparameterTable):
         return ops.convert_to_numpy(self._table), int(ops.convert_to_numpy(self._start))
 
     def column(self) -> Any:
-        return ops.take(self._table, ops.clip(self._index(), 0, self._table.shape[2] - 1), axis=2)
+        return ops.take(self._table, ops.clip(self._index(), 0, ops.shape(self._table.value)[2] - 1), axis=2)
 
     def record(self, column: Any) -> None:
         if self._log is None:
             return
-        here = ops.equal(ops.arange(self._log.shape[2], dtype="int32"), self._index())
+        here = ops.equal(ops.arange(ops.shape(self._log.value)[2], dtype="int32"), self._index())
         used = ops.expand_dims(column[:, : len(HYPERPARAMETERS)], 2)
         self._log.assign(ops.where(here, used, self._log.value))
 
@@ -244,7 +241,7 @@ class GraphTable(HyperparameterTable):
 
     def _variable(self, value: np.ndarray, dtype: str, name: str, former: Any = None) -> Any:
         """A new variable of the optimizer, in the place of a former one."""
-        variable = _Unsaved(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
+        variable = Resizable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
         tracked = self._optimizer._variables
         place = next((n for n, each in enumerate(tracked) if each is former), len(tracked))
         if former is not None:

@@ -21,6 +21,7 @@ from .trainers import (
     epochs_of_another_accumulation,
     is_a,
     log,
+    may_be_short,
     optimizers_of,
     paths_of,
     run_length,
@@ -75,7 +76,8 @@ class _Counter(Callback):
         is still the one of the epoch before.
         """
         loop, saved = trainer.fit_loop, self._restored
-        if loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed:
+        between = loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed
+        if between or trainer.ckpt_path is None:  # a fit after one that failed within an epoch begins the epoch anew
             return 0
         if saved is not None and saved["epoch"] == trainer.current_epoch and number in saved["updates"]:
             made: int = saved["updates"][number]
@@ -154,6 +156,8 @@ class _Driver(ScheduleMixin, _Counter):
         following = trainer.current_epoch + 1
         goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
         for follower in self._followers:
+            if not may_be_short(trainer):
+                follower.end_epoch()
             for name, value in follower.used().items():
                 log(pl_module, name, value)
             if goes_on:

@@ -14,7 +14,7 @@ import torch
 
 from ..core.callbacks import ScheduleMixin
 from ..core.durations import Position
-from ..core.refusals import refuse_longer_epoch, refuse_other_spec, refuse_other_value
+from ..core.refusals import refuse_longer_epoch, refuse_other_spec, refuse_other_value, warn_of_shorter_epoch
 from ..core.which import log_name
 from . import groups, optimizers
 
@@ -73,6 +73,7 @@ class Follower:
         self._bases = {name: self._base_values(name) for name in part.driven}
         self._groups = len(optimizer.param_groups)
         self._written = False
+        self._hook: Any = None
         part.check_bases(self._bases)
 
     def begin(self, epoch: int, made: int) -> Updates:
@@ -110,6 +111,14 @@ class Follower:
         """Write the values of the next update ahead."""
         if self._varies and not self._is_over():
             self._write(self._updates.made)
+
+    def end_epoch(self) -> None:
+        """Notice an epoch that nothing broke off, and that did not make the updates that it should."""
+        made, most = self._updates.made, self._most_updates
+        if most is not None and made > most:
+            raise refuse_longer_epoch(self.part, self._epoch, most)
+        if most is not None and made < most:
+            warn_of_shorter_epoch(self.part, self._epoch, made, most)
 
     def used(self) -> dict[str, float]:
         """The values of this epoch's last update so far, by the name that a log has them under."""
@@ -180,8 +189,9 @@ class Follower:
 
     def _verify(self) -> None:
         """Raise ValueError where the optimizer does not hold what was written last."""
+        every = self._checked_groups()
         for name, columns in self._columns:
-            for number, (group, column) in enumerate(zip(self.optimizer.param_groups, columns, strict=True)):
+            for number, (group, column) in enumerate(zip(every, columns, strict=True)):
                 planned = column[self._index]
                 if not groups.holds(group, name, planned):
                     found, logged = groups.held(group, name), log_name(name, self._label, number)

@@ -30,6 +30,12 @@ def log(module: LightningModule, name: str, value: float) -> None:
     module.log(name, torch.tensor(value, dtype=dtype), on_step=False, on_epoch=True, reduce_fx="max", sync_dist=several)
 
 
+def may_be_short(trainer: Trainer) -> bool:
+    """Whether an epoch that ends may have made fewer updates than it should, as everybody knows."""
+    skips = getattr(trainer.precision_plugin, "scaler", None) is not None
+    return skips or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
+
+
 def updates_per_epoch(trainer: Trainer, epoch: int) -> int | None:
     """The updates that an epoch makes, None where the trainer does not know."""
     batches = trainer.num_training_batches

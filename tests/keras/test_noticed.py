@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, updates
+from samestep.core.trace import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler
 
 
@@ -34,6 +35,17 @@ def test_more_updates_in_an_epoch_than_were_given(schedule: Any, spec: AdamW, pr
     message = noticed(probe(spec), train, scheduler, stream=True, batches=5)
     assert "more than 3 updates in epoch 0, where updates_per_epoch is 3" in message
     assert "give the number of updates that an epoch makes" in message
+
+
+def test_fewer_updates_in_an_epoch_than_were_given(spec: AdamW, probe: Any, train: Any) -> None:
+    recipe = Recipe(spec, learning_rate=LinearDecay(over=updates(30)))
+    scheduler = HyperparameterScheduler(recipe, updates_per_epoch=5)
+    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, where updates_per_epoch is 5; the next epoch"):
+        run = train(probe(spec), scheduler, stream=True, batches=3, epochs=2)
+    plan = recipe.plan(5, 2)
+    assert run.used("learning_rate") == [
+        float32(plan.value("learning_rate", epoch, update)) for epoch in range(2) for update in range(3)
+    ]
 
 
 def test_the_length_of_an_epoch_does_not_matter_to_a_schedule_in_epochs(spec: AdamW, probe: Any, train: Any) -> None:

@@ -223,6 +223,54 @@ def test_a_trace_of_several_optimizers_is_asked_for_by_name(train: Callable[...,
         _ = recorder.trace
 
 
+def failing(epoch: int, learning_rate: float) -> float:
+    raise RuntimeError("the user's own failure")
+
+
+def test_the_users_own_error_is_not_hidden_by_an_optimizer_that_did_not_begin(train: Callable[..., Any]) -> None:
+    with pytest.raises(RuntimeError, match="own failure"):
+        train(None, LearningRateScheduler(failing), module=Gan(built))
+
+
+def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers(
+    train: Callable[..., Any], refusal: Callable[..., str]
+) -> None:
+    def sharing(module: Gan) -> list[Any]:
+        return [torch.optim.SGD(module.generator.parameters(), lr=lr) for lr in (1.0, 0.5)]
+
+    message = refusal(None, HyperparameterScheduler(GENERATOR), module=Gan(sharing))
+    assert "give one for each, as {'0': Recipe(...), '1': Recipe(...)}" in message
+    halved = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
+    module = Gan(sharing)
+    train(None, HyperparameterScheduler({"0": halved, "1": halved}), module=module, batches=1)
+    assert module.rates == [[1.0, 0.5, 0.25], [0.5, 0.25, 0.125]]
+
+
+def test_a_fit_after_one_that_failed_within_an_epoch_begins_the_epoch_anew(train: Callable[..., Any]) -> None:
+    class Failing(Gan):
+        def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+            super().training_step(batch, batch_idx)
+            if self.batches == 7:
+                raise RuntimeError("the user's own failure")
+
+    module = Failing(built)
+    trainer = pl.Trainer(
+        max_epochs=3,
+        callbacks=[HyperparameterScheduler(BOTH, updates_per_epoch=5)],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = torch.utils.data.DataLoader(torch.zeros(5))
+    with pytest.raises(RuntimeError, match="own failure"):
+        trainer.fit(module, loader)
+    trainer.fit(module, loader)
+    whole = planned(GENERATOR, 5)
+    assert module.rates[0] == [*whole[:7], *whole[5:]]
+
+
 @pytest.fixture
 def every_batch(tmp_path: Any) -> pl.callbacks.ModelCheckpoint:
     return pl.callbacks.ModelCheckpoint(

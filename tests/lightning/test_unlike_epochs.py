@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,42 @@ def test_a_stream_longer_than_promised_is_refused_at_its_first_update_too_many(
     with pytest.raises(ValueError, match="found more than 3 updates in epoch 0, where updates_per_epoch is 3"):
         train(None, HyperparameterScheduler(LINEAR, updates_per_epoch=3), data=Stream(5), module=module)
     assert module.batches == 3
+
+
+def test_a_stream_shorter_than_promised_is_warned_of_at_the_end_of_its_epoch(
+    train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    scheduler = HyperparameterScheduler(LINEAR, updates_per_epoch=5)
+    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, where updates_per_epoch is 5; the next epoch"):
+        run = train(sgd(1.0), scheduler, data=Stream(3))
+    plan = LINEAR.plan(updates_per_epoch=5, epochs=3)
+    assert run.learning_rates() == [
+        plan.value("learning_rate", epoch, update, 1.0) for epoch in range(3) for update in range(3)
+    ]
+
+
+def test_an_update_more_than_promised_that_no_batch_announces_is_refused_at_the_end_of_its_epoch(
+    ramp: Callable[..., Any], train: Callable[..., Any], sgd: Callable[..., Any]
+) -> None:
+    module = ramp(sgd(1.0))
+    step = module.optimizer_step
+
+    def twice(epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        for _ in range(2 if batch_idx == 4 else 1):
+            step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    module.optimizer_step = twice
+    with pytest.raises(ValueError, match="found more than 5 updates in epoch 0, where updates_per_epoch is 5"):
+        train(None, HyperparameterScheduler(LINEAR), module=module)
+
+
+@pytest.mark.parametrize("trainer", [{"max_steps": 7}, {"limit_train_batches": 2}, {"accumulate_grad_batches": 2}])
+def test_an_epoch_that_is_to_be_short_is_not_warned_of(
+    train: Callable[..., Any], sgd: Callable[..., Any], trainer: dict[str, Any]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*found .* updates in epoch")
+        train(sgd(1.0), HyperparameterScheduler(LINEAR), **trainer)
 
 
 def test_a_stream_resumed_at_the_last_batch_of_an_epoch_goes_on_with_the_next(
