@@ -41,7 +41,9 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
         if not outer[0].built and model.built and isinstance(_unscaled(outer[0]), ScheduledOptimizer):
             # On tensorflow the first step would do it: late for the checks.
             outer[0].build(model.trainable_variables)
-        return [_trained(_unscaled(outer[0]), model)]
+        only = _trained(_unscaled(outer[0]), model)
+        # On tensorflow the first step builds it, for all that the model has.
+        return [only if only.paths else only._replace(paths=[parameter.path for parameter, _ in parameters(model)])]
     for optimizer in outer:
         _build_one_of_several(optimizer, model, who)
     inner = [each for optimizer in outer for each in _within(optimizer)]

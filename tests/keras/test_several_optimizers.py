@@ -247,3 +247,13 @@ def test_values_of_another_number_of_updates_of_each() -> None:
     fit(model, HyperparameterScheduler({"generator": warmup, "discriminator": warmup}), recorder)
     assert recorder.traces["generator"].column("learning_rate") == [0.5 / 2**n for n in range(4)]
     assert recorder.traces["discriminator"].column("learning_rate") == [0.5 / 2**n for n in range(8)]
+
+
+def test_a_mapping_may_name_the_part_of_an_only_optimizer_that_its_first_step_builds() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="only")])
+    model.compile(keras.optimizers.SGD(1.0), lambda _, predicted: keras.ops.mean(predicted, axis=-1))
+    before = float(model.get_weights()[0][0, 0])
+    halved = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
+    ones = np.ones((1, 1), "float32")
+    model.fit(ones, ones, epochs=3, verbose=0, callbacks=[HyperparameterScheduler({"only": halved})])
+    assert before - float(model.get_weights()[0][0, 0]) == pytest.approx(1.75, rel=1e-6)

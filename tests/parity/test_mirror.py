@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -159,6 +160,12 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> s
             "the momentum schedule: '100% - 9 updates' is -1 updates in this run",
         ),
         (
+            lambda room: [room.HyperparameterScheduler({"generator": RATE})],
+            None,
+            True,
+            "found a recipe for 'generator', which is no optimizer's; write one of ['",
+        ),
+        (
             lambda room: [room.EpochGatedDecay(0.1, start_epoch=1, floor=0.2)],
             None,
             True,
@@ -173,7 +180,8 @@ def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_w
         fit(make(room), spec, known_length) for fit, room in zip((fit_lightning, fit_keras), ROOMS, strict=True)
     ]
     assert expected in messages[0]
-    # Names of the framework's own things may differ: the optimizer's class, the address of a lambda.
+    # Names of the framework's own things may differ: the optimizer's class, the model's layer, the address of a lambda.
+    messages = [re.sub(r"one of \['(layer|dense\w*)'\]", "one of [the layer]", message) for message in messages]
     same = [message.split(" at 0x")[0].replace("Keras' own ", "").replace(" and not AdamW", "") for message in messages]
     assert same[0] == same[1]
     assert messages[0].count(". ") == 0, "one sentence"
@@ -193,6 +201,14 @@ def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_w
         lambda room: room.HyperparameterScheduler("recipe"),
         lambda room: room.HyperparameterScheduler(RATE, resolution="batch"),
         lambda room: room.HyperparameterScheduler(RATE, updates_per_epoch=0),
+        lambda room: room.HyperparameterScheduler(RATE, updates_per_epoch={"generator": 3}),
+        lambda room: room.HyperparameterScheduler(RATE, verify=1),
+        lambda room: room.HyperparameterScheduler({}),
+        lambda room: room.HyperparameterScheduler({"generator": "recipe"}),
+        lambda room: room.HyperparameterScheduler({True: RATE}),
+        lambda room: room.HyperparameterScheduler({"generator": {"critic": RATE}}),
+        lambda room: room.HyperparameterScheduler({"generator": RATE}, updates_per_epoch={"critic": 3}),
+        lambda room: room.HyperparameterScheduler({"generator": RATE}, updates_per_epoch={"generator": 0}),
         lambda room: room.build_optimizer("adamw", None),
     ],
 )
