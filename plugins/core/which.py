@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .callbacks import Key, ScheduleMixin
+from .durations import Position
 
 
 class Followed(NamedTuple):
@@ -23,6 +24,27 @@ def log_name(hyperparameter: str, label: str = "", group: int = 0) -> str:
     ('learning_rate', 'weight_decay/1', 'learning_rate/generator/1')
     """
     return "/".join([hyperparameter, *([label] if label else []), *([str(group)] if group else [])])
+
+
+def logged(
+    part: ScheduleMixin, label: str, bases: Mapping[str, Sequence[float]], epoch: int, made: int
+) -> dict[str, float]:
+    """What the last update used of the `made` ones of an epoch so far, by the name that a log has it under.
+
+    bases: by hyperparameter, the base value of each group of parameters.
+    """
+    # An epoch may be longer than the first where its values are the same throughout.
+    last = Position(epoch, max(made - 1, 0) if part.varies_within_epochs() else 0)
+    return {
+        log_name(name, label, group): part.value(name, base, last)
+        for name, of_groups in bases.items()
+        for group, base in enumerate(of_groups)
+    }
+
+
+def labels(paths: Sequence[Sequence[str]]) -> list[str]:
+    """What tells each optimizer from the others, in a log or among traces: its name, or "" for an only one."""
+    return names(paths) if len(paths) > 1 else [""]
 
 
 def names(paths: Sequence[Sequence[str]]) -> list[str]:
@@ -46,8 +68,7 @@ def followed(callback: ScheduleMixin, paths: Sequence[Sequence[str]]) -> list[Fo
         if len(paths) > 1 and not callback.drives_each:
             example = ", ".join(f"{name!r}: Recipe(...)" for name in called)
             raise callback.refuse(f"{len(paths)} optimizers and one recipe", f"give one for each, as {{{example}}}")
-        labels = called if len(paths) > 1 else [""]
-        return [Followed(number, callback, label) for number, label in enumerate(labels)]
+        return [Followed(number, callback, label) for number, label in enumerate(labels(paths))]
     found: dict[int, Followed] = {}
     for key, part in callback.parts.items():
         number = _number(callback, key, paths, called)

@@ -10,7 +10,7 @@ import keras
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.refusals import refuse_other_driver, refuse_second_driver
-from ..core.which import followed, names
+from ..core.which import followed, labels
 from .beside import Ahead, Beside
 from .followers import Follower, TableFollower
 from .models import Optimizer, Trained, has_own_train_step, iterations, left_out, optimizers_of
@@ -74,8 +74,9 @@ class _Driver(ScheduleMixin, _Callback):
         self._each_batch = [follower for follower in self._followers if follower.each_batch]
         self._left_out = left_out(model)
         self._made_by_left_out = iterations(self._left_out) if self._left_out is not None else 0
+        others = beside.others()
         for follower in self._followers:
-            follower.others = beside.others()
+            follower.others = others
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for follower in self._followers:
@@ -124,7 +125,7 @@ class TraceRecorder(TraceRecorderMixin, _Callback):
 
     def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
         who, params = type(self).__name__, self.params or {}
-        called = names([paths for _, paths in found]) if len(found) > 1 else [""]
+        called = labels([paths for _, paths in found])
         self._recordings = [record(optimizer, model, params, who) for optimizer, _ in found]
         self._each_batch = [recording for recording in self._recordings if recording.each_batch]
         self.traces = {name: recording.trace for name, recording in zip(called, self._recordings, strict=True)}

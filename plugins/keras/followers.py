@@ -26,7 +26,7 @@ from ..core.refusals import (
     warn_of_shorter_epoch,
 )
 from ..core.trace import shortest_decimal
-from ..core.which import log_name
+from ..core.which import log_name, logged
 from .models import Optimizer, has_own_train_step, iterations
 from .scheduled import ScheduledOptimizer
 from .table import Rows
@@ -72,12 +72,7 @@ class Follower(ABC):
         self.check()
         if self._most_updates is not None and made < self._most_updates and not self._may_be_short():
             warn_of_shorter_epoch(self.part, self._epoch, made, self._most_updates)
-        last = Position(self._epoch, max(made - 1, 0) if self._varies else 0)
-        return {
-            log_name(name, self._label, group): self.part.value(name, base, last)
-            for name in self.part.driven
-            for group, base in enumerate(self.bases(name))
-        }
+        return logged(self.part, self._label, {n: self.bases(n) for n in self.part.driven}, self._epoch, made)
 
     def _may_be_short(self) -> bool:
         """Whether an epoch may have made fewer updates than it should, as everybody knows: some are skipped."""

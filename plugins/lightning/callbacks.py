@@ -13,7 +13,7 @@ from ..core.durations import Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.refusals import refuse_other_driver, refuse_second_driver
 from ..core.trace import Trace
-from ..core.which import followed, names
+from ..core.which import followed, labels
 from . import groups
 from .followers import Follower, Updates
 from .trainers import (
@@ -107,11 +107,13 @@ class _Driver(ScheduleMixin, _Counter):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = optimizers_of(trainer, self.who)
-        self._refuse_other_drivers(trainer, found)
+        paths = paths_of(pl_module, found)
+        self._refuse_other_drivers(trainer, found, paths)
         by_hand = not pl_module.automatic_optimization
         self._found_updates = updates_per_epoch(trainer, trainer.current_epoch)
+        others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
+        others.append(type(pl_module).__name__)
         followers, made = [], {}
-        paths = paths_of(pl_module, found)
         for number, part, label in followed(self, paths):
             clock = part.clock(self._found_updates, *run_length(trainer, len(found)))
             part.prepare(clock)
@@ -122,8 +124,6 @@ class _Driver(ScheduleMixin, _Counter):
                     "resume from a checkpoint of the end of an epoch, or write the schedule in whole epochs",
                 )
             made[number] = before or 0
-            others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
-            others.append(type(pl_module).__name__)
             followers.append(Follower(part, label, found[number], clock.updates_per_epoch, by_hand, others))
         self._counts_updates = any(follower.part.counts_updates() for follower in followers)
         if self._counts_updates:
@@ -155,8 +155,9 @@ class _Driver(ScheduleMixin, _Counter):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         following = trainer.current_epoch + 1
         goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
+        short = may_be_short(trainer)
         for follower in self._followers:
-            if not may_be_short(trainer):
+            if not short:
                 follower.end_epoch()
             for name, value in follower.used().items():
                 log(pl_module, name, value)
@@ -169,9 +170,10 @@ class _Driver(ScheduleMixin, _Counter):
             follower.end()
         self._followers = ()
 
-    def _refuse_other_drivers(self, trainer: Trainer, found: Sequence[torch.optim.Optimizer]) -> None:
+    def _refuse_other_drivers(
+        self, trainer: Trainer, found: Sequence[torch.optim.Optimizer], paths: Sequence[Sequence[str]]
+    ) -> None:
         """Refuse whatever else drives what this callback drives, of the same optimizer."""
-        paths = paths_of(trainer.lightning_module, found)
         ours = {(number, name) for number, part, _ in followed(self, paths) for name in part.driven}
         drivers = [callback for callback in callbacks_of(trainer) if isinstance(callback, _Driver)]
         for first, second in combinations(drivers, 2):
@@ -223,8 +225,7 @@ class TraceRecorder(TraceRecorderMixin, _Counter):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = optimizers_of(trainer, type(self).__name__)
-        called = names(paths_of(pl_module, found)) if len(found) > 1 else [""]
-        self.traces = {name: Trace() for name in called}
+        self.traces = {label: Trace() for label in labels(paths_of(pl_module, found))}
         self._counted = {
             number: self._follow(trainer, number, *pair)
             for number, pair in enumerate(zip(found, self.traces.values(), strict=True))

@@ -15,7 +15,7 @@ import torch
 from ..core.callbacks import ScheduleMixin
 from ..core.durations import Position
 from ..core.refusals import refuse_longer_epoch, refuse_other_spec, refuse_other_value, warn_of_shorter_epoch
-from ..core.which import log_name
+from ..core.which import log_name, logged
 from . import groups, optimizers
 
 _AHEAD = 1024  # updates whose values are computed at a time
@@ -122,13 +122,7 @@ class Follower:
 
     def used(self) -> dict[str, float]:
         """The values of this epoch's last update so far, by the name that a log has them under."""
-        # An epoch may be longer than the first where its values are the same throughout.
-        position = Position(self._epoch, max(self._updates.made - 1, 0) if self._varies else 0)
-        return {
-            log_name(name, self._label, group): self.part.value(name, base, position)
-            for name, bases in self._bases.items()
-            for group, base in enumerate(bases)
-        }
+        return logged(self.part, self._label, self._bases, self._epoch, self._updates.made)
 
     def write_for(self, epoch: int, update: int) -> None:
         """Compute the values from this update of this epoch on, and write its own."""
@@ -194,6 +188,6 @@ class Follower:
             for number, (group, column) in enumerate(zip(every, columns, strict=True)):
                 planned = column[self._index]
                 if not groups.holds(group, name, planned):
-                    found, logged = groups.held(group, name), log_name(name, self._label, number)
+                    found, called = groups.held(group, name), log_name(name, self._label, number)
                     where = Position(self._epoch, self._updates.made)
-                    raise refuse_other_value(self.part, logged, found, planned, where, self._others)
+                    raise refuse_other_value(self.part, called, found, planned, where, self._others)
