@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
 from .durations import Clock, Position
 from .optimizers import Spec
@@ -17,6 +17,7 @@ from .recipe import Recipe
 from .trace import Trace
 
 Resolution = Literal["update", "epoch"]
+OnChange = Literal["raise", "use_new", "use_saved"]
 Key = str | int
 """Which optimizer: the path of the part of the model whose parameters it has, or its number."""
 
@@ -30,6 +31,7 @@ class ScheduleMixin(ABC):
     base: float | None = None
     spec: Spec | None = None
     verify: bool = False
+    on_change: OnChange | None = None  # what holds where a run goes on by other settings; None warns, of the new ones
     of: Key | None = None
 
     def __init__(self, **arguments: Any) -> None:
@@ -88,6 +90,22 @@ class ScheduleMixin(ABC):
         """Whether some value would be another one if an epoch had another number of updates."""
         return False
 
+    def settings(self) -> dict[str, Any] | None:
+        """What decides the values, in canonical form, for a checkpoint; None where that cannot be written down."""
+        return None
+
+    def of_settings(self, settings: Mapping[str, Any]) -> ScheduleMixin:
+        """A callback for the same optimizer of the `settings` of another; raises ValueError where they are not some."""
+        raise ValueError(f"{self.who}: found {settings!r}; expected none.")
+
+    def memory(self) -> Sequence[Any]:
+        """What it has seen of the run, as plain data, and would need to go on."""
+        return ()
+
+    def units(self) -> frozenset[str]:
+        """The units of the durations of its schedules."""
+        return frozenset()
+
     def own_bases(self, found: Sequence[float]) -> list[float]:
         """The base values of the groups of parameters: `base` where it is given, otherwise those that were found."""
         if self.base is None:
@@ -138,6 +156,10 @@ class PlanMixin(ScheduleMixin):
         begin = position.epoch * updates + position.update
         return self._plan.columns(hyperparameter, begin, begin + count, bases)
 
+    def units(self) -> frozenset[str]:
+        durations = (duration for name in self.driven for duration in self.recipe.schedule(name).durations())
+        return frozenset(unit for duration in durations for unit in duration.units)
+
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         for name, values in bases.items():
             try:
@@ -161,6 +183,10 @@ class HyperparameterSchedulerMixin(PlanMixin):
     resolution: "update" evaluates the plan at every update; "epoch" holds the value of the epoch's first update.
     updates_per_epoch: the number of updates in an epoch, where the trainer cannot know it: for training data of unknown
         length and under manual optimization. For several optimizers one number, or a mapping with the same keys.
+    on_change: what to do where a run goes on from a checkpoint that was trained with another recipe. "raise" tells the
+        differences; "use_new" goes on by this recipe and the length of this run, from the position of the checkpoint;
+        "use_saved" by the recipe of the checkpoint. With the same recipe, and with "use_saved", percentages are of the
+        length that the run had at its start, so that a run which is extended is not stretched.
     verify: check that the optimizer holds the planned values, at every update (Lightning) or epoch (Keras), and stop
         with a message that says what was written last, and by whom, where it does not.
 
@@ -178,19 +204,29 @@ class HyperparameterSchedulerMixin(PlanMixin):
     ('learning_rate', 'weight_decay')
     """
 
+    on_change: OnChange
+
     def __init__(
         self,
         recipe: Recipe | Mapping[Key, Recipe],
         *,
         resolution: Resolution = "update",
         updates_per_epoch: int | Mapping[Key, int] | None = None,
+        on_change: OnChange = "raise",
         verify: bool = False,
     ) -> None:
-        super().__init__(recipe=recipe, resolution=resolution, updates_per_epoch=updates_per_epoch, verify=verify)
+        super().__init__(
+            recipe=recipe,
+            resolution=resolution,
+            updates_per_epoch=updates_per_epoch,
+            on_change=on_change,
+            verify=verify,
+        )
         if resolution not in ("update", "epoch"):
             raise self.refuse(f"resolution={resolution!r}", "write resolution='update' or resolution='epoch'")
         if not isinstance(verify, bool):
             raise self.refuse(f"verify={verify!r}", "write verify=True or verify=False")
+        self.on_change = checked_on_change(self, on_change)
         self.resolution, self.verify = resolution, verify
         self._parts = None
         if isinstance(recipe, Recipe):
@@ -217,12 +253,18 @@ class HyperparameterSchedulerMixin(PlanMixin):
                     f"model, such as 'generator', or by the number of an optimizer, such as 0."
                 )
             updates = given.get(key) if isinstance(given, Mapping) else given
-            parts[key] = type(self)(each, resolution=self.resolution, updates_per_epoch=updates, verify=self.verify)
-            parts[key].of = key
+            parts[key] = self._part(each, self.resolution, updates, key)
         unknown = [key for key in given if key not in recipe] if isinstance(given, Mapping) else []
         if unknown:
             raise self.refuse(f"updates_per_epoch for {unknown}", f"give it for {list(recipe)}, as the recipes are")
         return parts
+
+    def _part(self, recipe: Any, resolution: Any, updates: int | None, of: Key | None) -> Self:
+        part = type(self)(
+            recipe, resolution=resolution, updates_per_epoch=updates, on_change=self.on_change, verify=self.verify
+        )
+        part.of = of
+        return part
 
     @property
     def parts(self) -> Mapping[Key, ScheduleMixin] | None:
@@ -231,6 +273,28 @@ class HyperparameterSchedulerMixin(PlanMixin):
     @property
     def drives_each(self) -> bool:
         return False
+
+    def settings(self) -> dict[str, Any] | None:
+        try:
+            return {"recipe": self.recipe.to_dict(), "resolution": self.resolution}
+        except ValueError:  # a function without a name
+            return None
+
+    def of_settings(self, settings: Mapping[str, Any]) -> Self:
+        if not isinstance(settings, Mapping) or set(settings) != {"recipe", "resolution"}:
+            raise ValueError(f"{self.who}: found the settings {list(settings)}; expected a recipe and a resolution.")
+        saved = Recipe.from_dict(settings["recipe"], self.recipe.functions())
+        return self._part(saved, settings["resolution"], self.updates_per_epoch, self.of)
+
+
+def checked_on_change(callback: ScheduleMixin, on_change: Any) -> OnChange:
+    """`on_change` as it was given; raises ValueError for none of the three."""
+    if on_change not in get_args(OnChange):
+        raise callback.refuse(
+            f"on_change={on_change!r}", "write on_change='raise', on_change='use_new' or on_change='use_saved'"
+        )
+    checked: OnChange = on_change
+    return checked
 
 
 class TraceRecorderMixin:

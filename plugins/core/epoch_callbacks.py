@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from .callbacks import PlanMixin, ScheduleMixin
 from .durations import Clock, Position, epochs
@@ -53,11 +54,25 @@ class EpochGatedDecayMixin(PlanMixin):
         if self.floor < 0:
             raise self.refuse(f"floor={floor!r}", "write a learning rate of at least 0")
         self.base = _checked_base(self, base)
-        self.recipe = Recipe(learning_rate=StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch)))
+        decay = StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch))
+        self.recipe = Recipe(learning_rate=decay)
+        self._settings = {
+            "factor": decay.factor,
+            "start_epoch": start_epoch,
+            "every_epochs": every_epochs,
+            "floor": self.floor,
+            "base": self.base,
+        }
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         value = super().value(hyperparameter, base, position)
         return max(value, self.floor)
+
+    def settings(self) -> dict[str, Any]:
+        return self._settings
+
+    def of_settings(self, settings: Mapping[str, Any]) -> Self:
+        return type(self)(**settings)
 
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         super().check_bases(bases)

@@ -85,6 +85,17 @@ def takes_previous(function: EpochCallable) -> bool:
     raise TypeError(f"found a function of {signature}; {expected}.")
 
 
+def functions(schedule: Schedule) -> dict[str, EpochCallable]:
+    """The user's functions in a schedule, by the names that `to_dict` writes; those without a name are left out."""
+    found: dict[str, EpochCallable] = {}
+    if isinstance(schedule, EpochFunction) and hasattr(schedule.function, "__qualname__"):
+        found[schedule.to_dict()["function"]] = schedule.function
+    for part in schedule.parts():
+        if isinstance(part, Schedule):
+            found.update(functions(part))
+    return found
+
+
 class EpochValues:
     """The value of each epoch under a user's function, as a pure function of the epoch.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .durations import Clock
+from .functions import functions
 from .optimizers import HYPERPARAMETERS, Spec
 from .plan import Plan
 from .schedule import Constant, Schedule
@@ -76,6 +77,10 @@ class Recipe:
         """The base value of `hyperparameter` in the spec, or None without one; errors as for `schedule`."""
         self.schedule(hyperparameter)
         return None if self.optimizer is None else float(getattr(self.optimizer, hyperparameter))
+
+    def functions(self) -> Functions:
+        """The user's functions in the schedules, by the names that `to_dict` writes."""
+        return {name: each for kind in HYPERPARAMETERS for name, each in functions(self.schedule(kind)).items()}
 
     def plan(
         self,

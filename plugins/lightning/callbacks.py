@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
-from ..core.durations import Position
+from ..core.durations import Clock, Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.refusals import refuse_other_driver, refuse_second_driver
+from ..core.resuming import Continued, check_loaded, continued, driver_of
+from ..core.saved import KEY, Driver, Progress, Saved
 from ..core.trace import Trace
 from ..core.which import followed, labels
 from . import groups
 from .followers import Follower, Updates
+from .optimizers import rewrite
 from .trainers import (
     callbacks_of,
     epochs_of_another_accumulation,
@@ -35,39 +38,51 @@ else:
 
     LightningModule = Trainer = Any
 
-_STATE = "samestep"  # the key of a checkpoint
 # Callbacks of Lightning that set the learning rate themselves.
 _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
 class _Counter(Callback):
-    """Keeps in the checkpoints how many updates each optimizer had made in the epoch.
+    """Keeps in the checkpoints how many updates each optimizer had made in the epoch, and by what it was driven.
 
-    Lightning's own progress has those that a loss scaler skipped as well, and under manual optimization those of all
-    optimizers and epochs together.
+    Lightning's own progress has the updates that a loss scaler skipped as well, and under manual optimization those of
+    all optimizers and epochs together.
     """
 
     _counted: dict[int, Updates]  # by the optimizer's number
-    _counted_before: dict[int, int]  # in a training that has ended
-    _restored: Any = None
+    _ended: Saved | None = None  # of a training that has ended
+    _restored: Saved | None = None  # of a checkpoint
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._counted, self._counted_before = {}, {}
+        self._counted = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        made = {number: updates.made for number, updates in self._counted.items()} or self._counted_before
-        if made:
-            saved = checkpoint.setdefault(_STATE, {"version": 1, "epoch": trainer.current_epoch, "updates": {}})
-            saved["updates"].update(made)
+        before = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+        saved = self._progress(trainer, before) if self._counted else self._ended
+        if saved is not None:
+            checkpoint[KEY] = saved.to_dict()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._restored = checkpoint.get(_STATE)
-        if self._restored is not None and self._restored.get("version") != 1:
-            raise ValueError(
-                f"{type(self).__name__}: found a checkpoint whose {_STATE!r} is of version "
-                f"{self._restored.get('version')!r}; this samestep reads version 1."
-            )
+        try:
+            self._restored = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from None
+
+    def _progress(self, trainer: Trainer, others: Saved | None) -> Saved:
+        """How far the run is, beside what `others` have of it."""
+        saved = Saved(trainer.current_epoch) if others is None else others
+        for number, updates in self._counted.items():
+            saved = saved.with_progress(number, updates.made, *self._drivers_of(number))
+        return saved
+
+    def _drivers_of(self, number: int) -> Sequence[Driver]:
+        """By what this callback drives an optimizer."""
+        return ()
+
+    def _before(self, trainer: Trainer) -> Saved | None:
+        """What this training goes on from, or None where it begins."""
+        return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
         """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
@@ -79,24 +94,24 @@ class _Counter(Callback):
         between = loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed
         if between or trainer.ckpt_path is None:  # a fit after one that failed within an epoch begins the epoch anew
             return 0
-        if saved is not None and saved["epoch"] == trainer.current_epoch and number in saved["updates"]:
-            made: int = saved["updates"][number]
-            return made
+        if saved is not None and saved.epoch == trainer.current_epoch and number in saved.optimizers:
+            return saved.optimizers[number].update
         if not trainer.lightning_module.automatic_optimization:
             return None
         return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._end()
+        self._end(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._end()
+        self._end(trainer)
 
-    def _end(self) -> None:
-        """Count no more; what was counted stays, for a checkpoint that is saved afterwards."""
+    def _end(self, trainer: Trainer) -> None:
+        """Count no more; what was counted stays, for a checkpoint that is saved afterwards and for another fit."""
         for updates in self._counted.values():
             updates.remove()
-        self._counted_before = {number: updates.made for number, updates in self._counted.items()}
+        if self._counted:
+            self._ended = self._progress(trainer, None)
         self._counted, self._restored = {}, None
 
 
@@ -104,6 +119,7 @@ class _Driver(ScheduleMixin, _Counter):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
+    _going_on: dict[int, Continued]  # by the optimizer's number
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = optimizers_of(trainer, self.who)
@@ -113,11 +129,13 @@ class _Driver(ScheduleMixin, _Counter):
         self._found_updates = updates_per_epoch(trainer, trainer.current_epoch)
         others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
         others.append(type(pl_module).__name__)
-        followers, made = [], {}
+        followers, made, self._going_on = [], {}, {}
         for number, part, label in followed(self, paths):
             clock = part.clock(self._found_updates, *run_length(trainer, len(found)))
-            part.prepare(clock)
             before = self._made_before(trainer, number)
+            self._going_on[number] = self._go_on(trainer, part, clock, number, found[number], before or 0)
+            part, clock = self._going_on[number]
+            part.prepare(clock)
             if before is None and part.counts_updates():
                 raise part.refuse(
                     "a run that is resumed within an epoch under manual optimization, whose updates nobody counted",
@@ -135,6 +153,32 @@ class _Driver(ScheduleMixin, _Counter):
             number: follower.begin(trainer.current_epoch, before)
             for follower, (number, before) in zip(followers, made.items(), strict=True)
         }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        # torch loads the groups of another spec into those of this one without a word where they are of the same sizes.
+        for number, progress in ({} if self._restored is None else self._restored.optimizers).items():
+            part = self if self.parts is None else self.parts.get(number)
+            saved = None if part is None else progress.driver(type(part).__name__, part.driven)
+            if part is not None and saved is not None:
+                check_loaded(part, saved, Position(checkpoint["epoch"], progress.update), ("parameters",))
+
+    def _go_on(
+        self, trainer: Trainer, part: ScheduleMixin, clock: Clock, number: int, optimizer: Any, made: int
+    ) -> Continued:
+        """What an optimizer goes on by, which has the numbers of its spec then."""
+        before = self._before(trainer)
+        progress = Progress() if before is None else before.optimizers.get(number, Progress())
+        saved = progress.driver(type(part).__name__, part.driven)
+        if saved is None:
+            return Continued(part, clock)
+        going_on = continued(part, saved, clock, Position(trainer.current_epoch, made))
+        if part.on_change in ("use_new", "use_saved") and going_on.part.spec is not None:
+            rewrite(going_on.part.spec, optimizer)
+        return going_on
+
+    def _drivers_of(self, number: int) -> Sequence[Driver]:
+        return [driver_of(*self._going_on[number])]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_is_new = True
@@ -164,8 +208,8 @@ class _Driver(ScheduleMixin, _Counter):
             if goes_on:
                 follower.write_for(following, 0)
 
-    def _end(self) -> None:
-        super()._end()
+    def _end(self, trainer: Trainer) -> None:
+        super()._end(trainer)
         for follower in self._followers:
             follower.end()
         self._followers = ()

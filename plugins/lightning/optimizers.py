@@ -147,6 +147,34 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     return None
 
 
+def rewrite(spec: Spec, optimizer: Any) -> None:
+    """Write the numbers of another spec into an optimizer, which keeps its moments.
+
+    Raises ValueError for an optimizer that cannot become one of the spec: of another kind, or with other groups.
+    """
+    built = getattr(optimizer, "spec", spec)
+    rules = built.parameters == spec.parameters and (built.l1_ratio == spec.l1_ratio or not spec.parameters)
+    every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
+    expressed = isinstance(optimizer, _Ours) or _torch_expresses(spec, every)
+    if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
+        raise ValueError(
+            f"found an optimizer of {built!r}, which cannot go on as one of {spec!r}; build it with "
+            f"build_optimizer({spec!r}, model)."
+        )
+    kind = _KINDS[type(spec)]
+    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
+        for key, base in _torch_arguments(spec).items():
+            field = kind.fields.get(key, key)
+            value = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
+            if isinstance(group[key], torch.Tensor):
+                group[key].fill_(value)
+            else:
+                group[key] = value
+            group.pop(f"initial_{key}", None)
+        group.pop("initial_momentum", None)
+    optimizer.spec, optimizer.multipliers = spec, every
+
+
 def _torch_arguments(spec: Spec) -> dict[str, Any]:
     kind = _KINDS[type(spec)]
     return {**{key: getattr(spec, field) for key, field in kind.fields.items()}, **kind.constants}

@@ -1,0 +1,196 @@
+"""What a checkpoint carries of a run: how far each optimizer was, and by what it was driven; never a value of the plan.
+
+It is plain data, so that it loads where nothing may be executed, and it is sealed: a digest tells what was written from
+what a damaged file has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .durations import Clock, Position
+from .optimizers import HYPERPARAMETERS
+
+KEY = "samestep"
+"""What a checkpoint has it under."""
+
+VERSION = 2
+_FIRST = 1  # had the position alone, and no digest
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What a callback drove an optimizer by.
+
+    callback: the name of its class. hyperparameters: which ones it drove.
+    settings: its own, in canonical form; None for a callback that has none which can be written down.
+    clock: the run that its percentages were resolved against, and the number of updates in an epoch.
+    memory: what it has seen of the run and cannot be had from the position.
+    """
+
+    callback: str
+    hyperparameters: tuple[str, ...]
+    settings: Mapping[str, Any] | None
+    clock: Clock
+    memory: tuple[Any, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """This driver as JSON-ready data."""
+        clock = self.clock
+        return {
+            "callback": self.callback,
+            "hyperparameters": list(self.hyperparameters),
+            "settings": self.settings,
+            "updates_per_epoch": clock.updates_per_epoch,
+            "epochs": clock.epochs,
+            "max_updates": clock.max_updates,
+            "memory": list(self.memory),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Driver:
+        """The driver that `to_dict` wrote; raises ValueError for anything else."""
+        names = ("callback", "hyperparameters", "settings", "updates_per_epoch", "epochs", "max_updates", "memory")
+        callback, hyperparameters, settings, updates, epochs, max_updates, memory = _fields(data, names)
+        known = isinstance(hyperparameters, list) and all(name in HYPERPARAMETERS for name in hyperparameters)
+        fitting = isinstance(callback, str) and isinstance(memory, list) and isinstance(settings, (dict, type(None)))
+        if not known or not fitting:
+            raise ValueError(f"found the driver {_shown(data)}; expected one that samestep wrote.")
+        return cls(callback, tuple(hyperparameters), settings, Clock(updates, epochs, max_updates), tuple(memory))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an optimizer was within the epoch, and what drove it."""
+
+    update: int = 0
+    drivers: tuple[Driver, ...] = ()
+
+    def driver(self, callback: str, hyperparameters: tuple[str, ...]) -> Driver | None:
+        """What a callback of this class drove some of these hyperparameters by, if one did."""
+        return next(
+            (
+                driver
+                for driver in self.drivers
+                if driver.callback == callback and not set(hyperparameters).isdisjoint(driver.hyperparameters)
+            ),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where a run was, and the progress of each of its optimizers by its number.
+
+    >>> saved = Saved(2).with_progress(0, 7)
+    >>> Saved.from_dict(saved.to_dict()) == saved
+    True
+    >>> Saved.from_dict({**saved.to_dict(), "epoch": 3})
+    Traceback (most recent call last):
+    ValueError: found a damaged state of samestep: it is not what was written; use another checkpoint.
+    """
+
+    epoch: int
+    optimizers: Mapping[int, Progress] = field(default_factory=dict)
+
+    def position(self, number: int) -> Position:
+        """Where an optimizer was."""
+        return Position(self.epoch, self.optimizers[number].update if number in self.optimizers else 0)
+
+    def with_progress(self, number: int, update: int, *drivers: Driver) -> Saved:
+        """This, with how far an optimizer was, and with these among what drove it."""
+        before = self.optimizers[number].drivers if number in self.optimizers else ()
+        return replace(self, optimizers={**self.optimizers, number: Progress(update, (*before, *drivers))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """This as JSON-ready data, with its version and its digest."""
+        data = {
+            "version": VERSION,
+            "epoch": self.epoch,
+            "optimizers": {
+                str(number): {"update": progress.update, "drivers": [each.to_dict() for each in progress.drivers]}
+                for number, progress in self.optimizers.items()
+            },
+        }
+        return {**data, "digest": _digest(data)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Saved:
+        """What `to_dict` wrote, by this version of samestep or by an older one.
+
+        Raises ValueError, in one sentence, for what is of a newer version and for what is not as it was written.
+        """
+        version = data.get("version") if isinstance(data, Mapping) else None
+        if version == _FIRST and not isinstance(version, bool):
+            return cls._from_first_version(data)
+        if isinstance(version, int) and version > VERSION:
+            raise ValueError(
+                f"found a state of samestep of version {_shown(version)}; this samestep reads versions up to "
+                f"{VERSION}: use a newer one."
+            )
+        try:
+            _, epoch, optimizers, digest = _fields(data, ("version", "epoch", "optimizers", "digest"))
+            if version != VERSION or digest != _digest({k: v for k, v in data.items() if k != "digest"}):
+                raise ValueError("it is not what was written")
+            progress = {}
+            for number, each in optimizers.items():
+                update, drivers = _fields(each, ("update", "drivers"))
+                progress[int(number)] = Progress(_count(update), tuple(map(Driver.from_dict, drivers)))
+            return cls(_count(epoch), progress)
+        except (AttributeError, RecursionError, TypeError, ValueError) as error:
+            raise _damaged(error) from None
+
+    @classmethod
+    def _from_first_version(cls, data: Mapping[str, Any]) -> Saved:
+        try:
+            _, epoch, updates = _fields(data, ("version", "epoch", "updates"))
+            return cls(_count(epoch), {_count(number): Progress(_count(made)) for number, made in updates.items()})
+        except (AttributeError, ValueError) as error:
+            raise _damaged(error) from None
+
+    def to_text(self) -> str:
+        """This as one line of JSON."""
+        return _canonical(self.to_dict())
+
+    @classmethod
+    def from_text(cls, text: str | bytes) -> Saved:
+        """What `to_text` wrote; errors as for `from_dict`."""
+        try:
+            data = json.loads(text)
+        except (RecursionError, ValueError):
+            raise _damaged(ValueError("it is no JSON")) from None
+        return cls.from_dict(data)
+
+
+def _damaged(error: Exception) -> ValueError:
+    reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it is not what was written"
+    return ValueError(f"found a damaged state of samestep: {reason}; use another checkpoint.")
+
+
+def _fields(data: Any, names: tuple[str, ...]) -> list[Any]:
+    if not isinstance(data, Mapping) or set(data) != set(names):
+        raise ValueError(f"found {_shown(data)} where there should be {', '.join(names)}")
+    return [data[name] for name in names]
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"found {_shown(value)} where there should be a number of at least 0")
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(list(value) if isinstance(value, Mapping) else value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _canonical(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(_canonical(data).encode()).hexdigest()
