@@ -39,6 +39,15 @@ def warn_of_shorter_epoch(callback: ScheduleMixin, epoch: int, made: int, update
     )
 
 
+def warn_of_first_epoch(callback: ScheduleMixin, trained: int) -> None:
+    """Warn of a training that begins at epoch 0 with an optimizer that was loaded after some epochs."""
+    warnings.warn(
+        f"{callback.who}: found an optimizer that was loaded after {trained} epochs, and a training that begins at "
+        f"epoch 0, whose values it has again; give initial_epoch={trained} to go on.",
+        stacklevel=2,
+    )
+
+
 def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
     """The error for an optimizer whose numbers are not those of the recipe's spec."""
     return callback.refuse(

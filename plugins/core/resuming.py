@@ -108,16 +108,16 @@ def _values(before: ScheduleMixin, its: Clock, part: ScheduleMixin, clock: Clock
     for name in part.driven:
         found = [_value(each, name, time, where) for each, time in ((before, its), (part, clock))]
         if None not in found:
-            unit = " times its base value" if part.spec is None else ""
-            yield f"{name} is {found[0]!r}{unit} by the saved and {found[1]!r} by the new"
+            yield f"{name} is {found[0]} by the saved and {found[1]} by the new"
 
 
-def _value(part: ScheduleMixin, name: str, clock: Clock, where: Position) -> float | None:
-    base = 1.0 if part.spec is None else float(getattr(part.spec, name))
+def _value(part: ScheduleMixin, name: str, clock: Clock, where: Position) -> str | None:
     try:
         part.prepare(clock)
-        return part.value(name, base, where)
-    except ValueError:  # the saved schedule did not drive it, or needs a length that is not known
+        if part.spec is None:
+            return f"{part.value(name, 1.0, where)!r} times its base value"
+        return repr(part.value(name, float(getattr(part.spec, name)), where))
+    except ValueError:  # it needs a length that is not known
         return None
 
 

@@ -9,14 +9,14 @@ import keras
 
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.refusals import refuse_other_driver, refuse_second_driver
+from ..core.refusals import refuse_other_driver, refuse_second_driver, warn_of_first_epoch
 from ..core.which import followed, labels
 from .beside import Ahead, Beside
+from .continuing import follow
 from .followers import Follower, TableFollower
-from .models import Optimizer, Trained, has_own_train_step, iterations, left_out, optimizers_of
+from .models import Optimizer, Trained, iterations, left_out, optimizers_of
 from .recordings import Recording, record
 from .scheduled import ScheduledOptimizer
-from .stock import StockFollower
 
 # Keras' own callbacks that set the learning rate; what can be written instead.
 _OTHER_DRIVERS = {
@@ -38,6 +38,7 @@ class _Callback(keras.callbacks.Callback):
             for optimizer, _ in found:
                 if isinstance(optimizer, ScheduledOptimizer):
                     optimizer.table.reset()  # a fit that failed has left it as it was
+                    optimizer.run.begin()
         self._begin(model, found, beside)
         self._ahead = beside.go_ahead(self._end_batch if self._each_batch else None, self._end_epoch)
 
@@ -63,24 +64,44 @@ class _Driver(ScheduleMixin, _Callback):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
+    _parts_of: Sequence[tuple[ScheduleMixin, str, Optimizer]] = ()
+    _first_epoch_is_known = True
 
     def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
         paths = [paths for _, paths in found]
         _refuse_other_drivers(self, paths, beside)
-        self._followers = [
-            _follow(part, label, found[number].optimizer, model, self.params or {})
-            for number, part, label in followed(self, paths)
-        ]
-        self._each_batch = [follower for follower in self._followers if follower.each_batch]
+        self._others, self._first_epoch_is_known = beside.others(), False
+        self._parts_of = [(each.part, each.label, found[each.number].optimizer) for each in followed(self, paths)]
+        self._set_followers([follow(*each, model, self.params or {}) for each in self._parts_of])
         self._left_out = left_out(model)
         self._made_by_left_out = iterations(self._left_out) if self._left_out is not None else 0
-        others = beside.others()
-        for follower in self._followers:
-            follower.others = others
+
+    def _set_followers(self, followers: Sequence[Follower]) -> None:
+        self._followers = followers
+        self._each_batch = [follower for follower in followers if follower.each_batch]
+        for follower in followers:
+            follower.others = self._others
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self._first_epoch_is_known:
+            self._first_epoch_is_known = True
+            self._go_on(epoch)
         for follower in self._followers:
             follower.begin_epoch(epoch)
+
+    def _go_on(self, epoch: int) -> None:
+        """Go on with the run of each optimizer, the first epoch of this training being known, and all loaded."""
+        followers = []
+        for follower, each in zip(self._followers, self._parts_of, strict=True):
+            if isinstance(follower, TableFollower):
+                run = follower.optimizer.run
+                if run.loaded and not epoch and run.position.epoch and each[0].on_change != "use_new":
+                    warn_of_first_epoch(each[0], run.position.epoch)
+                if (epoch and not run.loaded) or (run.loaded and run.before is not follower.before):
+                    follower = follow(*each, self.model, self.params or {}, epoch)
+                run.going_on.append(follower.going_on)
+            followers.append(follower)
+        self._set_followers(followers)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._each_batch:
@@ -96,6 +117,8 @@ class _Driver(ScheduleMixin, _Callback):
             )
         for follower in self._followers:
             used = follower.end_epoch()
+            if isinstance(follower, TableFollower):
+                follower.optimizer.run.end_epoch(epoch)
             if logs is not None:
                 logs.update(used)
 
@@ -161,36 +184,3 @@ def _refuse_other_drivers(driver: _Driver, paths: Sequence[Sequence[str]], besid
         for kind, remedy in _OTHER_DRIVERS.items():
             if isinstance(each, kind) and "learning_rate" in driver.driven:
                 raise refuse_other_driver(driver, "learning_rate", f"Keras' own {type(each).__name__}", remedy)
-
-
-def _follow(
-    part: ScheduleMixin, label: str, optimizer: Optimizer, model: keras.Model, params: dict[str, Any]
-) -> Follower:
-    """A follower for an optimizer of a model that is about to be trained, by what Keras knows of the run in `params`.
-
-    part, label: as `which.followed` has them. Raises ValueError for what the part cannot drive.
-    """
-    clock = part.clock(_updates_per_epoch(part, params.get("steps"), optimizer, model), params.get("epochs"))
-    part.prepare(clock)
-    kind = TableFollower if isinstance(optimizer, ScheduledOptimizer) else StockFollower
-    return kind(part, label, optimizer, model, clock.updates_per_epoch)
-
-
-def _updates_per_epoch(
-    part: ScheduleMixin, batches: int | None, optimizer: Optimizer, model: keras.Model
-) -> int | None:
-    if part.updates_per_epoch is not None and has_own_train_step(model):
-        return None  # it may make any number of updates of a batch
-    accumulated = optimizer.gradient_accumulation_steps or 1
-    strategy = getattr(model, "distribute_strategy", None)  # tensorflow has one
-    if accumulated > 1 and strategy is not None and strategy.num_replicas_in_sync > 1:
-        raise part.refuse(
-            f"gradient_accumulation_steps={accumulated} under {type(strategy).__name__}, where Keras cannot accumulate",
-            "leave it out, and make the batches larger",
-        )
-    if batches is None or batches % accumulated == 0:
-        return None if batches is None else batches // accumulated
-    raise part.refuse(
-        f"{batches} batches in an epoch and gradient_accumulation_steps={accumulated}, which does not divide them",
-        "make it divide: Keras would carry the rest over into the next epoch, where Lightning makes an update of it",
-    )

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.callbacks import ScheduleMixin
 from ..core.durations import Position
 from ..core.optimizers import HYPERPARAMETERS
 from ..core.refusals import (
@@ -25,6 +24,7 @@ from ..core.refusals import (
     refuse_other_value,
     warn_of_shorter_epoch,
 )
+from ..core.resuming import Continued
 from ..core.trace import shortest_decimal
 from ..core.which import log_name, logged
 from .models import Optimizer, has_own_train_step, iterations
@@ -35,17 +35,18 @@ from .table import Rows
 class Follower(ABC):
     """An optimizer, and the part of a callback whose schedules it follows.
 
-    part: what gives the values, prepared for this run. updates: how many an epoch has, where that is known.
+    going_on: what gives the values, prepared for its clock. label: what tells the optimizer from others in a log.
     each_batch: whether values are written before each batch. others: the callbacks that could write besides.
     """
 
     each_batch = False
     others: Sequence[str] = ()
 
-    def __init__(
-        self, part: ScheduleMixin, label: str, optimizer: Optimizer, model: keras.Model, updates: int | None
-    ) -> None:
-        self.part, self.optimizer, self._label, self._model = part, optimizer, label, model
+    def __init__(self, going_on: Continued, label: str, optimizer: Optimizer, model: keras.Model) -> None:
+        self.going_on = going_on
+        self.optimizer, self._label, self._model = optimizer, label, model
+        self.part = part = going_on.part
+        updates = going_on.clock.updates_per_epoch
         self._varies = part.varies_within_epochs()
         self._columns = (updates or 1) if self._varies else 1
         self._most_updates = updates if part.counts_updates() else None
@@ -97,21 +98,16 @@ class TableFollower(Follower):
 
     optimizer: ScheduledOptimizer
 
-    def __init__(
-        self,
-        part: ScheduleMixin,
-        label: str,
-        optimizer: ScheduledOptimizer,
-        model: keras.Model,
-        updates: int | None,
-    ) -> None:
-        super().__init__(part, label, optimizer, model, updates)
+    def __init__(self, going_on: Continued, label: str, optimizer: ScheduledOptimizer, model: keras.Model) -> None:
+        super().__init__(going_on, label, optimizer, model)
+        part = going_on.part
+        self.before = optimizer.run.before  # what it was made to go on from
         if part.spec is not None:
             difference = part.spec.difference(optimizer.spec)
             if difference is not None:
                 raise refuse_other_spec(part, difference)
         reserve(model, optimizer, self._columns)
-        self._updates = updates
+        self._updates = going_on.clock.updates_per_epoch
         self._checked = optimizer.built
         if self._checked:
             part.check_bases({name: self.bases(name) for name in part.driven})
@@ -121,6 +117,7 @@ class TableFollower(Follower):
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
+        self.optimizer.run.begin_epoch(epoch)
         self.optimizer.table.begin_epoch({name: partial(self._rows, name) for name in self.part.driven})
 
     def _own(self, name: str, found: Sequence[float]) -> list[float]:

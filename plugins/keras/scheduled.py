@@ -13,7 +13,9 @@ from keras import ops
 
 from ..core.optimizers import Spec
 from ..core.parameters import Multipliers, Parameter, assign
+from ..core.saved import KEY
 from .clipping import clipped
+from .runs import Run, read
 from .table import EagerTable, GraphTable, Rows
 
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
@@ -30,7 +32,8 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         the optimizer is loaded. foreach, fused: torch's own choice of kernel, on the torch backend.
 
     Its learning rate and weight decay are not settable: they are the spec's, times the schedules of a callback. Its
-    checkpoint holds what torch's would, the moments and the number of updates; the table is not part of it.
+    checkpoint holds what torch's would, the moments and the number of updates, and what drove it up to there; the
+    table is not part of it.
     """
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose among torch's, on the torch backend
@@ -50,6 +53,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         self.spec = spec
         self.foreach, self.fused = foreach, fused
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
+        self.run = Run(lambda: int(ops.convert_to_numpy(self.iterations)))
         self._parameters = parameters
         self._multipliers = multipliers
 
@@ -95,6 +99,28 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
                 f"optimizer was made for; make it with build_optimizer(spec, model) of their model."
             )
         return [by_variable[id(variable)] for variable in variables]
+
+    def rewrite(self, spec: Spec, parameters: Parameters) -> None:
+        """Go on by the numbers of another spec, with the moments that there are; a traced step has the former ones.
+
+        parameters: gives those of the model. Raises ValueError for a spec that needs other moments.
+        """
+        if type(spec) is not type(self.spec) or _moments(spec) != _moments(self.spec):
+            raise ValueError(
+                f"{self.name}: found an optimizer of {self.spec!r}, which cannot go on as one of {spec!r}; build it "
+                f"with build_optimizer({spec!r}, model)."
+            )
+        regroup = (spec.parameters, spec.l1_ratio) != (self.spec.parameters, self.spec.l1_ratio)
+        self.spec = spec
+        if regroup:
+            self._parameters, self._multipliers = parameters, None
+        self.table.set_spec(spec)
+        if regroup and self.built:
+            variables = list(self._trainable_variables)
+            every = (
+                self._assigned(variables) if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)] * len(variables)
+            )
+            self.table.set_groups(every)
 
     def variables_of_its_model(self) -> list[keras.Variable]:
         """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
@@ -212,6 +238,9 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     def save_own_variables(self, store: Any) -> None:
         for index, variable in enumerate(self._saved_variables()):
             store[str(index)] = ops.convert_to_numpy(variable)
+        saved = self.run.saved()
+        if saved is not None:
+            store[KEY] = saved
 
     def load_own_variables(self, store: Any) -> None:
         variables = self._saved_variables()
@@ -220,13 +249,22 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             lacks = "saved state" if self.built else "variables before build(model.trainable_variables)"
             warnings.warn(f"{self.name} has no {lacks}: it starts afresh.", stacklevel=2)
             return
-        if len(store.keys()) != len(variables):
+        names = set(store.keys())
+        saved = [store[str(index)] for index in range(len(names - {KEY}))]
+        if len(saved) != len(variables):
             raise ValueError(
-                f"{self.name}: found {len(store.keys())} saved variables; expected {len(variables)}, those of an "
+                f"{self.name}: found {len(saved)} saved variables; expected {len(variables)}, those of an "
                 f"optimizer of the same spec and options, built for the same model."
             )
-        for index, variable in enumerate(variables):
-            variable.assign(store[str(index)])
+        try:
+            run = read(store[KEY]) if KEY in names else None
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        for variable, value in zip(variables, saved, strict=True):
+            variable.assign(value)
+        self.run.forget()
+        if run is not None:
+            self.run.load(run)
         self.table.reset()  # an optimizer that this one is inside of may have loaded another run's
 
     def _saved_variables(self) -> list[Any]:
@@ -247,6 +285,11 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> ScheduledOptimizer:
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
+
+
+def _moments(spec: Any) -> tuple[bool, bool]:
+    """What decides which moments the optimizer of a spec has, beside its kind."""
+    return getattr(spec, "amsgrad", False), spec.momentum > 0 or hasattr(spec, "betas")
 
 
 def outside_of_traces() -> AbstractContextManager[Any]:

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.callbacks import ScheduleMixin
 from ..core.durations import Position
 from ..core.refusals import refuse_other_driver, refuse_other_spec
+from ..core.resuming import Continued
 from ..core.trace import float32
 from .followers import Follower, number
 from .models import Optimizer, iterations
@@ -22,10 +22,9 @@ _KNOWN: WeakKeyDictionary[Optimizer, tuple[float | None, float]] = WeakKeyDictio
 class StockFollower(Follower):
     """An optimizer of Keras' own, or of somebody else's."""
 
-    def __init__(
-        self, part: ScheduleMixin, label: str, optimizer: Optimizer, model: keras.Model, updates: int | None
-    ) -> None:
-        super().__init__(part, label, optimizer, model, updates)
+    def __init__(self, going_on: Continued, label: str, optimizer: Optimizer, model: keras.Model) -> None:
+        super().__init__(going_on, label, optimizer, model)
+        part = going_on.part
         kind = type(optimizer).__name__
         if part.spec is not None:
             raise refuse_other_spec(part, f"the optimizer is Keras' own {kind}")

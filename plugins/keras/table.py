@@ -72,6 +72,11 @@ class HyperparameterTable(ABC):
         self._group_of = [of[index] for index in range(len(of))]
         self._set_groups(list(numbered))
 
+    def set_spec(self, spec: Spec) -> None:
+        """Have the base values of another spec."""
+        self._spec = spec
+        self._set_groups(self.groups)
+
     def set_precision(self, dtypes: Iterable[str]) -> None:
         """Hold the values as precisely as the most precise of the optimizer's variables, which have these dtypes."""
         return
