@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Protocol, Self, get_args
 
 from .durations import Clock, Position
 from .optimizers import Spec
@@ -22,6 +22,15 @@ Key = str | int
 """Which optimizer: the path of the part of the model whose parameters it has, or its number."""
 
 
+class Reducer(Protocol):
+    """What reduces the values of a hyperparameter that another callback schedules."""
+
+    driven: tuple[str, ...]
+
+    def reduced(self, values: Sequence[float], epoch: int) -> list[float]:
+        """What scheduled values of an epoch become."""
+
+
 class ScheduleMixin(ABC):
     """A callback that decides the value of some hyperparameters at every position of a run."""
 
@@ -33,6 +42,8 @@ class ScheduleMixin(ABC):
     verify: bool = False
     on_change: OnChange | None = None  # what holds where a run goes on by other settings; None warns, of the new ones
     of: Key | None = None
+    reduces: bool = False  # whether it reduces what another callback schedules, where one does
+    reduced_by: Sequence[Reducer] = ()  # what reduces its values in this training
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
@@ -81,6 +92,20 @@ class ScheduleMixin(ABC):
         """For each base the values for the update at `position` and those after it in the epoch, `count` in all."""
         positions = [Position(position.epoch, position.update + n) for n in range(count)]
         return [[self.value(hyperparameter, base, each) for each in positions] for base in bases]
+
+    def used(self, hyperparameter: str, base: float, position: Position) -> float:
+        """The value for the update at `position`, as all that reduces it has it."""
+        return self.used_columns(hyperparameter, [base], position, 1)[0][0]
+
+    def used_columns(
+        self, hyperparameter: str, bases: Sequence[float], position: Position, count: int
+    ) -> list[list[float]]:
+        """As `columns`, as all that reduces the values has them."""
+        columns = self.columns(hyperparameter, bases, position, count)
+        for reducer in self.reduced_by:
+            if hyperparameter in reducer.driven:
+                columns = [reducer.reduced(column, position.epoch) for column in columns]
+        return columns
 
     def varies_within_epochs(self) -> bool:
         """Whether some value changes between two updates of the same epoch."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .callbacks import Key, ScheduleMixin
 from .durations import Position
+from .refusals import refuse_second_driver
 
 
 class Followed(NamedTuple):
@@ -36,7 +37,7 @@ def logged(
     # An epoch may be longer than the first where its values are the same throughout.
     last = Position(epoch, max(made - 1, 0) if part.varies_within_epochs() else 0)
     return {
-        log_name(name, label, group): part.value(name, base, last)
+        log_name(name, label, group): part.used(name, base, last)
         for name, of_groups in bases.items()
         for group, base in enumerate(of_groups)
     }
@@ -79,6 +80,35 @@ def followed(callback: ScheduleMixin, paths: Sequence[Sequence[str]]) -> list[Fo
             )
         found[number] = Followed(number, part, str(key))
     return list(found.values())
+
+
+def driven_by(callback: ScheduleMixin, beside: Sequence[ScheduleMixin], paths: Sequence[Sequence[str]]) -> list[Followed]:
+    """As `followed`, without the optimizers of which another callback schedules what this one only reduces.
+
+    beside: all callbacks of ours in this training.
+    """
+    own = followed(callback, paths)
+    if not callback.reduces:
+        return own
+    scheduled = {
+        (each.number, name)
+        for other in beside
+        if not other.reduces
+        for each in followed(other, paths)
+        for name in each.part.driven
+    }
+    return [each for each in own if not any((each.number, name) in scheduled for name in each.part.driven)]
+
+
+def refuse_second_drivers(beside: Sequence[ScheduleMixin], paths: Sequence[Sequence[str]]) -> None:
+    """Refuse two callbacks of ours that schedule, or reduce, the same hyperparameter of the same optimizer."""
+    driving: dict[tuple[bool, int, str], ScheduleMixin] = {}
+    for callback in beside:
+        for number, part, _ in followed(callback, paths):
+            for name in part.driven:
+                other = driving.setdefault((callback.reduces, number, name), callback)
+                if other is not callback:
+                    raise refuse_second_driver(other, callback, name)
 
 
 def _number(callback: ScheduleMixin, key: Key, paths: Sequence[Sequence[str]], called: Sequence[str]) -> int:

@@ -173,14 +173,8 @@ class TraceRecorder(TraceRecorderMixin, _Callback):
 
 def _refuse_other_drivers(driver: _Driver, paths: Sequence[Sequence[str]], beside: Beside) -> None:
     """Refuse a second callback that drives a hyperparameter of the same optimizer, one of ours or of Keras' own."""
-    driving: dict[tuple[int, str], ScheduleMixin] = {}
+    refuse_second_drivers([each for each in beside.callbacks if isinstance(each, _Driver)], paths)
     for each in beside.callbacks:
-        if isinstance(each, _Driver):
-            for number, part, _ in followed(each, paths):
-                for name in part.driven:
-                    other = driving.setdefault((number, name), part)
-                    if other is not part:
-                        raise refuse_second_driver(other, part, name)
         for kind, remedy in _OTHER_DRIVERS.items():
             if isinstance(each, kind) and "learning_rate" in driver.driven:
                 raise refuse_other_driver(driver, "learning_rate", f"Keras' own {type(each).__name__}", remedy)

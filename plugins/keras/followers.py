@@ -128,7 +128,7 @@ class TableFollower(Follower):
         bases = self._own(name, found)
         if not self._checked:
             self.part.check_bases({name: bases})
-        return self.part.columns(name, bases, Position(self._epoch), self._columns)
+        return self.part.used_columns(name, bases, Position(self._epoch), self._columns)
 
     def check(self) -> None:
         if not self.part.verify:

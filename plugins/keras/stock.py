@@ -61,7 +61,7 @@ class StockFollower(Follower):
         if iterations(self.optimizer) == self._seen:
             self.check()
         super().begin_epoch(epoch)
-        (self._values,) = self.part.columns("learning_rate", [self._base], Position(epoch), self._columns)
+        (self._values,) = self.part.used_columns("learning_rate", [self._base], Position(epoch), self._columns)
         self._seen = self._start
         self._write(0)
 

@@ -218,12 +218,8 @@ class _Driver(ScheduleMixin, _Counter):
         self, trainer: Trainer, found: Sequence[torch.optim.Optimizer], paths: Sequence[Sequence[str]]
     ) -> None:
         """Refuse whatever else drives what this callback drives, of the same optimizer."""
+        refuse_second_drivers(_drivers(trainer), paths)
         ours = {(number, name) for number, part, _ in followed(self, paths) for name in part.driven}
-        drivers = [callback for callback in callbacks_of(trainer) if isinstance(callback, _Driver)]
-        for first, second in combinations(drivers, 2):
-            drives = [{(f.number, name) for f in followed(c, paths) for name in f.part.driven} for c in (first, second)]
-            for _, name in sorted(drives[0] & drives[1]):
-                raise refuse_second_driver(first, second, name)
         for callback in callbacks_of(trainer):
             for kind in _OTHER_DRIVERS:
                 if is_a(callback, kind) and any(name == "learning_rate" for _, name in ours):

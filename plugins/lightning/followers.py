@@ -149,7 +149,7 @@ class Follower:
             self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
         self._computed = count
         self._columns = [
-            (name, self.part.columns(name, bases, Position(epoch, self._first), count))
+            (name, self.part.used_columns(name, bases, Position(epoch, self._first), count))
             for name, bases in self._bases.items()
         ]
         self._checked_groups()
