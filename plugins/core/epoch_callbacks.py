@@ -53,7 +53,7 @@ class EpochGatedDecayMixin(PlanMixin):
         self.floor = real(floor, f"{type(self).__name__}: floor")
         if self.floor < 0:
             raise self.refuse(f"floor={floor!r}", "write a learning rate of at least 0")
-        self.base = _checked_base(self, base)
+        self.base = checked_base(self, base)
         decay = StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch))
         self.recipe = Recipe(learning_rate=decay)
         self._settings = {
@@ -112,7 +112,7 @@ class LearningRateSchedulerMixin(ScheduleMixin):
         except TypeError as error:
             raise TypeError(f"{type(self).__name__}: {error}") from None
         self.function = function
-        self.base = _checked_base(self, base)
+        self.base = checked_base(self, base)
         self._by_base: dict[float, EpochValues] = {}
 
     def prepare(self, clock: Clock) -> None:
@@ -133,7 +133,8 @@ class LearningRateSchedulerMixin(ScheduleMixin):
             )
 
 
-def _checked_base(callback: ScheduleMixin, base: float | None) -> float | None:
+def checked_base(callback: ScheduleMixin, base: float | None) -> float | None:
+    """`base=` of a callback that sets the learning rate; raises TypeError or ValueError for what is none."""
     if base is None:
         return None
     checked = real(base, f"{type(callback).__name__}: base")
