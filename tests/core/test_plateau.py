@@ -104,8 +104,8 @@ def test_the_callback_alone_holds_the_base_value_of_what_it_drives() -> None:
         callback.prepare(Clock(3, 4))
         assert callback.driven == (name,)
         assert callback.own_bases([0.5, 0.25]) == [0.5, 0.25]
-        assert [callback.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == [0.5] * 12
         log_of(callback, [0.25, 0.75, 0.5])
+        assert [callback.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == [0.5] * 12
         assert [callback.reduced([0.5], epoch) for epoch in range(4)] == [[0.5], [0.5], [0.5], [0.25]]
         assert not callback.varies_within_epochs()
     assert ReduceOnPlateauMixin(base=0.125).own_bases([0.5]) == [0.125]
