@@ -127,6 +127,10 @@ class ScheduleMixin(ABC):
         """What it has seen of the run, as plain data, and would need to go on."""
         return ()
 
+    def recall(self, memory: Sequence[Any]) -> None:
+        """Go on with what `memory` gave."""
+        return
+
     def units(self) -> frozenset[str]:
         """The units of the durations of its schedules."""
         return frozenset()

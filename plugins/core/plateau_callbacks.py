@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from reprlib import repr as shortened
 from typing import Any, Literal, Self, get_args
 
-from .callbacks import ScheduleMixin
+from .callbacks import OnChange, ScheduleMixin, checked_on_change
 from .durations import Clock, Position
 from .epoch_callbacks import checked_base
 from .plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
+from .resuming import continued
+from .saved import Driver
 
 Reducible = Literal["learning_rate", "weight_decay"]
-OnChange = Literal["raise", "use_new", "use_saved"]
 
 
 class ReduceOnPlateauMixin(ScheduleMixin):
@@ -31,7 +32,7 @@ class ReduceOnPlateauMixin(ScheduleMixin):
     mode, factor, patience, threshold, threshold_mode, cooldown, floor, start_epoch: see `Plateau`.
     base: the learning rate before any reduction, where the optimizer's own is not to be used.
     on_change: what holds where a checkpoint was made under other arguments than these. "raise": neither, it is an
-        error. "use_new": these. "use_saved": those of the checkpoint.
+        error. "use_new": these, for the scores of the checkpoint too. "use_saved": those of the checkpoint.
 
     Raises ValueError or TypeError for arguments out of range.
 
@@ -41,6 +42,9 @@ class ReduceOnPlateauMixin(ScheduleMixin):
     >>> [reduce.reduced([0.1], epoch) for epoch in range(5)]
     [[0.1], [0.1], [0.1], [0.05], [0.025]]
     """
+
+    reduces = True
+    on_change: OnChange
 
     def __init__(
         self,
@@ -79,14 +83,14 @@ class ReduceOnPlateauMixin(ScheduleMixin):
             )
         if base is not None and hyperparameter != "learning_rate":
             raise self.refuse(f"base={base!r} for the {hyperparameter}", "leave base= out: it is a learning rate")
-        if on_change not in get_args(OnChange):
-            raise self.refuse(f"on_change={on_change!r}", f"write one of {', '.join(map(repr, get_args(OnChange)))}")
+        self.on_change = checked_on_change(self, on_change)
         try:
             self.plateau = Plateau(**fields)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{type(self).__name__}: {str(error).removeprefix('Plateau.')}") from None
-        self.monitor, self.on_change, self.driven = monitor, on_change, (hyperparameter,)
+        self.monitor, self.driven = monitor, (hyperparameter,)
         self.base = checked_base(self, base)
+        self._given = self.settings()
         self._log([], [])
 
     @classmethod
@@ -188,8 +192,32 @@ class ReduceOnPlateauMixin(ScheduleMixin):
         """A multiplier of whole epochs needs to know nothing of the run's length."""
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
-        """The value before any reduction, where no other callback schedules it: the base value."""
-        return base
+        """The value where no other callback schedules it: the base value, reduced."""
+        return self.reduced([base], position.epoch)[0]
+
+    def settings(self) -> dict[str, Any]:
+        plateau = {name: value for name, value in self.plateau.to_dict().items() if name != "type"}
+        return {"monitor": self.monitor, "hyperparameter": self.driven[0], **plateau, "base": self.base}
+
+    def of_settings(self, settings: Mapping[str, Any]) -> Self:
+        return type(self)(**settings)
+
+    def begin(self, epoch: int, saved: Driver | None, clock: Clock, anew: bool) -> None:
+        """Training begins at `epoch`, in a run of this clock.
+
+        saved: what the run that it goes on with had of a callback like this. anew: whether the epoch is to be trained
+        from its beginning, and its score to come.
+        Raises ValueError for a saved log that is none, and as `resuming.continued` does.
+        """
+        self._take(self.of_settings(self._given))
+        if saved is not None:
+            self._take(continued(self, saved, clock, Position(epoch)).part)
+            self.recall(saved.memory)
+        self.forget(epoch if anew else epoch + 1)
+
+    def _take(self, other: Any) -> None:
+        self.plateau, self.monitor, self.base = other.plateau, other.monitor, other.base
+        self._log(self._epochs, self._scores)
 
     def observe(self, epoch: int, score: Any) -> None:
         """Log the score of an epoch, in place of one that it has already; those of other epochs stay.
@@ -208,7 +236,7 @@ class ReduceOnPlateauMixin(ScheduleMixin):
         at = bisect_left(self._epochs, epoch)
         there = slice(at, at + (epoch in self._epochs[at : at + 1]))
         self._epochs[there], self._scores[there] = [epoch], [number]
-        del self._progress[at + 1 :]
+        del self._folded[at + 1 :]
 
     def forget(self, epoch: int) -> None:
         """Drop the scores of `epoch` and of those after it: training begins there.
@@ -220,7 +248,7 @@ class ReduceOnPlateauMixin(ScheduleMixin):
         {0: 0.5}
         """
         at = bisect_left(self._epochs, whole(epoch, f"{type(self).__name__}: epoch"))
-        del self._epochs[at:], self._scores[at:], self._progress[at + 1 :]
+        del self._epochs[at:], self._scores[at:], self._folded[at + 1 :]
 
     @property
     def scores(self) -> dict[int, float]:
@@ -236,6 +264,9 @@ class ReduceOnPlateauMixin(ScheduleMixin):
         [[3, nan]]
         """
         return [[epoch, score] for epoch, score in zip(self._epochs, self._scores, strict=True)]
+
+    def recall(self, memory: Sequence[Any]) -> None:
+        self.remember(list(memory))
 
     def remember(self, memory: Any) -> None:
         """Take the log that `memory` wrote in place of the present one.
@@ -263,10 +294,10 @@ class ReduceOnPlateauMixin(ScheduleMixin):
 
     def reductions(self, epoch: int) -> int:
         """How often the value has been reduced when `epoch` begins."""
-        count, progress = bisect_left(self._epochs, epoch), self._progress
-        for at in range(len(progress) - 1, count):
-            progress.append(self.plateau.after(progress[-1], self._epochs[at], self._scores[at]))
-        return progress[count].reductions
+        count, folded = bisect_left(self._epochs, epoch), self._folded
+        for at in range(len(folded) - 1, count):
+            folded.append(self.plateau.after(folded[-1], self._epochs[at], self._scores[at]))
+        return folded[count].reductions
 
     def multiplier(self, epoch: int) -> float:
         """factor ** the number of reductions when `epoch` begins: of all its updates the same."""
@@ -278,7 +309,7 @@ class ReduceOnPlateauMixin(ScheduleMixin):
 
     def _log(self, epochs: list[int], scores: list[float]) -> None:
         self._epochs, self._scores = epochs, scores
-        self._progress = [self.plateau.begin]  # item n is that of the first n scores, as far as it was asked for
+        self._folded = [self.plateau.begin]  # item n is that of the first n scores, as far as it was asked for
 
     def _number(self, score: Any) -> float:
         try:

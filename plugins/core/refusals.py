@@ -48,6 +48,29 @@ def warn_of_first_epoch(callback: ScheduleMixin, trained: int) -> None:
     )
 
 
+def refuse_metric(callback: ScheduleMixin, monitor: str, epoch: int, found: Sequence[str]) -> ValueError:
+    """The error for a metric that is not among those of an epoch."""
+    return callback.refuse(
+        f"no metric {monitor!r} at the end of epoch {epoch}, among {', '.join(found) or 'none'}",
+        "write one that there is",
+    )
+
+
+def warn_of_no_metric(callback: ScheduleMixin, monitor: str) -> None:
+    """Warn of a training in which there was no score of a metric at all."""
+    warnings.warn(f"{callback.who}: found no metric {monitor!r} in this training; it reduced nothing.", stacklevel=2)
+
+
+def warn_of_missing_score(callback: ScheduleMixin, monitor: str, epoch: int) -> None:
+    """Warn of an epoch whose score went with the process that trained it."""
+    warnings.warn(
+        f"{callback.who}: found no score of {monitor!r} of epoch {epoch}, in or after which the run was resumed and "
+        f"which is not measured again; resume from a checkpoint of the end of an epoch to reduce as an uninterrupted "
+        f"run does.",
+        stacklevel=2,
+    )
+
+
 def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
     """The error for an optimizer whose numbers are not those of the recipe's spec."""
     return callback.refuse(

@@ -75,7 +75,7 @@ def _held(part: ScheduleMixin, saved: Driver, clock: Clock, where: Position) -> 
                 "on_change='use_new'",
             )
         return before, False
-    values = [] if before is None else list(_values(before, saved.clock, part, clock, where))
+    values = [] if before is None else list(_values(before, saved.clock, _with(part, settings, saved), clock, where))
     message = "; there ".join(
         [f"{_found(saved, where)}: {', '.join(changes)}", *([", ".join(values)] if values else [])]
     )
@@ -98,9 +98,16 @@ def _found(saved: Driver, where: Position) -> str:
 def _read(part: ScheduleMixin, saved: Driver) -> ScheduleMixin | None:
     """A callback of the saved settings, or None where they cannot be read here."""
     try:
-        return None if saved.settings is None else part.of_settings(saved.settings)
+        return None if saved.settings is None else _with(part, saved.settings, saved)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _with(part: ScheduleMixin, settings: Mapping[str, Any] | None, saved: Driver) -> ScheduleMixin:
+    """A callback of these settings, and of what the saved one had seen."""
+    made = part.of_settings(settings or {})
+    made.recall(saved.memory)
+    return made
 
 
 def _values(before: ScheduleMixin, its: Clock, part: ScheduleMixin, clock: Clock, where: Position) -> Iterator[str]:

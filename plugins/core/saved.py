@@ -102,9 +102,10 @@ class Saved:
         return Position(self.epoch, self.optimizers[number].update if number in self.optimizers else 0)
 
     def with_progress(self, number: int, update: int, *drivers: Driver) -> Saved:
-        """This, with how far an optimizer was, and with these among what drove it."""
+        """This, with how far an optimizer was, and with these among what drove it, once each."""
         before = self.optimizers[number].drivers if number in self.optimizers else ()
-        return replace(self, optimizers={**self.optimizers, number: Progress(update, (*before, *drivers))})
+        distinct = {(each.callback, each.hyperparameters): each for each in (*before, *drivers)}
+        return replace(self, optimizers={**self.optimizers, number: Progress(update, tuple(distinct.values()))})
 
     def to_dict(self) -> dict[str, Any]:
         """This as JSON-ready data, with its version and its digest."""

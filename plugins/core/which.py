@@ -82,7 +82,9 @@ def followed(callback: ScheduleMixin, paths: Sequence[Sequence[str]]) -> list[Fo
     return list(found.values())
 
 
-def driven_by(callback: ScheduleMixin, beside: Sequence[ScheduleMixin], paths: Sequence[Sequence[str]]) -> list[Followed]:
+def driven_by(
+    callback: ScheduleMixin, beside: Sequence[ScheduleMixin], paths: Sequence[Sequence[str]]
+) -> list[Followed]:
     """As `followed`, without the optimizers of which another callback schedules what this one only reduces.
 
     beside: all callbacks of ours in this training.
@@ -97,7 +99,13 @@ def driven_by(callback: ScheduleMixin, beside: Sequence[ScheduleMixin], paths: S
         for each in followed(other, paths)
         for name in each.part.driven
     }
-    return [each for each in own if not any((each.number, name) in scheduled for name in each.part.driven)]
+    rest = [each for each in own if not any((each.number, name) in scheduled for name in each.part.driven)]
+    if len(rest) < len(own) and callback.base is not None:
+        raise callback.refuse(
+            f"base={callback.base!r} beside a callback that schedules the {callback.driven[0]}",
+            "leave base= out, and have the base value in the other one",
+        )
+    return rest
 
 
 def refuse_second_drivers(beside: Sequence[ScheduleMixin], paths: Sequence[Sequence[str]]) -> None:

@@ -9,10 +9,13 @@ import keras
 
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.refusals import refuse_other_driver, refuse_second_driver, warn_of_first_epoch
-from ..core.which import followed, labels
+from ..core.plateau_callbacks import ReduceOnPlateauMixin
+from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_first_epoch, warn_of_no_metric
+from ..core.resuming import Continued
+from ..core.saved import Progress
+from ..core.which import driven_by, labels, refuse_second_drivers
 from .beside import Ahead, Beside
-from .continuing import follow
+from .continuing import clock_of, follow
 from .followers import Follower, TableFollower
 from .models import Optimizer, Trained, iterations, left_out, optimizers_of
 from .recordings import Recording, record
@@ -21,7 +24,7 @@ from .scheduled import ScheduledOptimizer
 # Keras' own callbacks that set the learning rate; what can be written instead.
 _OTHER_DRIVERS = {
     keras.callbacks.LearningRateScheduler: "write its function as samestep.keras.LearningRateScheduler(function)",
-    keras.callbacks.ReduceLROnPlateau: "keep one of them",
+    keras.callbacks.ReduceLROnPlateau: "write it as samestep.keras.ReduceOnPlateau.like_keras(...)",
 }
 
 
@@ -64,17 +67,26 @@ class _Driver(ScheduleMixin, _Callback):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
+    _reducers: Sequence[ReduceOnPlateau] = ()
     _parts_of: Sequence[tuple[ScheduleMixin, str, Optimizer]] = ()
     _first_epoch_is_known = True
 
     def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
-        paths = [paths for _, paths in found]
-        _refuse_other_drivers(self, paths, beside)
+        paths, drivers = [paths for _, paths in found], [each for each in beside.callbacks if isinstance(each, _Driver)]
+        refuse_second_drivers(drivers, paths)
+        _refuse_other_drivers(self, beside)
         self._others, self._first_epoch_is_known = beside.others(), False
-        self._parts_of = [(each.part, each.label, found[each.number].optimizer) for each in followed(self, paths)]
-        self._set_followers([follow(*each, model, self.params or {}) for each in self._parts_of])
+        self._reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
+        self._parts_of = [
+            (each.part, each.label, found[each.number].optimizer) for each in driven_by(self, drivers, paths)
+        ]
+        self._set_followers([self._follow(*each) for each in self._parts_of])
         self._left_out = left_out(model)
         self._made_by_left_out = iterations(self._left_out) if self._left_out is not None else 0
+
+    def _follow(self, part: ScheduleMixin, label: str, optimizer: Optimizer, epoch: int | None = None) -> Follower:
+        reducers = [reducer for reducer in self._reducers if reducer is not part]
+        return follow(part, label, optimizer, self.model, self.params or {}, reducers, epoch)
 
     def _set_followers(self, followers: Sequence[Follower]) -> None:
         self._followers = followers
@@ -86,11 +98,15 @@ class _Driver(ScheduleMixin, _Callback):
         if not self._first_epoch_is_known:
             self._first_epoch_is_known = True
             self._go_on(epoch)
+        for reducer in self._reducers:
+            reducer.look()
         for follower in self._followers:
             follower.begin_epoch(epoch)
 
     def _go_on(self, epoch: int) -> None:
         """Go on with the run of each optimizer, the first epoch of this training being known, and all loaded."""
+        for reducer in self._reducers:
+            reducer.begin_run(epoch)
         followers = []
         for follower, each in zip(self._followers, self._parts_of, strict=True):
             if isinstance(follower, TableFollower):
@@ -98,8 +114,9 @@ class _Driver(ScheduleMixin, _Callback):
                 if run.loaded and not epoch and run.position.epoch and each[0].on_change != "use_new":
                     warn_of_first_epoch(each[0], run.position.epoch)
                 if (epoch and not run.loaded) or (run.loaded and run.before is not follower.before):
-                    follower = follow(*each, self.model, self.params or {}, epoch)
-                run.going_on.append(follower.going_on)
+                    follower = self._follow(*each, epoch)
+                clock = follower.going_on.clock
+                run.going_on += [follower.going_on, *(Continued(reducer, clock) for reducer in self._reducers)]
             followers.append(follower)
         self._set_followers(followers)
 
@@ -141,6 +158,64 @@ class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
     __doc__ = LearningRateSchedulerMixin.__doc__
 
 
+class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
+    __doc__ = ReduceOnPlateauMixin.__doc__
+
+    _has_begun = False
+
+    def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
+        self._optimizers, self._has_begun = [optimizer for optimizer, _ in found], False
+        self._epoch, self._logs = 0, dict[str, Any]()
+        super()._begin(model, found, beside)
+
+    def begin_run(self, epoch: int) -> None:
+        """The first epoch of this training begins: whichever callback asks first, before any value is written."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        runs = [optimizer.run for optimizer in self._optimizers if isinstance(optimizer, ScheduledOptimizer)]
+        saved = [Progress(drivers=tuple(run.before)).driver(type(self).__name__, self.driven) for run in runs]
+        loaded = any(run.loaded for run in runs)
+        if loaded and not any(saved):
+            self.forget(0)
+        known = next(filter(None, saved), None) if loaded or (epoch and not self.scores) else None
+        clock = clock_of(self, self._optimizers[0], self.model, self.params or {})
+        self.begin(epoch, known, clock, anew=True)
+        if epoch > self.plateau.start_epoch and not self.scores and len(runs) < len(self._optimizers):
+            raise self.refuse(
+                f"a training that begins at epoch {epoch} with an optimizer of Keras' own, whose checkpoint has no "
+                f"scores",
+                "build the optimizer with build_optimizer(spec, model)",
+            )
+
+    def _end_epoch(self, epoch: int, logs: Any) -> None:
+        super()._end_epoch(epoch, logs)
+        self._epoch, self._logs = epoch, logs or {}
+        self.look()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        self.look()
+
+    def look(self) -> None:
+        """Take the score of the last epoch: Keras measured it, or another callback has added it to the log since."""
+        score = self._logs.get(self.monitor)
+        if score is not None:
+            self.observe(self._epoch, score)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        scored = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in self._logs)
+        if self._logs and scored and not self.scores:
+            raise refuse_metric(self, self.monitor, self._epoch, sorted(self._logs))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        super().on_train_end(logs)
+        self.look()
+        if not self.scores:
+            warn_of_no_metric(self, self.monitor)
+
+
 class TraceRecorder(TraceRecorderMixin, _Callback):
     __doc__ = TraceRecorderMixin.__doc__
 
@@ -171,9 +246,8 @@ class TraceRecorder(TraceRecorderMixin, _Callback):
             recording.end_epoch()
 
 
-def _refuse_other_drivers(driver: _Driver, paths: Sequence[Sequence[str]], beside: Beside) -> None:
-    """Refuse a second callback that drives a hyperparameter of the same optimizer, one of ours or of Keras' own."""
-    refuse_second_drivers([each for each in beside.callbacks if isinstance(each, _Driver)], paths)
+def _refuse_other_drivers(driver: _Driver, beside: Beside) -> None:
+    """Refuse callbacks of Keras' own that drive what this one drives."""
     for each in beside.callbacks:
         for kind, remedy in _OTHER_DRIVERS.items():
             if isinstance(each, kind) and "learning_rate" in driver.driven:

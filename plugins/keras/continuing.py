@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from ..core.callbacks import ScheduleMixin
-from ..core.durations import Position
+from ..core.callbacks import Reducer, ScheduleMixin
+from ..core.durations import Clock, Position
 from ..core.resuming import Continued, continued
 from ..core.saved import Progress
 from .followers import Follower, TableFollower
@@ -23,28 +24,37 @@ def follow(
     optimizer: Optimizer,
     model: keras.Model,
     params: dict[str, Any],
+    reducers: Sequence[Reducer],
     epoch: int | None = None,
 ) -> Follower:
     """A follower for an optimizer of a model that is about to be trained, by what Keras knows of the run in `params`.
 
-    part, label: as `which.followed` has them. epoch: the first one of this training, where it is known.
+    part, label: as `which.followed` has them. reducers: what reduces the values besides. epoch: the first one of this
+        training, where it is known.
     Raises ValueError for what the part cannot drive, and for what the optimizer's run cannot go on by.
     """
-    clock = part.clock(_updates_per_epoch(part, params.get("steps"), optimizer, model), params.get("epochs"))
+    clock = clock_of(part, optimizer, model, params)
     going_on = Continued(part, clock)
     if not isinstance(optimizer, ScheduledOptimizer):
+        part.reduced_by = reducers
         part.prepare(clock)
         return StockFollower(going_on, label, optimizer, model)
     run = optimizer.run
     saved = Progress(drivers=tuple(run.before)).driver(type(part).__name__, part.driven)
-    if saved is not None and (run.loaded or epoch):
+    if saved is not None and not part.reduces and (run.loaded or epoch):
         going_on = continued(part, saved, clock, run.position if epoch is None else Position(epoch))
     spec = going_on.part.spec
     if saved is not None and part.on_change in ("use_new", "use_saved") and spec not in (None, optimizer.spec):
         optimizer.rewrite(spec, lambda: parameters(model))
         model.make_train_function(force=True)
+    going_on.part.reduced_by = reducers
     going_on.part.prepare(going_on.clock)
     return TableFollower(going_on, label, optimizer, model)
+
+
+def clock_of(part: ScheduleMixin, optimizer: Optimizer, model: keras.Model, params: dict[str, Any]) -> Clock:
+    """What Keras knows in `params` of the length of a run."""
+    return part.clock(_updates_per_epoch(part, params.get("steps"), optimizer, model), params.get("epochs"))
 
 
 def _updates_per_epoch(

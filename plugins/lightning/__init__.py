@@ -1,6 +1,6 @@
 """PyTorch Lightning follows a recipe: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
 
-from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
+from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau, TraceRecorder
 from .optimizers import build_optimizer
 from .parameters import describe_parameters, extract_weight_decay
 
@@ -8,6 +8,7 @@ __all__ = [
     "EpochGatedDecay",
     "HyperparameterScheduler",
     "LearningRateScheduler",
+    "ReduceOnPlateau",
     "TraceRecorder",
     "build_optimizer",
     "describe_parameters",

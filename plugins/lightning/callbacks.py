@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,13 +10,16 @@ import torch
 from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
 from ..core.durations import Clock, Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.refusals import refuse_other_driver, refuse_second_driver
+from ..core.plateau_callbacks import ReduceOnPlateauMixin
+from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_missing_score, warn_of_no_metric
 from ..core.resuming import Continued, check_loaded, continued, driver_of
-from ..core.saved import KEY, Driver, Progress, Saved
+from ..core.saved import Driver, Progress
 from ..core.trace import Trace
-from ..core.which import followed, labels
+from ..core.which import driven_by, followed, labels, refuse_second_drivers
 from . import groups
+from .counter import Counter
 from .followers import Follower, Updates
+from .metrics import Metric
 from .optimizers import rewrite
 from .trainers import (
     callbacks_of,
@@ -32,109 +34,41 @@ from .trainers import (
 )
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback, LightningModule, Trainer
+    from pytorch_lightning import LightningModule, Trainer
 else:
-    from .namespaces import Callback
-
     LightningModule = Trainer = Any
 
 # Callbacks of Lightning that set the learning rate themselves.
 _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
-class _Counter(Callback):
-    """Keeps in the checkpoints how many updates each optimizer had made in the epoch, and by what it was driven.
-
-    Lightning's own progress has the updates that a loss scaler skipped as well, and under manual optimization those of
-    all optimizers and epochs together.
-    """
-
-    _counted: dict[int, Updates]  # by the optimizer's number
-    _ended: Saved | None = None  # of a training that has ended
-    _restored: Saved | None = None  # of a checkpoint
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._counted = {}
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        before = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
-        saved = self._progress(trainer, before) if self._counted else self._ended
-        if saved is not None:
-            checkpoint[KEY] = saved.to_dict()
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        try:
-            self._restored = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
-        except ValueError as error:
-            raise ValueError(f"{type(self).__name__}: {error}") from None
-
-    def _progress(self, trainer: Trainer, others: Saved | None) -> Saved:
-        """How far the run is, beside what `others` have of it."""
-        saved = Saved(trainer.current_epoch) if others is None else others
-        for number, updates in self._counted.items():
-            saved = saved.with_progress(number, updates.made, *self._drivers_of(number))
-        return saved
-
-    def _drivers_of(self, number: int) -> Sequence[Driver]:
-        """By what this callback drives an optimizer."""
-        return ()
-
-    def _before(self, trainer: Trainer) -> Saved | None:
-        """What this training goes on from, or None where it begins."""
-        return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
-
-    def _made_before(self, trainer: Trainer, number: int) -> int | None:
-        """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
-
-        Resumed within an epoch, Lightning does not announce the epoch again. Resumed between two epochs, its progress
-        is still the one of the epoch before.
-        """
-        loop, saved = trainer.fit_loop, self._restored
-        between = loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed
-        if between or trainer.ckpt_path is None:  # a fit after one that failed within an epoch begins the epoch anew
-            return 0
-        if saved is not None and saved.epoch == trainer.current_epoch and number in saved.optimizers:
-            return saved.optimizers[number].update
-        if not trainer.lightning_module.automatic_optimization:
-            return None
-        return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._end(trainer)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._end(trainer)
-
-    def _end(self, trainer: Trainer) -> None:
-        """Count no more; what was counted stays, for a checkpoint that is saved afterwards and for another fit."""
-        for updates in self._counted.values():
-            updates.remove()
-        if self._counted:
-            self._ended = self._progress(trainer, None)
-        self._counted, self._restored = {}, None
-
-
-class _Driver(ScheduleMixin, _Counter):
+class _Driver(ScheduleMixin, Counter):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
     _going_on: dict[int, Continued]  # by the optimizer's number
+    _reducers: Sequence[ReduceOnPlateau] = ()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = optimizers_of(trainer, self.who)
         paths = paths_of(pl_module, found)
-        self._refuse_other_drivers(trainer, found, paths)
+        drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
+        self._refuse_other_drivers(trainer, drivers, found, paths)
+        self._reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
         by_hand = not pl_module.automatic_optimization
         self._found_updates = updates_per_epoch(trainer, trainer.current_epoch)
+        self._clock = self.clock(self._found_updates, *run_length(trainer, len(found)))
+        for reducer in self._reducers:
+            reducer.begin_run(trainer, self._clock)
         others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
         others.append(type(pl_module).__name__)
         followers, made, self._going_on = [], {}, {}
-        for number, part, label in followed(self, paths):
+        for number, part, label in driven_by(self, drivers, paths):
             clock = part.clock(self._found_updates, *run_length(trainer, len(found)))
             before = self._made_before(trainer, number)
             self._going_on[number] = self._go_on(trainer, part, clock, number, found[number], before or 0)
             part, clock = self._going_on[number]
+            part.reduced_by = [reducer for reducer in self._reducers if reducer is not part]
             part.prepare(clock)
             if before is None and part.counts_updates():
                 raise part.refuse(
@@ -170,7 +104,7 @@ class _Driver(ScheduleMixin, _Counter):
         before = self._before(trainer)
         progress = Progress() if before is None else before.optimizers.get(number, Progress())
         saved = progress.driver(type(part).__name__, part.driven)
-        if saved is None:
+        if saved is None or part.reduces:
             return Continued(part, clock)
         going_on = continued(part, saved, clock, Position(trainer.current_epoch, made))
         if part.on_change in ("use_new", "use_saved") and going_on.part.spec is not None:
@@ -178,10 +112,18 @@ class _Driver(ScheduleMixin, _Counter):
         return going_on
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:
-        return [driver_of(*self._going_on[number])]
+        others = [driver_of(reducer, self._clock) for reducer in self._reducers if reducer is not self]
+        return [driver_of(*self._going_on[number]), *others]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        for reducer in self._reducers:
+            reducer.look_at_end(trainer)
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_is_new = True
+        for reducer in self._reducers:
+            reducer.look_at_end(trainer)
         for follower in self._followers:
             follower.begin_epoch(trainer.current_epoch)
 
@@ -200,6 +142,8 @@ class _Driver(ScheduleMixin, _Counter):
         following = trainer.current_epoch + 1
         goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
         short = may_be_short(trainer)
+        for reducer in self._reducers:
+            reducer.look(trainer)
         for follower in self._followers:
             if not short:
                 follower.end_epoch()
@@ -212,13 +156,17 @@ class _Driver(ScheduleMixin, _Counter):
         super()._end(trainer)
         for follower in self._followers:
             follower.end()
-        self._followers = ()
+        self._followers, self._reducers = (), ()
 
     def _refuse_other_drivers(
-        self, trainer: Trainer, found: Sequence[torch.optim.Optimizer], paths: Sequence[Sequence[str]]
+        self,
+        trainer: Trainer,
+        drivers: Sequence[_Driver],
+        found: Sequence[torch.optim.Optimizer],
+        paths: Sequence[Sequence[str]],
     ) -> None:
         """Refuse whatever else drives what this callback drives, of the same optimizer."""
-        refuse_second_drivers(_drivers(trainer), paths)
+        refuse_second_drivers(drivers, paths)
         ours = {(number, name) for number, part, _ in followed(self, paths) for name in part.driven}
         for callback in callbacks_of(trainer):
             for kind in _OTHER_DRIVERS:
@@ -260,7 +208,80 @@ class LearningRateScheduler(LearningRateSchedulerMixin, _Driver):
     __doc__ = LearningRateSchedulerMixin.__doc__
 
 
-class TraceRecorder(TraceRecorderMixin, _Counter):
+class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
+    __doc__ = ReduceOnPlateauMixin.__doc__
+
+    _metric: Metric | None = None
+    _epoch = 0  # the last one that was looked at
+    _epoch_has_ended = False
+    _resumed: int | None = None  # the epoch in which a run was resumed
+    _is_scored = False  # whether there should have been a score by now
+
+    def begin_run(self, trainer: Trainer, clock: Clock) -> None:
+        """A training begins: whichever callback asks first, before any value is written."""
+        if self._metric is not None:
+            return
+        before = self._before(trainer)
+        progress = [] if before is None else before.optimizers.values()
+        saved = [each.driver(type(self).__name__, self.driven) for each in progress]
+        if trainer.ckpt_path is not None and not any(saved):
+            self.forget(0)
+        self.begin(trainer.current_epoch, next(filter(None, saved), None), clock, anew=trainer.ckpt_path is None)
+        self._metric, self._epoch, self._epoch_has_ended = Metric(trainer, self.monitor), trainer.current_epoch, False
+        self._resumed = trainer.current_epoch if any(saved) else None
+        if any(saved):
+            self._warn_of_missing_score(trainer)
+
+    def _warn_of_missing_score(self, trainer: Trainer) -> None:
+        # Lightning does not validate again what is resumed after its last batch, and does not save metrics.
+        epoch, every = trainer.current_epoch - 1, trainer.check_val_every_n_epoch or 1
+        if epoch >= self.plateau.start_epoch and epoch not in self.scores and (epoch + 1) % every == 0:
+            warn_of_missing_score(self, self.monitor, epoch)
+
+    def look(self, trainer: Trainer) -> None:
+        """Take the score of this epoch if there is a new one."""
+        self._epoch = trainer.current_epoch
+        self._observe(trainer)
+
+    def look_at_end(self, trainer: Trainer) -> None:
+        """Take the score that the module itself logged at the end of the epoch, after all callbacks."""
+        if self._epoch_has_ended:
+            self._observe(trainer)
+
+    def _observe(self, trainer: Trainer) -> None:
+        score = None if self._metric is None else self._metric.new(trainer)
+        if score is not None:
+            self.observe(self._epoch, score)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._metric is not None and not trainer.sanity_checking:
+            self._is_scored = True
+            self.look(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_start(trainer, pl_module)
+        self._epoch_has_ended = False
+        if self._resumed == trainer.current_epoch - 1:
+            self._warn_of_missing_score(trainer)
+        if self._is_scored and not self.scores:
+            raise refuse_metric(self, self.monitor, self._epoch, sorted(trainer.callback_metrics))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        self._epoch_has_ended = True
+        self._is_scored = self._is_scored or not sum(trainer.num_val_batches)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        if not self.scores:
+            warn_of_no_metric(self, self.monitor)
+
+    def _end(self, trainer: Trainer) -> None:
+        super()._end(trainer)
+        self._metric = None
+
+
+class TraceRecorder(TraceRecorderMixin, Counter):
     __doc__ = TraceRecorderMixin.__doc__
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

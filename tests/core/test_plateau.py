@@ -98,14 +98,15 @@ def test_a_reduced_value_lies_between_the_floor_and_what_is_scheduled(
         assert value == max(float(exact), min(scheduled, floor))
 
 
-def test_the_callback_alone_holds_the_base_value_of_what_it_drives() -> None:
+def test_the_callback_alone_reduces_the_base_value_of_what_it_drives() -> None:
     for name in ("learning_rate", "weight_decay"):
         callback = ReduceOnPlateauMixin("val_accuracy", hyperparameter=name, mode="max", factor=0.5, patience=0)
         callback.prepare(Clock(3, 4))
         assert callback.driven == (name,)
         assert callback.own_bases([0.5, 0.25]) == [0.5, 0.25]
         log_of(callback, [0.25, 0.75, 0.5])
-        assert [callback.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == [0.5] * 12
+        expected = [0.5] * 9 + [0.25] * 3
+        assert [callback.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == expected
         assert [callback.reduced([0.5], epoch) for epoch in range(4)] == [[0.5], [0.5], [0.5], [0.25]]
         assert not callback.varies_within_epochs()
     assert ReduceOnPlateauMixin(base=0.125).own_bases([0.5]) == [0.125]

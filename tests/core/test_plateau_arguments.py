@@ -28,7 +28,11 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"hyperparameter": "weight_decay", "base": 0.1}, ValueError, "found base=0.1 for the weight_decay; leave base= o"),
     ({"base": 0}, ValueError, "found base=0; write the learning rate before any decay, greater than 0."),
     ({"base": "1"}, TypeError, "base: found '1' (str); expected a number."),
-    ({"on_change": "new"}, ValueError, "found on_change='new'; write one of 'raise', 'use_new', 'use_saved'."),
+    (
+        {"on_change": "new"},
+        ValueError,
+        "found on_change='new'; write on_change='raise', on_change='use_new' or on_change='use_saved'.",
+    ),
     ({"mode": "auto"}, ValueError, "mode: found 'auto'; expected one of 'min', 'max'."),
     ({"threshold_mode": "relative"}, ValueError, "threshold_mode: found 'relative'; expected one of 'rel', 'abs'."),
     ({"factor": 1}, ValueError, "factor: found 1.0; expected a multiplier in [0, 1)."),

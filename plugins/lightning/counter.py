@@ -1,0 +1,89 @@
+"""What every callback of ours has in the checkpoints of Lightning: how far each optimizer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.saved import KEY, Driver, Saved
+from .followers import Updates
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback, LightningModule, Trainer
+else:
+    from .namespaces import Callback
+
+    LightningModule = Trainer = Any
+
+
+class Counter(Callback):
+    """Keeps in the checkpoints how many updates each optimizer had made in the epoch, and by what it was driven.
+
+    Lightning's own progress has the updates that a loss scaler skipped as well, and under manual optimization those of
+    all optimizers and epochs together.
+    """
+
+    _counted: dict[int, Updates]  # by the optimizer's number
+    _ended: Saved | None = None  # of a training that has ended
+    _restored: Saved | None = None  # of a checkpoint
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._counted = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        before = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+        saved = self.so_far(trainer, before) if self._counted else self._ended
+        if saved is not None:
+            checkpoint[KEY] = saved.to_dict()
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        try:
+            self._restored = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from None
+
+    def so_far(self, trainer: Trainer, others: Saved | None) -> Saved:
+        """How far the run is, beside what `others` have of it."""
+        saved = Saved(trainer.current_epoch) if others is None else others
+        for number, updates in self._counted.items():
+            saved = saved.with_progress(number, updates.made, *self._drivers_of(number))
+        return saved
+
+    def _drivers_of(self, number: int) -> Sequence[Driver]:
+        """By what this callback drives an optimizer."""
+        return ()
+
+    def _before(self, trainer: Trainer) -> Saved | None:
+        """What this training goes on from, or None where it begins."""
+        return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
+
+    def _made_before(self, trainer: Trainer, number: int) -> int | None:
+        """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
+
+        Resumed within an epoch, Lightning does not announce the epoch again. Resumed between two epochs, its progress
+        is still the one of the epoch before.
+        """
+        loop, saved = trainer.fit_loop, self._restored
+        between = loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed
+        if between or trainer.ckpt_path is None:  # a fit after one that failed within an epoch begins the epoch anew
+            return 0
+        if saved is not None and saved.epoch == trainer.current_epoch and number in saved.optimizers:
+            return saved.optimizers[number].update
+        if not trainer.lightning_module.automatic_optimization:
+            return None
+        return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._end(trainer)
+
+    def _end(self, trainer: Trainer) -> None:
+        """Count no more; what was counted stays, for a checkpoint that is saved afterwards and for another fit."""
+        for updates in self._counted.values():
+            updates.remove()
+        if self._counted:
+            self._ended = self.so_far(trainer, None)
+        self._counted, self._restored = {}, None
