@@ -71,6 +71,11 @@ def warn_of_missing_score(callback: ScheduleMixin, monitor: str, epoch: int) -> 
     )
 
 
+def refuse_to_hand_over(who: str, reason: str, remedy: str) -> ValueError:
+    """The error for a run that cannot be written to a file, or read from one, by the function `who`."""
+    return ValueError(f"{who}: found {reason}; {remedy}.")
+
+
 def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
     """The error for an optimizer whose numbers are not those of the recipe's spec."""
     return callback.refuse(

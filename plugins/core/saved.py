@@ -101,6 +101,10 @@ class Saved:
         """Where an optimizer was."""
         return Position(self.epoch, self.optimizers[number].update if number in self.optimizers else 0)
 
+    def at_epoch(self, epoch: int) -> Saved:
+        """This at the beginning of an epoch."""
+        return Saved(epoch, {number: replace(each, update=0) for number, each in self.optimizers.items()})
+
     def with_progress(self, number: int, update: int, *drivers: Driver) -> Saved:
         """This, with how far an optimizer was, and with these among what drove it, once each."""
         before = self.optimizers[number].drivers if number in self.optimizers else ()
@@ -117,7 +121,7 @@ class Saved:
                 for number, progress in self.optimizers.items()
             },
         }
-        return {**data, "digest": _digest(data)}
+        return seal(data)
 
     @classmethod
     def from_dict(cls, data: Any) -> Saved:
@@ -134,9 +138,9 @@ class Saved:
                 f"{VERSION}: use a newer one."
             )
         try:
-            _, epoch, optimizers, digest = _fields(data, ("version", "epoch", "optimizers", "digest"))
-            if version != VERSION or digest != _digest({k: v for k, v in data.items() if k != "digest"}):
-                raise ValueError("it is not what was written")
+            if version != VERSION:
+                raise ValueError("it has no version")
+            _, epoch, optimizers = _fields(unseal(data), ("version", "epoch", "optimizers"))
             progress = {}
             for number, each in optimizers.items():
                 update, drivers = _fields(each, ("update", "drivers"))
@@ -165,6 +169,19 @@ class Saved:
         except (RecursionError, ValueError):
             raise _damaged(ValueError("it is no JSON")) from None
         return cls.from_dict(data)
+
+
+def seal(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON-ready data with its digest."""
+    return {**data, "digest": _digest(data)}
+
+
+def unseal(data: Any) -> dict[str, Any]:
+    """The data that `seal` was given; raises ValueError where it is not the same any more."""
+    inner = {key: value for key, value in data.items() if key != "digest"}
+    if data.get("digest") != _digest(inner):
+        raise ValueError("it is not what was written")
+    return inner
 
 
 def _damaged(error: Exception) -> ValueError:

@@ -1,6 +1,7 @@
 """Keras 3 follows a recipe: optimizers in torch's numerics, and callbacks for `fit(callbacks=[...])`."""
 
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau, TraceRecorder
+from .handover import export_state, import_state
 from .optimizers import build_optimizer
 from .parameters import describe_parameters, extract_weight_decay
 
@@ -12,5 +13,7 @@ __all__ = [
     "TraceRecorder",
     "build_optimizer",
     "describe_parameters",
+    "export_state",
     "extract_weight_decay",
+    "import_state",
 ]

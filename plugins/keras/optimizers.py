@@ -53,6 +53,9 @@ class _Adam(ScheduledOptimizer):
     def _build_state(self, variables: list[Any]) -> None:
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
+    def moments(self) -> dict[str, list[Any]]:
+        return {"momentum": self._momentums, "velocity": self._velocities}
+
     def _update_number(self, rows: Rows) -> Any:
         """t of the formulas, which is 1 in the first update."""
         return ops.cast(self.iterations + 1, rows.learning_rate.dtype)
@@ -84,6 +87,9 @@ class AdamW(_Adam):
     def _build_state(self, variables: list[Any]) -> None:
         super()._build_state(variables)
         self._largest = self.add_optimizer_variables(variables, "largest_velocity") if self.spec.amsgrad else []
+
+    def moments(self) -> dict[str, list[Any]]:
+        return {**super().moments(), **({"largest_velocity": self._largest} if self._largest else {})}
 
     def _scalars(self, rows: Rows) -> Any:
         step_size = rows.learning_rate / -ops.expm1(self._update_number(rows) * rows.log_momentum)
@@ -128,6 +134,12 @@ class NAdamW(_Adam):
     def _build_state(self, variables: list[Any]) -> None:
         super()._build_state(variables)
         self._product = self.add_variable((), initializer="ones", dtype="float32", name="product")
+
+    def product(self) -> float | None:
+        return float(ops.convert_to_numpy(self._product))
+
+    def set_product(self, product: float | None) -> None:
+        self._product.assign(1.0 if product is None else product)
 
     def _scalars(self, rows: Rows) -> Any:
         def mu(update: Any) -> Any:
@@ -180,6 +192,9 @@ class SGDW(ScheduledOptimizer):
 
     def _build_state(self, variables: list[Any]) -> None:
         self._buffers = self.add_optimizer_variables(variables, "momentum_buffer") if self.spec.momentum else []
+
+    def moments(self) -> dict[str, list[Any]]:
+        return {"momentum_buffer": self._buffers} if self._buffers else {}
 
     def _scalars(self, rows: Rows) -> Any:
         return ops.stack([rows.learning_rate, rows.retention, rows.towards_zero, rows.momentum], axis=1)

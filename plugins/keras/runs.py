@@ -52,13 +52,17 @@ class Run:
         """Where it is."""
         return Position(self._epoch or 0, max(self._made() - self._start, 0))
 
-    def saved(self) -> np.ndarray | None:
-        """This run as what a checkpoint has of it, shape (bytes,), or None where nothing has driven the optimizer."""
+    def progress(self) -> Saved | None:
+        """What a checkpoint has of this run, or None where nothing has driven the optimizer."""
         drivers = self._drivers() or self.before
         if self._epoch is None or not drivers:
             return None
-        saved = Saved(self._epoch).with_progress(0, self.position.update, *drivers)
-        return np.frombuffer(saved.to_text().encode(), "uint8")
+        return Saved(self._epoch).with_progress(0, self.position.update, *drivers)
+
+    def saved(self) -> np.ndarray | None:
+        """`progress` as an array of shape (bytes,)."""
+        progress = self.progress()
+        return None if progress is None else np.frombuffer(progress.to_text().encode(), "uint8")
 
     def load(self, saved: Saved) -> None:
         """Go on from what a checkpoint had; the optimizer's number of updates is loaded already."""

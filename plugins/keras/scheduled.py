@@ -127,6 +127,18 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         return [] if self._parameters is None else [variable for _, variable in self._parameters()]
 
     @abstractmethod
+    def moments(self) -> dict[str, list[Any]]:
+        """What the optimizer keeps of each variable, in their order, by the names of the spec's formulas."""
+
+    def product(self) -> float | None:
+        """The product of the momenta so far, of an optimizer that keeps it."""
+        return None
+
+    def set_product(self, product: float | None) -> None:
+        """Go on with `product`."""
+        return
+
+    @abstractmethod
     def _build_state(self, variables: list[Any]) -> None:
         """Make the variables of the update."""
 

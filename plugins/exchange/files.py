@@ -1,0 +1,122 @@
+"""How a run that is handed over lies in a file: NumPy's arrays, and plain data that is sealed.
+
+Nothing in it is executed when it is read: no pickle is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from ..core.saved import Saved, seal, unseal
+
+_STATE = "state"
+
+
+class Parameter(NamedTuple):
+    """What an optimizer has of a parameter.
+
+    updates: how many it has made of it. moments: arrays of the parameter's shape, by name. product: the product of the
+        momenta so far, of NAdamW.
+    """
+
+    updates: int
+    moments: Mapping[str, np.ndarray]
+    product: float | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A run that is handed over at the end of an epoch.
+
+    saved: its position, and what drove its optimizers. kinds: the class of the spec of each optimizer, by its number.
+    parameters: by their paths.
+    """
+
+    saved: Saved
+    kinds: Mapping[int, str]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+def write(path: str | os.PathLike[str], exchange: Exchange) -> None:
+    """Write a file, or replace it: whatever happens, there is the former one or the new one."""
+    arrays: dict[str, Any] = {
+        f"{name}:{moment}": array
+        for name, each in exchange.parameters.items()
+        for moment, array in each.moments.items()
+    }
+    state = seal(
+        {
+            "saved": exchange.saved.to_dict(),
+            "kinds": {str(number): kind for number, kind in exchange.kinds.items()},
+            "parameters": {
+                name: {"updates": each.updates, "product": each.product, "moments": list(each.moments)}
+                for name, each in exchange.parameters.items()
+            },
+            "arrays": {name: _digest(array) for name, array in arrays.items()},
+        }
+    )
+    with replaced(path) as file:
+        np.savez(file, **{_STATE: np.frombuffer(json.dumps(state).encode(), "uint8"), **arrays})
+
+
+def read(path: str | os.PathLike[str]) -> Exchange:
+    """What `write` wrote; raises ValueError, in one sentence, for anything else, and OSError for no file."""
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
+            state = unseal(json.loads(arrays.pop(_STATE).tobytes()))
+            if {name: _digest(array) for name, array in arrays.items()} != state["arrays"]:
+                raise ValueError("its arrays are not those that were written")
+            parameters = {
+                name: Parameter(
+                    each["updates"],
+                    {moment: arrays[f"{name}:{moment}"] for moment in each["moments"]},
+                    each["product"],
+                )
+                for name, each in state["parameters"].items()
+            }
+            kinds = {int(number): kind for number, kind in state["kinds"].items()}
+            return Exchange(Saved.from_dict(state["saved"]), kinds, parameters)
+        except Exception as error:  # whatever NumPy, zip and JSON make of a file that is none
+            raise ValueError(
+                f"found {os.fspath(path)!r}, which is no file of export_state or a damaged one "
+                f"({type(error).__name__}); use another one."
+            ) from None
+
+
+@contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` when all of it is on the disk."""
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with open(beside, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name as well
+        finally:
+            os.close(folder)
+
+
+def _digest(array: np.ndarray) -> str:
+    described = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,56 @@
+"""Which parameter of a file is which one of a model, and how its axes lie there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .files import Exchange, Parameter
+
+Names = Mapping[str, str | tuple[str, Sequence[int]]]
+"""By the path of a parameter of the model that of the file, or a pair of it and the axes of the file's arrays that
+the model's have, in their order, as `numpy.transpose` takes them."""
+
+
+def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Names | None) -> dict[str, Parameter]:
+    """What a file has of each parameter of a model, in the model's own shapes.
+
+    shapes: by the paths of the model's parameters. names: of those that are called otherwise, or lie otherwise.
+    Raises ValueError for a parameter that either of the two has not, and for another shape.
+    """
+    names = dict(names or {})
+    unknown = sorted(names.keys() - shapes.keys())
+    if unknown:
+        raise ValueError(f"found names for {unknown}, which are no parameters of the model; it has {sorted(shapes)}.")
+    found = {path: _theirs(names.get(path, path)) for path in shapes}
+    taken = [path for path, _ in found.values()]
+    missing, left = sorted(set(taken) - exchange.parameters.keys()), sorted(exchange.parameters.keys() - set(taken))
+    if missing or left or len(set(taken)) < len(taken):
+        raise ValueError(
+            f"found parameters {sorted(exchange.parameters)} in the file for {sorted(shapes)} of the model; give "
+            f"names={{'path in the model': 'path in the file', ...}} so that each has one."
+        )
+    return {path: _laid(path, exchange.parameters[its], axes, shapes[path]) for path, (its, axes) in found.items()}
+
+
+def _theirs(name: str | tuple[str, Sequence[int]]) -> tuple[str, Sequence[int] | None]:
+    return (name, None) if isinstance(name, str) else (name[0], tuple(name[1]))
+
+
+def _laid(path: str, parameter: Parameter, axes: Sequence[int] | None, shape: tuple[int, ...]) -> Parameter:
+    moments = {}
+    for name, array in parameter.moments.items():
+        try:
+            moments[name] = array if axes is None else np.transpose(array, axes).copy()
+        except ValueError:
+            raise ValueError(
+                f"found the axes {axes} for {path!r}, whose arrays have the shape {array.shape}; give each axis once."
+            ) from None
+        if moments[name].shape != shape:
+            turned = tuple(reversed(range(len(shape))))
+            raise ValueError(
+                f"found the shape {moments[name].shape} for {path!r}, which has {shape} in the model; give its axes, "
+                f"as names={{{path!r}: ('path in the file', {turned})}} for those of a kernel that lies the other way."
+            )
+    return parameter._replace(moments=moments)

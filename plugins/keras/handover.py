@@ -1,0 +1,123 @@
+"""A run that is handed over: from Keras to a file, and from a file to a model that goes on with it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..core.refusals import refuse_to_hand_over
+from ..core.saved import Saved
+from ..exchange import Exchange, Names, Parameter, mapped, read, write
+from .models import iterations, optimizers_of
+from .parameters import parameters
+from .scheduled import ScheduledOptimizer
+
+
+def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
+    """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
+
+    path: is replaced as a whole, so that there is always the former file or the new one. model: that was or is being
+    trained, with callbacks of samestep, at the end of an epoch. Its weights are not in the file.
+    Raises ValueError within an epoch, without such a training, and for an optimizer that build_optimizer did not make.
+    """
+    saved, kinds, found = None, {}, {}
+    path_of = {id(variable): described.path for described, variable in parameters(model)}
+    for number, optimizer in enumerate(_ours("export_state", model)):
+        progress = optimizer.run.progress()
+        if progress is None:
+            raise refuse_to_hand_over(
+                "export_state", "a training without callbacks of samestep", "train with one of them"
+            )
+        if progress.position(0).update:
+            raise refuse_to_hand_over(
+                "export_state", f"a run within epoch {progress.epoch}", "call it between two epochs"
+            )
+        saved = saved or Saved(progress.epoch)
+        saved = saved.with_progress(number, 0, *progress.optimizers[0].drivers)
+        kinds[number] = type(optimizer.spec).__name__
+        moments, product, made = optimizer.moments(), optimizer.product(), iterations(optimizer)
+        for variable in optimizer._trainable_variables:
+            index = optimizer._get_variable_index(variable)
+            arrays = {name: np.array(ops.convert_to_numpy(each[index])) for name, each in moments.items()}
+            if id(variable) in path_of:
+                found[path_of[id(variable)]] = Parameter(made, arrays, product)
+    write(path, Exchange(saved or Saved(0), kinds, found))
+
+
+def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names | None = None) -> int:
+    """Have a model go on with the run of a file, and return the epoch at which `fit` does.
+
+    path: of a file that `export_state` wrote, in this framework or in the other one.
+    model: built, and compiled with optimizers of build_optimizer, which get the moments; its weights stay as they are.
+    names: by the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a pair of
+        it and the axes of the file's arrays in the order in which this model has them: a kernel of torch's
+        Linear is one of Keras' Dense by ("dense/weight", (1, 0)).
+
+    model.fit(..., initial_epoch=import_state("run.npz", model, names))
+
+    Raises ValueError for a damaged file, and for parameters or optimizers that do not match; the model is not changed.
+    """
+    exchange = read(path)
+    optimizers = _ours("import_state", model)
+    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
+    if kinds != exchange.kinds:
+        raise refuse_to_hand_over(
+            "import_state",
+            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
+            "build the same ones",
+        )
+    named = {described.path: variable for described, variable in parameters(model)}
+    theirs = mapped(exchange, {name: tuple(variable.shape) for name, variable in named.items()}, names)
+    of_variable = {id(named[name]): each for name, each in theirs.items()}
+    loads = [_load(optimizer, of_variable) for optimizer in optimizers]
+    for number, (optimizer, (values, made, product)) in enumerate(zip(optimizers, loads, strict=True)):
+        for variable, value in values:
+            variable.assign(value)
+        optimizer.iterations.assign(made)
+        optimizer.set_product(product)
+        optimizer.run.load(Saved(exchange.saved.epoch).with_progress(0, 0, *exchange.saved.optimizers[number].drivers))
+        optimizer.table.reset()
+    return exchange.saved.epoch
+
+
+def _ours(who: str, model: keras.Model) -> list[ScheduledOptimizer]:
+    found = [optimizer for optimizer, _ in optimizers_of(model, who)]
+    for optimizer in found:
+        if not isinstance(optimizer, ScheduledOptimizer) or not optimizer.built:
+            raise refuse_to_hand_over(
+                who,
+                f"the optimizer {type(optimizer).__name__}, which is not one of build_optimizer, and built",
+                "compile the built model with build_optimizer(spec, model)",
+            )
+    return found
+
+
+def _load(
+    optimizer: ScheduledOptimizer, of_variable: dict[int, Parameter]
+) -> tuple[list[tuple[Any, np.ndarray]], int, float | None]:
+    """What is to be assigned to the moments of an optimizer, the number of its updates, and its product of momenta."""
+    mine = [of_variable[id(each)] for each in optimizer._trainable_variables if id(each) in of_variable]
+    shared = {(each.updates, each.product) for each in mine if each.updates}
+    if len(shared) > 1:
+        raise refuse_to_hand_over(
+            "import_state",
+            f"parameters of which {sorted({each.updates for each in mine})} updates were made, by one optimizer",
+            "go on in Lightning: an optimizer of Keras counts those of all its parameters together",
+        )
+    values = []
+    for name, variables in optimizer.moments().items():
+        for variable in optimizer._trainable_variables:
+            parameter = of_variable[id(variable)]
+            moment = variables[optimizer._get_variable_index(variable)]
+            if parameter.updates and name not in parameter.moments:
+                raise refuse_to_hand_over(
+                    "import_state",
+                    f"no {name} of {variable.path!r} in the file",
+                    "build the optimizer of the same spec",
+                )
+            values.append((moment, parameter.moments.get(name, np.zeros(moment.shape, "float32"))))
+    return values, *next(iter(shared), (0, None))

@@ -1,0 +1,196 @@
+"""A run that is handed over: from Lightning to a file, and from a file to a checkpoint that Lightning goes on from."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.refusals import refuse_to_hand_over
+from ..core.saved import KEY, Saved
+from ..exchange import Exchange, Names, Parameter, mapped, read, replaced, write
+from .counter import Counter
+from .namespaces import modules
+from .parameters import parameters
+from .trainers import callbacks_of, is_a
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
+else:
+    LightningModule = Any
+
+_MOMENTS = {
+    "exp_avg": "momentum",
+    "exp_avg_sq": "velocity",
+    "max_exp_avg_sq": "largest_velocity",
+    "momentum_buffer": "momentum_buffer",
+}
+
+
+def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
+    """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
+
+    path: is replaced as a whole, so that there is always the former file or the new one. model: that was or is being
+    trained, with callbacks of samestep, at the end of an epoch. Its weights are not in the file.
+    Raises ValueError within an epoch, without such a training, and for an optimizer that build_optimizer did not make.
+    """
+    trainer = getattr(model, "_trainer", None)
+    if trainer is None:
+        raise refuse_to_hand_over("export_state", "a model that no Trainer has trained", "train it first")
+    checkpoint: dict[str, Any] = {}
+    for callback in callbacks_of(trainer):
+        if isinstance(callback, Counter):
+            callback.on_save_checkpoint(trainer, model, checkpoint)
+    progress, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
+    within = progress.ready > progress.completed
+    if within and not batches.is_last_batch:
+        raise refuse_to_hand_over(
+            "export_state", f"a run within epoch {progress.completed}", "call it between two epochs"
+        )
+    if KEY not in checkpoint:
+        raise refuse_to_hand_over("export_state", "a training without callbacks of samestep", "train with one of them")
+    saved = Saved.from_dict(checkpoint[KEY]).at_epoch(progress.completed + within)
+    optimizers = _ours("export_state", trainer.optimizers)
+    path_of = {id(parameter): described.path for described, parameter in parameters(model)}
+    made = trainer.global_step if len(optimizers) == 1 else 0
+    found = {
+        path_of[id(each)]: _parameter(optimizer.state.get(each, {}), made)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for each in group["params"]
+        if id(each) in path_of
+    }
+    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
+    if trainer.is_global_zero:
+        write(path, Exchange(saved, kinds, found))
+
+
+def import_state(path: str | os.PathLike[str], model: LightningModule, names: Names | None = None) -> Path:
+    """Have a model go on with the run of a file, and return the checkpoint from which `fit` does.
+
+    path: of a file that `export_state` wrote, in this framework or in the other one. The checkpoint is written beside
+        it, under its name with `.ckpt` added, with the weights that the model has now.
+    model: whose configure_optimizers gives the optimizers of build_optimizer.
+    names: by the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a pair of
+        it and the axes of the file's arrays in the order in which this model has them: a kernel of Keras'
+        Dense is one of torch's Linear by ("dense/kernel", (1, 0)).
+
+    trainer.fit(model, ..., ckpt_path=import_state("run.npz", model, names))
+
+    Raises ValueError for a damaged file, and for parameters or optimizers that do not match; the model is not changed.
+    """
+    exchange = read(path)
+    optimizers = _ours("import_state", _configured(model))
+    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
+    if kinds != exchange.kinds:
+        raise refuse_to_hand_over(
+            "import_state",
+            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
+            "build the same ones",
+        )
+    named = {described.path: parameter for described, parameter in parameters(model)}
+    theirs = mapped(exchange, {name: tuple(parameter.shape) for name, parameter in named.items()}, names)
+    of_parameter = {id(named[name]): each for name, each in theirs.items()}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for each in group["params"]:
+                if id(each) in of_parameter and of_parameter[id(each)].updates:
+                    optimizer.state[each] = _state(of_parameter[id(each)], each, optimizer)
+    made = max((each.updates for each in theirs.values()), default=0)
+    checkpoint = {
+        **_beginning(exchange.saved.epoch, made, model.automatic_optimization),
+        "state_dict": model.state_dict(),
+        "optimizer_states": [optimizer.state_dict() for optimizer in optimizers],
+        KEY: exchange.saved.to_dict(),
+    }
+    target = Path(f"{os.fspath(path)}.ckpt")
+    with replaced(target) as file:
+        torch.save(checkpoint, file)
+    return target
+
+
+def _ours(who: str, optimizers: Any) -> list[Any]:
+    for optimizer in optimizers:
+        if getattr(optimizer, "spec", None) is None:
+            raise refuse_to_hand_over(
+                who, f"the optimizer {type(optimizer).__name__}", "build it with build_optimizer(spec, model)"
+            )
+    return list(optimizers)
+
+
+def _parameter(state: dict[str, Any], made: int) -> Parameter:
+    """What torch keeps of a parameter."""
+    moments = {
+        name: state[key].detach().to("cpu", torch.float32).numpy()
+        if state[key].dtype == torch.bfloat16
+        else state[key].detach().cpu().numpy()
+        for key, name in _MOMENTS.items()
+        if state.get(key) is not None
+    }
+    product = float(state["mu_product"]) if "mu_product" in state else None
+    return Parameter(int(state["step"]) if "step" in state else made if state else 0, moments, product)
+
+
+def _state(parameter: Parameter, tensor: torch.Tensor, optimizer: Any) -> dict[str, Any]:
+    """What torch would keep of a parameter, on the parameter's device."""
+    keys = {name: key for key, name in _MOMENTS.items()}
+    state: dict[str, Any] = {
+        keys[name]: torch.tensor(array).to(tensor.device, tensor.dtype) for name, array in parameter.moments.items()
+    }
+    if not is_a(optimizer, "SGD"):
+        state["step"] = torch.tensor(float(parameter.updates))
+    if parameter.product is not None:
+        state["mu_product"] = torch.tensor(parameter.product)
+    return state
+
+
+def _configured(model: LightningModule) -> list[Any]:
+    """The optimizers of configure_optimizers."""
+    made: Any = model.configure_optimizers()
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (list, tuple)):
+        made = made[0]
+    every = made if isinstance(made, (list, tuple)) else [made]
+    return [each["optimizer"] if isinstance(each, dict) else each for each in every]
+
+
+def _beginning(epoch: int, made: int, automatic: bool) -> dict[str, Any]:
+    """What a checkpoint of Lightning has between two epochs, from a Trainer that has done nothing yet."""
+    with _quiet():
+        trainer = modules[0].Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", devices=1)
+    loop = trainer.fit_loop
+    for progress in (loop.epoch_progress.current, loop.epoch_progress.total):
+        progress.ready = progress.started = progress.processed = progress.completed = epoch
+    step = (
+        loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
+        if automatic
+        else loop.epoch_loop.manual_optimization.optim_step_progress
+    )
+    step.total.ready = step.total.completed = made
+    loop.epoch_loop._batches_that_stepped = made
+    return {
+        "epoch": epoch,
+        "global_step": made,
+        "pytorch-lightning_version": modules[0].__version__,
+        "loops": {"fit_loop": loop.state_dict()},
+        "callbacks": {},
+        "lr_schedulers": [],
+    }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Have a Trainer not tell which devices there are."""
+    loggers = [logging.getLogger(f"{module.__name__}.utilities.rank_zero") for module in modules]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
