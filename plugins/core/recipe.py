@@ -104,8 +104,16 @@ class Recipe:
         """The recipe that `to_dict` wrote; nothing in `data` is imported or executed.
 
         functions: the functions of `EpochFunction`s, by the names that `to_dict` wrote.
-        Raises ValueError for another version, and for missing, unknown or invalid fields.
+        Raises ValueError for another version, for missing, unknown or invalid fields, and for data that is nested too
+        deeply.
         """
+        try:
+            return cls._from_dict(data, functions)
+        except RecursionError:
+            raise ValueError("Recipe: found data that is nested too deeply; expected what to_dict() writes.") from None
+
+    @classmethod
+    def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Recipe:
         expected = {"version", "optimizer", *HYPERPARAMETERS}
         if not isinstance(data, Mapping) or set(data) != expected:
             found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)

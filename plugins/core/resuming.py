@@ -47,8 +47,9 @@ def check_loaded(part: ScheduleMixin, saved: Driver, where: Position, names: Seq
     where = _normal(where, saved.clock)
     if part.on_change == "raise":
         _held(part, saved, saved.clock, where)
-    before = (saved.settings or {}).get("recipe", {}).get("optimizer")
-    if before is None or part.spec is None:
+    recipe = (saved.settings or {}).get("recipe")
+    before = recipe.get("optimizer") if isinstance(recipe, Mapping) else None
+    if not isinstance(before, Mapping) or part.spec is None:
         return
     now = part.spec.to_dict()
     for name in ("type", "amsgrad", *names):

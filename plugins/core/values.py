@@ -64,9 +64,16 @@ class Value:
         """The value that `to_dict` wrote. Only classes of this family are made and nothing is imported or executed.
 
         functions: the user's functions by the name that `to_dict` wrote for them; needed for `EpochFunction` only.
-        Raises ValueError for an unknown type for unknown or invalid fields, and
-        for missing ones that are not keyword-only.
+        Raises ValueError for an unknown type, for unknown or invalid fields, for missing ones that are not keyword-only,
+        and for data that is nested too deeply.
         """
+        try:
+            return cls._from_dict(data, functions)
+        except RecursionError:
+            raise ValueError("found data that is nested too deeply; expected what to_dict() writes.") from None
+
+    @classmethod
+    def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Self:
         if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
             raise ValueError(f"found {data!r}; expected a dictionary with a 'type', as written by to_dict().")
         made = {name: kind for name, kind in cls._registry.items() if issubclass(kind, cls) and not isabstract(kind)}
