@@ -21,9 +21,11 @@ from .counter import Counter
 from .followers import Follower, Updates
 from .metrics import Metric
 from .optimizers import rewrite
+from .resumption import Resumption
 from .trainers import (
     callbacks_of,
     epochs_of_another_accumulation,
+    has_epoch,
     is_a,
     log,
     may_be_short,
@@ -42,7 +44,7 @@ else:
 _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
-class _Driver(ScheduleMixin, Counter):
+class _Driver(ScheduleMixin, Resumption, Counter):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[Follower] = ()
@@ -50,6 +52,7 @@ class _Driver(ScheduleMixin, Counter):
     _reducers: Sequence[ReduceOnPlateau] = ()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
         found = optimizers_of(trainer, self.who)
         paths = paths_of(pl_module, found)
         drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
@@ -83,8 +86,9 @@ class _Driver(ScheduleMixin, Counter):
                 self._check_length(trainer, epoch)
         self._epoch_is_new = True
         self._followers = followers
+        goes_on = has_epoch(trainer, trainer.current_epoch)
         self._counted = {
-            number: follower.begin(trainer.current_epoch, before)
+            number: follower.begin(trainer.current_epoch, before, goes_on)
             for follower, (number, before) in zip(followers, made.items(), strict=True)
         }
 
@@ -140,7 +144,7 @@ class _Driver(ScheduleMixin, Counter):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         following = trainer.current_epoch + 1
-        goes_on = trainer.max_epochs is None or following < trainer.max_epochs or trainer.max_epochs == -1
+        goes_on = has_epoch(trainer, following)
         short = may_be_short(trainer)
         for reducer in self._reducers:
             reducer.look(trainer)

@@ -76,12 +76,17 @@ class Follower:
         self._hook: Any = None
         part.check_bases(self._bases)
 
-    def begin(self, epoch: int, made: int) -> Updates:
-        """Training begins in this epoch, of which so many updates were made before; returns what counts them."""
+    def begin(self, epoch: int, made: int, goes_on: bool) -> Updates:
+        """Training begins in this epoch, of which so many updates were made before; returns what counts them.
+
+        goes_on: whether this epoch is one of the run. A run that is resumed after its last update keeps what that used.
+        """
         self._updates = Updates(self.optimizer, made, self._verify if self.part.verify else lambda: None)
         before = torch.compiler.disable(self._before_update)
         self._hook = self.optimizer.register_step_pre_hook(before) if self._by_hand else None
-        self.write_for(epoch, made)
+        self._compute(epoch, made)
+        if goes_on and not self._is_over():
+            self._write(made)
         return self._updates
 
     def end(self) -> None:

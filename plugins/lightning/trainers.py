@@ -36,6 +36,13 @@ def may_be_short(trainer: Trainer) -> bool:
     return skips or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
 
 
+def has_epoch(trainer: Trainer, epoch: int) -> bool:
+    """Whether the run, which has come to the end of an epoch or to a checkpoint, goes on into this one."""
+    if 0 < trainer.max_steps <= trainer.global_step:
+        return False
+    return trainer.max_epochs is None or trainer.max_epochs == -1 or epoch < trainer.max_epochs
+
+
 def updates_per_epoch(trainer: Trainer, epoch: int) -> int | None:
     """The updates that an epoch makes, None where the trainer does not know."""
     batches = trainer.num_training_batches

@@ -1,0 +1,110 @@
+"""What Lightning 2.6 loses of a run that is resumed, and what its weights then depend on.
+
+Between two batches of one update a checkpoint lacks the gradients. Lightning goes on with the right batch and does not
+set them to zero before it, but there are none: the update would be made of the batches after the checkpoint alone.
+
+After the last batch of an epoch it goes on with the next epoch and does not count that as begun. To the checkpoints
+which follow, a half trained epoch is then a complete one: resumed from one of them, the run would begin it anew.
+
+After an epoch, in a run that only max_steps bounds, it ends the epoch again and counts it twice: data whose order is
+that of an epoch would come in the order of another.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback, LightningModule, Trainer
+else:
+    from .namespaces import Callback
+
+    LightningModule = Trainer = Any
+
+GRADIENTS = "samestep_gradients"  # the key of a checkpoint: each parameter's, by its name in the module
+
+
+class Resumption(Callback):
+    """Resumes a run after any batch, with the gradients that were accumulated for an update that was not made yet.
+
+    These are kept of a single process: of several, each has the gradients of its own batches until the update, and only
+    one of them writes the checkpoint.
+    """
+
+    _gradients: dict[str, torch.Tensor] | None = None  # from a checkpoint, until training begins
+    _warned = False
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if GRADIENTS in checkpoint or not _accumulates(trainer):  # another callback of ours may have saved them
+            return
+        if trainer.world_size > 1:
+            self._warn(trainer)
+            return
+        checkpoint[GRADIENTS] = {
+            name: parameter.grad.detach().clone()  # a plugin may write the checkpoint later, while the next batch runs
+            for name, parameter in pl_module.named_parameters()
+            if parameter.grad is not None
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        self._gradients = checkpoint.get(GRADIENTS)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        gradients, self._gradients = self._gradients, None
+        if trainer.ckpt_path is None:  # what was loaded was not for this training
+            return
+        _count_epochs(trainer)
+        if gradients is not None:
+            self._restore(gradients, dict(pl_module.named_parameters()))
+
+    def _restore(self, gradients: Any, parameters: dict[str, torch.nn.Parameter]) -> None:
+        saved = gradients if isinstance(gradients, dict) else {"every parameter": gradients}
+        for name, gradient in saved.items():
+            found, expected = _described(gradient), _described(parameters.get(name))
+            if found != expected or name not in parameters:
+                raise ValueError(
+                    f"{type(self).__name__}: found a checkpoint whose {GRADIENTS!r} has {found} for {name!r}, and a "
+                    f"module with {expected}; resume with the module that was saved, or from another checkpoint."
+                )
+        for name, gradient in saved.items():
+            parameters[name].grad = gradient.to(parameters[name])
+
+    def _warn(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{type(self).__name__}: found a checkpoint between two batches of one update in {trainer.world_size} "
+                f"processes, which has no gradients of the batches before it; save checkpoints after updates instead.",
+                stacklevel=2,
+            )
+
+
+def _accumulates(trainer: Trainer) -> bool:
+    """Whether batches have been run whose update is still to come; manual optimization makes its own."""
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    # Within a batch nobody knows of which batches the gradients are.
+    return batches.ready == batches.processed and trainer.fit_loop._should_accumulate()
+
+
+def _described(thing: Any) -> str:
+    if isinstance(thing, torch.Tensor):
+        return f"a tensor of the shape {tuple(thing.shape)}"
+    return "nothing" if thing is None else f"a {type(thing).__name__}"
+
+
+def _count_epochs(trainer: Trainer) -> None:
+    """Let Lightning begin the epoch after the checkpoint, or end the one before it, as in any other run."""
+    loop = trainer.fit_loop
+    progress: Any = loop.epoch_progress
+    if loop.restarted_mid_epoch and progress.current.ready <= progress.current.processed:
+        loop.reset_restart_stage()
+    # Where it has been counted, and no other callback of ours has been here.
+    if loop.restarted_on_epoch_end and progress.current.processed > progress.current.completed:
+        progress.current.processed -= 1
+        progress.total.processed -= 1
