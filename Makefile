@@ -6,7 +6,7 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test soak lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -15,6 +15,10 @@ test: .venv/installed
 	set -e; for backend in $(BACKENDS); do \
 		echo "Keras on $$backend"; KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q tests/keras; \
 	done
+
+# The sweeps of which the tests run a sample; they take some minutes and write docs/soak.md.
+soak: .venv/installed
+	$(BIN)/python tests/soak
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -6,10 +6,13 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import resume_lightning
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 
@@ -59,6 +62,20 @@ class Ramp(pl.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.left.append([weight.item() for weight in self.weights])
         self.gradients.append([weight.grad.item() for weight in self.weights])
+
+
+class AfterEveryBatch(pl.Callback):
+    """Saves a checkpoint after every batch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.save_checkpoint(self.path(trainer.fit_loop.total_batch_idx + 1))
+
+    def path(self, batches: int) -> Path:
+        """The checkpoint after so many batches of the run."""
+        return self.folder / f"{batches}.ckpt"
 
 
 @dataclass
@@ -141,6 +158,19 @@ def ramp() -> Callable[..., Ramp]:
         return Ramp(optimizer, gradient, weights, fail_at)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def killed_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], resume_lightning.Runs]:
+    """The runs of some settings, killed and resumed in processes of their own; what they share is made once."""
+    folder = tmp_path_factory.mktemp("killed")
+    return cache(lambda settings: resume_lightning.Runs(folder, settings))
+
+
+@pytest.fixture
+def saver(tmp_path: Path) -> AfterEveryBatch:
+    """Saves a checkpoint after every batch."""
+    return AfterEveryBatch(tmp_path)
 
 
 @pytest.fixture

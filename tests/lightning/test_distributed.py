@@ -91,6 +91,23 @@ def test_lightning_warns_of_nothing_that_it_does_not_warn_of_without_us(outcome:
         assert set(outcome[process][name]["warnings"]) <= set(without)
 
 
+def test_accumulated_gradients_are_saved_by_a_single_process_and_missed_once_by_the_first_of_several(
+    outcome: dict[str, Any],
+) -> None:
+    found = {process: outcome[process]["accumulated"] for process in ("single", "0", "1")}
+    assert {process: each["with gradients"] for process, each in found.items()} == {
+        "single": [True, False, True, False],
+        "0": [False] * 4,
+        "1": [False] * 4,
+    }
+    ours = {process: [w for w in each["warnings"] if "EpochGatedDecay" in w] for process, each in found.items()}
+    message = (
+        "EpochGatedDecay: found a checkpoint between two batches of one update in 2 processes, which has no gradients "
+        "of the batches before it; save checkpoints after updates instead."
+    )
+    assert ours == {"single": [], "0": [message], "1": []}
+
+
 @pytest.mark.parametrize("use_orig_params", [True, False])
 def test_parameters_that_torch_flattens_are_trained_as_they_are_in_one_process(
     outcome: dict[str, Any], use_orig_params: bool

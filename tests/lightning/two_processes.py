@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from samestep import SGDW, AdamW, CosineDecay, NAdamW, ParameterRule, Recipe, Warmup, percent
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, TraceRecorder, build_optimizer
+from samestep.lightning.resumption import GRADIENTS
 
 RANK = int(os.environ.get("LOCAL_RANK", "-1"))
 EPOCHS, BATCHES, BATCH = 3, 4, 16
@@ -146,6 +147,41 @@ def run(case: Case) -> dict[str, Any]:
     }
 
 
+class AfterEveryBatch(pl.Callback):
+    """Saves a checkpoint after every batch, and keeps whether it has gradients."""
+
+    def __init__(self) -> None:
+        self.with_gradients: list[bool] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.save_checkpoint(f"{sys.argv[1]}.ckpt")
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        self.with_gradients.append(GRADIENTS in checkpoint)
+
+
+def accumulated() -> dict[str, Any]:
+    """What is saved of updates of two batches."""
+    saver = AfterEveryBatch()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1 if RANK < 0 else 2,
+        strategy="auto" if RANK < 0 else "ddp",
+        max_epochs=1,
+        accumulate_grad_batches=2,
+        callbacks=[EpochGatedDecay(0.5, start_epoch=1), saver],
+        use_distributed_sampler=False,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        trainer.fit(Net(CASES["ddp stock sgd"]), batches())
+    return {"with gradients": saver.with_gradients, "warnings": [str(warning.message) for warning in warned]}
+
+
 def flattened() -> dict[str, Any]:
     """What torch's FullyShardedDataParallel makes of each spec, in a loop of our own: Lightning's demands a GPU."""
     found: dict[str, Any] = {}
@@ -171,4 +207,5 @@ def flattened() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    torch.save({**{name: run(case) for name, case in CASES.items()}, "flattened": flattened()}, sys.argv[1])
+    found = {name: run(case) for name, case in CASES.items()}
+    torch.save({**found, "flattened": flattened(), "accumulated": accumulated()}, sys.argv[1])
