@@ -13,13 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import fuzz
+import killed_keras
+import replaced
 import resume_lightning
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sweep import Case, Outcome, Sweep, choose, outcomes
 
-SWEEPS: list[Sweep] = [*resume_lightning.SWEEPS]
+SWEEPS: list[Sweep] = [*resume_lightning.SWEEPS, *killed_keras.SWEEPS, *replaced.SWEEPS, *fuzz.SWEEPS]
 PAGE = Path(__file__).parents[2] / "docs" / "soak.md"
 HEAD = """# The long sweeps
 
@@ -28,7 +31,7 @@ Each case is tried by itself and compared with what the guarantee says; `tests/s
 
 """
 COLUMNS = ("sweep", "settings", "cases", "failures", "seconds")
-PACKAGES = ("torch", "pytorch-lightning")
+PACKAGES = ("torch", "pytorch-lightning", "keras", "tensorflow", "jax", "numpy")
 
 
 class Row(NamedTuple):
