@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import random
@@ -45,7 +46,7 @@ OURS = str(Path(samestep.__file__).parent)
 FORBIDDEN = ("pickle.find_class", "exec", "os.system", "os.exec", "subprocess.Popen", "ctypes.dlopen", "socket.connect")
 
 _ONE_AT_A_TIME = threading.Lock()
-b"".decode("cp437")  # what a zip file's names may be in: the import of it is not to be taken for an execution
+codecs.lookup("cp437")  # what a zip file's names may be in: the import of it is not to be taken for an execution
 
 RECIPE = Recipe(
     AdamW(1e-3, 0.01, parameters=[ParameterRule(role=["bias"], weight_decay=0)]),
