@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q tests/core tests/lightning tests/parity tests/examples
+	$(BIN)/python -m pytest -q tests/core tests/exchange tests/lightning tests/parity tests/examples
 	set -e; for backend in $(BACKENDS); do \
 		echo "Keras on $$backend"; KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q tests/keras; \
 	done

@@ -232,13 +232,21 @@ def keras_of(folder: Path) -> tuple[bytes, Callable[[bytes], None]]:
     return store["samestep"].tobytes(), load
 
 
-def tried(read: Callable[[Any], None], make: Callable[[random.Random], Any], seed: int, count: int) -> str:
+def tried(
+    read: Callable[[Any], None],
+    make: Callable[[random.Random], Any],
+    seed: int,
+    count: int,
+    slowest: float | None = SLOWEST,
+) -> str:
     """Read `count` mutated inputs; says what was wrong with the first that was not right."""
     with _ONE_AT_A_TIME:
-        return _tried(read, make, seed, count)
+        return _tried(read, make, seed, count, slowest)
 
 
-def _tried(read: Callable[[Any], None], make: Callable[[random.Random], Any], seed: int, count: int) -> str:
+def _tried(
+    read: Callable[[Any], None], make: Callable[[random.Random], Any], seed: int, count: int, slowest: float | None
+) -> str:
     generator, seen = random.Random(seed), list[str]()
     listening = [True]
 
@@ -251,11 +259,11 @@ def _tried(read: Callable[[Any], None], make: Callable[[random.Random], Any], se
         for number in range(count):
             data = make(generator)
             begun = time.perf_counter()
-            wrong = _wrong(read, data)
+            found = wrong(read, data)
             seconds = time.perf_counter() - begun
-            if seen or wrong or seconds > SLOWEST:
+            if seen or found or (slowest is not None and seconds > slowest):
                 shown = repr(data)[:2000] if not _is_deep(data) else "something deep"
-                return f"seed {seed}, input {number}: {seen} {wrong} in {seconds:.3f} seconds, of {shown}"
+                return f"seed {seed}, input {number}: {seen} {found} in {seconds:.3f} seconds, of {shown}"
         return ""
     finally:
         listening[0] = False
@@ -269,7 +277,8 @@ def _is_deep(data: Any) -> bool:
     return False
 
 
-def _wrong(read: Callable[[Any], None], data: Any) -> str:
+def wrong(read: Callable[[Any], None], data: Any) -> str:
+    """What is wrong with what comes of reading some data, or nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -36,11 +36,11 @@ while True:
 """
 
 
-def check(folder: Path, seed: int) -> str:
+def check(folder: Path, seed: int, kills: int = AT_A_TIME) -> str:
     """Kill the writer some times, at any moment, and read what it leaves."""
     folder.mkdir(parents=True, exist_ok=True)
     generator, path, number = random.Random(seed), folder / "state.npz", 0
-    for kill in range(AT_A_TIME):
+    for kill in range(kills):
         command = [sys.executable, "-c", WRITER, str(path), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None

@@ -1,0 +1,74 @@
+"""A sample of the mutated recipes and states that `make soak` tries."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import fuzz
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samestep.core.saved import Saved
+
+KNOWN = fuzz.main_objects()
+INPUTS = 400
+KINDS: dict[str, tuple[Callable[[Any], None], str]] = {
+    "recipe": (fuzz.recipe_of, "recipe"),
+    "state": (fuzz.state_of, "state"),
+    "sealed": (fuzz.sealed_state_of, "state"),
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_data_is_read_or_refused_in_a_sentence(kind: str) -> None:
+    read, known = KINDS[kind]
+    wrong = fuzz.tried(read, lambda generator: fuzz.mutated(KNOWN[known], generator), 12345, INPUTS, slowest=None)
+    assert wrong == ""
+
+
+def test_damaged_text_is_read_or_refused_in_a_sentence() -> None:
+    text = KNOWN["saved"].to_text().encode()
+    wrong = fuzz.tried(fuzz.text_of, lambda generator: fuzz.damaged(text, generator), 12345, INPUTS, slowest=None)
+    assert wrong == ""
+
+
+@given(JSON)
+def test_any_data_is_no_state_and_no_recipe(data: Any) -> None:
+    for read in (fuzz.recipe_of, fuzz.state_of):
+        assert fuzz.wrong(read, data) == ""
+        with pytest.raises(ValueError, match=r"\.$"):
+            read(data)
+
+
+def test_a_state_with_any_bit_turned_is_refused() -> None:
+    saved = Saved(1).with_progress(0, 2)
+    text = saved.to_text().encode()
+    for at in range(8 * len(text)):
+        damaged = bytearray(text)
+        damaged[at // 8] ^= 1 << at % 8
+        with pytest.raises(ValueError, match=r"^found a (damaged )?state of samestep") as caught:
+            Saved.from_text(bytes(damaged))
+        assert str(caught.value).endswith(".")
+
+
+def test_the_fuzz_sees_what_is_executed_and_what_is_raised_by_others() -> None:
+    """So that its silence means something."""
+
+    def executes(_: Any) -> None:
+        exec("1")
+
+    def raises(_: Any) -> None:
+        int("x")
+
+    def hides(_: Any) -> None:
+        raise KeyError("x")
+
+    for read, expected in ((executes, "exec"), (raises, "ValueError from"), (hides, "KeyError from")):
+        assert expected in fuzz.tried(read, random.Random.random, 0, 1, slowest=None)
