@@ -16,6 +16,7 @@ NAMES = (
     "adamw_is_not_learning_rate_decay",
     "decay_after_epochs",
     "gan",
+    "hand_over",
     "legacy_decay",
     "lightning_cli/main",
     "own_shape",
@@ -152,3 +153,10 @@ def test_a_recipe_in_a_yaml_file_is_followed(output: Callable[[str], str]) -> No
     assert "10 epochs of 30 updates." in printed
     assert "the 300 updates used learning rates from 0.0004 over 0.01 to 1.043e-05\n" in printed
     assert int(printed.rstrip().removesuffix("%").rpartition(" ")[2]) > 85  # without training, about 10
+
+
+def test_a_run_begun_in_keras_goes_on_in_lightning(output: Callable[[str], str]) -> None:
+    begins, ends = output("hand_over").splitlines()
+    assert begins == "Lightning goes on at epoch 2, update 0, with the learning rate 0.000550"  # half of the cosine
+    assert ends.startswith("110 updates later the weights are ")
+    assert float(ends.split()[6]) < 3e-6
