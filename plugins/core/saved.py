@@ -111,6 +111,13 @@ class Saved:
         distinct = {(each.callback, each.hyperparameters): each for each in (*before, *drivers)}
         return replace(self, optimizers={**self.optimizers, number: Progress(update, tuple(distinct.values()))})
 
+    def beside(self, others: Saved | None) -> Saved:
+        """This, with what others have of the same run."""
+        saved = self if others is None else replace(others, epoch=self.epoch)
+        for number, progress in self.optimizers.items():
+            saved = saved.with_progress(number, progress.update, *progress.drivers)
+        return saved
+
     def to_dict(self) -> dict[str, Any]:
         """This as JSON-ready data, with its version and its digest."""
         data = {

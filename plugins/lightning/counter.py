@@ -32,10 +32,10 @@ class Counter(Callback):
         self._counted = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        before = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
-        saved = self.so_far(trainer, before) if self._counted else self._ended
+        saved = self.so_far(trainer) if self._counted else self._ended
         if saved is not None:
-            checkpoint[KEY] = saved.to_dict()
+            others = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+            checkpoint[KEY] = saved.beside(others).to_dict()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         try:
@@ -43,9 +43,9 @@ class Counter(Callback):
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
 
-    def so_far(self, trainer: Trainer, others: Saved | None) -> Saved:
-        """How far the run is, beside what `others` have of it."""
-        saved = Saved(trainer.current_epoch) if others is None else others
+    def so_far(self, trainer: Trainer) -> Saved:
+        """How far the run is."""
+        saved = Saved(trainer.current_epoch)
         for number, updates in self._counted.items():
             saved = saved.with_progress(number, updates.made, *self._drivers_of(number))
         return saved
@@ -85,5 +85,5 @@ class Counter(Callback):
         for updates in self._counted.values():
             updates.remove()
         if self._counted:
-            self._ended = self.so_far(trainer, None)
+            self._ended = self.so_far(trainer)
         self._counted, self._restored = {}, None
