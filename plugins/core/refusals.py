@@ -62,11 +62,10 @@ def warn_of_no_metric(callback: ScheduleMixin, monitor: str) -> None:
 
 
 def warn_of_missing_score(callback: ScheduleMixin, monitor: str, epoch: int) -> None:
-    """Warn of an epoch whose score went with the process that trained it."""
+    """Warn of an epoch whose score, or what it was to be made of, went with the process that trained it."""
     warnings.warn(
-        f"{callback.who}: found no score of {monitor!r} of epoch {epoch}, in or after which the run was resumed and "
-        f"which is not measured again; resume from a checkpoint of the end of an epoch to reduce as an uninterrupted "
-        f"run does.",
+        f"{callback.who}: found no score of {monitor!r} that is sure to be of the whole of epoch {epoch}, in which the "
+        f"run was resumed; resume from a checkpoint of the end of an epoch to reduce as an uninterrupted run does.",
         stacklevel=2,
     )
 

@@ -156,6 +156,11 @@ class _Driver(ScheduleMixin, Resumption, Counter):
             if goes_on:
                 follower.write_for(following, 0)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for reducer in self._reducers:
+            reducer.look_at_end(trainer)
+        super().on_train_end(trainer, pl_module)
+
     def _end(self, trainer: Trainer) -> None:
         super()._end(trainer)
         for follower in self._followers:
@@ -218,7 +223,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     _metric: Metric | None = None
     _epoch = 0  # the last one that was looked at
     _epoch_has_ended = False
-    _resumed: int | None = None  # the epoch in which a run was resumed
+    _resumed: int | None = None  # the epoch within which a run was resumed
     _is_scored = False  # whether there should have been a score by now
 
     def begin_run(self, trainer: Trainer, clock: Clock) -> None:
@@ -232,15 +237,19 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
             self.forget(0)
         self.begin(trainer.current_epoch, next(filter(None, saved), None), clock, anew=trainer.ckpt_path is None)
         self._metric, self._epoch, self._epoch_has_ended = Metric(trainer, self.monitor), trainer.current_epoch, False
-        self._resumed = trainer.current_epoch if any(saved) else None
-        if any(saved):
+        self._is_scored, self._resumed = False, None
+        if before is not None and any(saved) and trainer.fit_loop.restarted_mid_epoch:
+            self._resumed = before.epoch
             self._warn_of_missing_score(trainer)
 
     def _warn_of_missing_score(self, trainer: Trainer) -> None:
         # Lightning does not validate again what is resumed after its last batch, and does not save metrics.
-        epoch, every = trainer.current_epoch - 1, trainer.check_val_every_n_epoch or 1
+        epoch, every = self._resumed, trainer.check_val_every_n_epoch or 1
+        if epoch is None or epoch == trainer.current_epoch:
+            return
         if epoch >= self.plateau.start_epoch and epoch not in self.scores and (epoch + 1) % every == 0:
             warn_of_missing_score(self, self.monitor, epoch)
+        self._resumed = None
 
     def look(self, trainer: Trainer) -> None:
         """Take the score of this epoch if there is a new one."""
@@ -254,8 +263,12 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
 
     def _observe(self, trainer: Trainer) -> None:
         score = None if self._metric is None else self._metric.new(trainer)
-        if score is not None:
-            self.observe(self._epoch, score)
+        if score is None:
+            return
+        # What a metric has of the batches before the checkpoint is not saved.
+        if trainer.training and self._epoch == self._resumed and score != self.scores.get(self._epoch):
+            warn_of_missing_score(self, self.monitor, self._epoch)
+        self.observe(self._epoch, score)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._metric is not None and not trainer.sanity_checking:
@@ -265,8 +278,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_start(trainer, pl_module)
         self._epoch_has_ended = False
-        if self._resumed == trainer.current_epoch - 1:
-            self._warn_of_missing_score(trainer)
+        self._warn_of_missing_score(trainer)
         if self._is_scored and not self.scores:
             raise refuse_metric(self, self.monitor, self._epoch, sorted(trainer.callback_metrics))
 

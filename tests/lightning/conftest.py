@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -78,6 +78,39 @@ class AfterEveryBatch(pl.Callback):
         return self.folder / f"{batches}.ckpt"
 
 
+class Scored(Ramp):
+    """Has a score of each epoch and logs it as val_loss: at validations, in batches, or at the end of the epoch.
+
+    scores: of each epoch one, None for none, or a list of one for each validation.
+    """
+
+    def __init__(self, build: Build | None, scores: Sequence[Any], at: str, **ramp: Any) -> None:
+        super().__init__(build, **{"gradient": 1.0, "weights": 1, "fail_at": None, **ramp})
+        self.scores, self.at = [list(each) if isinstance(each, list) else each for each in scores], at
+
+    def log_score(self, at: str) -> None:
+        score = self.scores[self.current_epoch] if at == self.at else None
+        if self.trainer.sanity_checking:
+            score = 0.0  # if it counted, none of those that follow would be better
+        elif isinstance(score, list):
+            score = score.pop(0)
+        if score is not None:
+            self.log("val_loss", score, on_step=False, on_epoch=True)
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        self.log_score("batches")
+        return super().training_step(batch, batch_idx)
+
+    def validation_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        self.log_score("validation")
+
+    def on_train_epoch_end(self) -> None:
+        self.log_score("end")
+
+    def val_dataloader(self) -> Any:
+        return torch.utils.data.DataLoader(torch.zeros(1))
+
+
 @dataclass
 class Run:
     """A finished run: what was trained, by which Trainer, and what its updates used."""
@@ -98,6 +131,13 @@ class Run:
     def kept(self, weight: int = 0) -> list[float]:
         """What was left of a weight of 1 at every update."""
         return [left[weight] for left in self.module.left]
+
+    def of_each_epoch(self) -> list[float]:
+        """The learning rate of each epoch, once it is sure that no update of the epoch had another."""
+        found: dict[int, set[float]] = {}
+        for position, rate in zip(self.positions(), self.learning_rates(), strict=True):
+            found.setdefault(position.epoch, set()).add(rate)
+        return [rate for (rate,) in found.values()]
 
     def positions(self) -> list[Position]:
         return [entry.position for entry in self.trace.entries]
@@ -171,6 +211,16 @@ def killed_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], res
 def saver(tmp_path: Path) -> AfterEveryBatch:
     """Saves a checkpoint after every batch."""
     return AfterEveryBatch(tmp_path)
+
+
+@pytest.fixture
+def scored() -> Callable[..., Scored]:
+    """Make a module that has scores by hand: scored(optimizer, scores, at="batches")."""
+
+    def make(optimizer: Any, scores: Sequence[Any], at: str = "validation", **ramp: Any) -> Scored:
+        return Scored(optimizer, scores, at, **ramp)
+
+    return make
 
 
 @pytest.fixture
