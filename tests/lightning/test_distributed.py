@@ -108,6 +108,21 @@ def test_accumulated_gradients_are_saved_by_a_single_process_and_missed_once_by_
     assert ours == {"single": [], "0": [message], "1": []}
 
 
+@pytest.mark.parametrize("logged", two_processes.LOGGED)
+def test_processes_reduce_on_a_plateau_together_by_the_mean_of_the_scores_that_they_have(
+    outcome: dict[str, Any], logged: str
+) -> None:
+    first_alone = logged.endswith("of rank 0")
+    scores = [pair[0] if first_alone else sum(pair) / 2 for pair in two_processes.SCORES]
+    left = [1.0, 1.0, 0.5, 0.25, 0.125] if first_alone else [1.0, 1.0, 1.0, 0.5, 0.25]
+    for process in ("0", "1", "single"):
+        found = outcome[process]["plateaus"][logged]
+        assert found["whole"]["scores"] == found["resumed"]["scores"] == dict(enumerate(scores))
+        rates = [Trace.from_dict(found[run]["trace"]).column("learning_rate") for run in ("whole", "resumed")]
+        assert rates[0] == [0.1 * each for each in left for _ in range(two_processes.BATCHES)]
+        assert rates[1] == rates[0][3 * two_processes.BATCHES :]
+
+
 @pytest.mark.parametrize("use_orig_params", [True, False])
 def test_parameters_that_torch_flattens_are_trained_as_they_are_in_one_process(
     outcome: dict[str, Any], use_orig_params: bool

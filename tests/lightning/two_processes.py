@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +20,13 @@ from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from samestep import SGDW, AdamW, CosineDecay, NAdamW, ParameterRule, Recipe, Warmup, percent
-from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, TraceRecorder, build_optimizer
+from samestep.lightning import (
+    EpochGatedDecay,
+    HyperparameterScheduler,
+    ReduceOnPlateau,
+    TraceRecorder,
+    build_optimizer,
+)
 from samestep.lightning.resumption import GRADIENTS
 
 RANK = int(os.environ.get("LOCAL_RANK", "-1"))
@@ -70,6 +77,10 @@ CASES = {
     "sharded sgdw": whole_run("sharded", SGDW(0.1, 0.1, 0.9)),
     "sharded sgdw update clip": whole_run("sharded", SGDW(0.1, 0.01, weight_decay_basis="update", global_clipnorm=0.1)),
 }
+# Of each epoch what the process of rank 0 has as its score, and what that of rank 1 has: those of the epochs from 2 on
+# are bad by their mean, those from 1 on for rank 0 alone, and none for rank 1 alone.
+SCORES = [(1.0, 7.0), (1.0, 6.0), (2.0, 5.0), (3.0, 4.0), (4.0, 3.0)]
+LOGGED = ("validation", "validation of rank 0", "end", "end of rank 0")
 FLATTENED = {
     "": AdamW(0.01, 0.1, clipvalue=0.1),
     "parameters": AdamW(0.01, 0.1, parameters=RULES),
@@ -94,6 +105,27 @@ class Net(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return self.case.build(self)
+
+
+class Scored(Net):
+    """Logs scores that are not synchronized: by validation or at the end of the epoch, all processes or the first."""
+
+    def __init__(self, logged: str) -> None:
+        super().__init__(CASES["ddp stock sgd"])
+        self.logged = logged
+
+    def log_score(self, at: str) -> None:
+        alone = self.logged.endswith("of rank 0")
+        if self.logged.startswith(at) and not (alone and RANK > 0):
+            score = sum(SCORES[self.current_epoch]) / 2 if RANK < 0 and not alone else None
+            score = SCORES[self.current_epoch][max(RANK, 0)] if score is None else score
+            self.log("val_loss", score, rank_zero_only=alone)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log_score("validation")
+
+    def on_train_epoch_end(self) -> None:
+        self.log_score("end")
 
 
 def layers() -> torch.nn.Module:
@@ -182,6 +214,38 @@ def accumulated() -> dict[str, Any]:
     return {"with gradients": saver.with_gradients, "warnings": [str(warning.message) for warning in warned]}
 
 
+def plateaus() -> dict[str, Any]:
+    """For each way to log a score what reduces by it: of a whole run, and of one that goes on from its third epoch."""
+    return {logged: plateau(logged) for logged in LOGGED}
+
+
+def plateau(logged: str) -> dict[str, Any]:
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("whole", "resumed"):
+            recorder, reducer = TraceRecorder(), ReduceOnPlateau(factor=0.5, patience=0)
+            saver = pl.callbacks.ModelCheckpoint(
+                folder, "{epoch}", every_n_epochs=1, save_top_k=-1, save_on_train_epoch_end=True
+            )
+            trainer = pl.Trainer(
+                accelerator="cpu",
+                devices=1 if RANK < 0 else 2,
+                strategy="auto" if RANK < 0 else "ddp",
+                max_epochs=len(SCORES),
+                callbacks=[reducer, recorder, *([saver] if name == "whole" else [])],
+                use_distributed_sampler=False,
+                enable_checkpointing=name == "whole",
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            path = trainer.strategy.broadcast(f"{folder}/epoch=2.ckpt") if name == "resumed" else None
+            trainer.fit(Scored(logged), batches(), batches(), ckpt_path=path)
+            found[name] = {"scores": reducer.scores, "trace": recorder.trace.to_dict()}
+            trainer.strategy.barrier()
+    return found
+
+
 def flattened() -> dict[str, Any]:
     """What torch's FullyShardedDataParallel makes of each spec, in a loop of our own: Lightning's demands a GPU."""
     found: dict[str, Any] = {}
@@ -208,4 +272,5 @@ def flattened() -> dict[str, Any]:
 
 if __name__ == "__main__":
     found = {name: run(case) for name, case in CASES.items()}
-    torch.save({**found, "flattened": flattened(), "accumulated": accumulated()}, sys.argv[1])
+    found |= {"plateaus": plateaus(), "flattened": flattened(), "accumulated": accumulated()}
+    torch.save(found, sys.argv[1])
