@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -162,10 +163,12 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     __doc__ = ReduceOnPlateauMixin.__doc__
 
     _has_begun = False
+    _epoch = 0  # the last one that has ended
+    _logs: Mapping[str, Any] = MappingProxyType({})  # its own
 
     def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
         self._optimizers, self._has_begun = [optimizer for optimizer, _ in found], False
-        self._epoch, self._logs = 0, dict[str, Any]()
+        self._logs = {}
         super()._begin(model, found, beside)
 
     def begin_run(self, epoch: int) -> None:
@@ -190,12 +193,12 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
         super()._end_epoch(epoch, logs)
-        self._epoch, self._logs = epoch, logs or {}
+        self._epoch, self._logs = epoch, {} if logs is None else logs
         self.look()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        super().on_epoch_end(epoch, logs)
+    def memory(self) -> list[list[Any]]:
         self.look()
+        return super().memory()
 
     def look(self) -> None:
         """Take the score of the last epoch: Keras measured it, or another callback has added it to the log since."""
@@ -212,6 +215,9 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     def on_train_end(self, logs: Any = None) -> None:
         super().on_train_end(logs)
         self.look()
+        for optimizer in self._optimizers:
+            if isinstance(optimizer, ScheduledOptimizer):
+                optimizer.run.end()
         if not self.scores:
             warn_of_no_metric(self, self.monitor)
 

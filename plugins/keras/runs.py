@@ -35,8 +35,12 @@ class Run:
     def begin(self) -> None:
         """Training begins."""
         if not self.loaded:
-            self.before = self._drivers()
+            self.end()
         self.going_on = []
+
+    def end(self) -> None:
+        """Training has ended: what drove it has seen what it has, whatever it sees in other trainings."""
+        self.before, self.going_on = self._drivers() or self.before, []
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins, or the one before it has ended."""

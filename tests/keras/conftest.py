@@ -197,12 +197,12 @@ def _units() -> Callable[[np.ndarray, np.ndarray], float]:
     return units
 
 
-@pytest.fixture(name="probe")
+@pytest.fixture(name="probe", scope="session")
 def _probe() -> Callable[..., Any]:
     return probe
 
 
-@pytest.fixture(name="train")
+@pytest.fixture(name="train", scope="session")
 def _train() -> Callable[..., Run]:
     return train
 
