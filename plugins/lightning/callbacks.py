@@ -187,7 +187,10 @@ class _Driver(ScheduleMixin, Resumption, Counter):
             for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
                 if (number, name) in ours:
                     other = f"the {type(scheduler).__name__} of configure_optimizers"
-                    raise refuse_other_driver(self, name, other, "return the optimizer alone")
+                    remedy = "return the optimizer alone"
+                    if is_a(scheduler, "ReduceLROnPlateau"):
+                        remedy += ", and give the Trainer samestep.lightning.ReduceOnPlateau.like_torch(...)"
+                    raise refuse_other_driver(self, name, other, remedy)
         specs = [getattr(optimizer, "spec", None) for optimizer in found]
         if any(spec is not None and spec.clip is not None for spec in specs) and trainer.gradient_clip_val:
             raise self.refuse(
@@ -271,7 +274,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
         self.observe(self._epoch, score)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._metric is not None and not trainer.sanity_checking:
+        if self._metric is not None:  # not in the sanity check, which precedes the training
             self._is_scored = True
             self.look(trainer)
 

@@ -100,9 +100,14 @@ def test_a_score_of_the_validation_of_keras_is_that_of_its_epoch(model: Any, fre
             return np.array([[0.0, SCORES[self.epoch // frequency]]], "float32"), np.zeros((1, 1), "float32")
 
     callback, validation = halving(), Validation(workers=0)
-    clock = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(validation, "epoch", epoch))
+    seen: list[int] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, _: setattr(validation, "epoch", epoch),
+        on_epoch_end=lambda *_: seen.append(len(callback.scores)),
+    )
     options = {"validation_data": validation, "validation_freq": frequency}
-    run = train(model, callback, clock, batches=1, epochs=6 * frequency, **options)
+    run = train(model, clock, callback, batches=1, epochs=6 * frequency, **options)
+    assert seen == [(epoch + 1) // frequency for epoch in range(6 * frequency)]
     assert callback.scores == {(number + 1) * frequency - 1: score for number, score in enumerate(SCORES)}
     assert rates(run) == left([0.5] * 6 * frequency, [part for part in REDUCED for _ in range(frequency)])
 
@@ -231,11 +236,11 @@ def test_a_csv_has_what_was_used(model: Any, first: bool, train: Any, tmp_path: 
     assert [float(row["learning_rate"]) for row in rows] == left([0.5] * 6)
 
 
-def trained_by_hand(model: Any, callback: Any, scores: list[float], kernel: Any) -> list[float]:
+def trained_by_hand(model: Any, callback: Any, scores: list[float], kernel: Any, first: int = 0) -> list[float]:
     """The learning rate of each epoch of a loop of the user's own, which gives the scores in the logs."""
     callbacks, used = keras.callbacks.CallbackList([callback], model=model, epochs=len(scores), steps=1), []
     callbacks.on_train_begin()
-    for epoch, score in enumerate(scores):
+    for epoch, score in enumerate(scores, first):
         callbacks.on_epoch_begin(epoch)
         model.trainable_variables[-1].assign([[0.0], [1.0]])
         model.train_on_batch(np.array([[1.0, 0.0]]), np.zeros((1, 1)))
@@ -255,11 +260,20 @@ def trained_by_hand(model: Any, callback: Any, scores: list[float], kernel: Any)
 def test_like_keras_is_keras_own_on_the_same_scores(
     model: Any, settings: dict[str, Any], scores: str, probe: Any, kernel: Any, models: dict[Any, keras.Model]
 ) -> None:
-    if "theirs" not in models:
-        models["theirs"] = probe(keras.optimizers.SGD(0.5))
-    models["theirs"].optimizer.learning_rate = 0.5
+    theirs = models.setdefault("theirs", probe(keras.optimizers.SGD(0.5)))
+    theirs.optimizer.learning_rate = 0.5
     values = RECORDED[scores]["val_loss"]
-    expected = trained_by_hand(models["theirs"], keras.callbacks.ReduceLROnPlateau(**settings), values, kernel)
+    expected = trained_by_hand(theirs, keras.callbacks.ReduceLROnPlateau(**settings), values, kernel)
     found = trained_by_hand(model, ReduceOnPlateau.like_keras(**settings), values, kernel)
     assert len(set(expected)) > 1
     assert found == pytest.approx(expected, rel=2e-6, abs=0)  # Keras rounds every reduction to float32
+
+
+def test_where_keras_differs_it_forgets_its_scores_at_the_start_of_each_fit(probe: Any, kernel: Any) -> None:
+    settings: dict[str, Any] = {"patience": 2, "factor": 0.5}
+    theirs, own = probe(keras.optimizers.SGD(0.5)), keras.callbacks.ReduceLROnPlateau(**settings)
+    assert trained_by_hand(theirs, own, [1.0] * 2, kernel) == [0.5, 0.5]
+    assert trained_by_hand(theirs, own, [1.0] * 2, kernel, first=2) == [0.5, 0.5]
+    model, ours = probe(SPEC), ReduceOnPlateau.like_keras(**settings)
+    assert trained_by_hand(model, ours, [1.0] * 2, kernel) == [0.5, 0.5]
+    assert trained_by_hand(model, ours, [1.0] * 2, kernel, first=2) == [0.5, 0.25]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from samestep import AdamW, CosineDecay, MultiStepDecay, ParameterRule, Recipe, Trace, Warmup
-from samestep.lightning import EpochGatedDecay, HyperparameterScheduler
+from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, ReduceOnPlateau
 
 # Trains from the YAML files in sys.argv[3:], one after the other, while the package sys.argv[2] looks not installed.
 TRAIN = """
@@ -38,6 +38,7 @@ class Ramp(pl.LightningModule):
 
     def training_step(self, batch, batch_idx):
         Ramp.batches += 1
+        self.log("loss", 1.0)
         return self.weight * 1.0
 
     def train_dataloader(self):
@@ -105,6 +106,9 @@ WITHOUT_A_SPEC = """HyperparameterScheduler
 GATED = """EpochGatedDecay
       init_args: {factor: 0.5, start_epoch: 1, every_epochs: 2, floor: 0.125}
 """
+PLATEAU = """ReduceOnPlateau
+      init_args: {monitor: loss, factor: 0.5, patience: 0, mode: min}
+"""
 WRONG = {
     "duration": (WITHOUT_A_SPEC.replace("1 epoch", "1 parsec"), "StepDecay.every: found '1 parsec', which has no unit"),
     "number": (WITHOUT_A_SPEC.replace("every: 1 epoch", "every: 5"), 'Parser key "every"'),
@@ -115,9 +119,11 @@ WRONG = {
         WITHOUT_A_SPEC.replace("samestep.StepDecay", "samestep.AdamW"),
         "not correspond to a subclass of Schedule",
     ),
+    "factor": (PLATEAU.replace("0.5", "1.5"), "ReduceOnPlateau: factor: found 1.5; expected a multiplier in [0, 1)"),
+    "mode": (PLATEAU.replace("min", "best"), 'Parser key "mode"'),
     "epoch": (GATED.replace("start_epoch: 1", "start_epoch: -1"), "EpochGatedDecay: found start_epoch=-1;"),
 }
-GOOD = {"no spec": WITHOUT_A_SPEC, "gated": GATED, "scheduler": SCHEDULER}
+GOOD = {"no spec": WITHOUT_A_SPEC, "gated": GATED, "plateau": PLATEAU, "scheduler": SCHEDULER}
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +178,13 @@ def test_a_recipe_without_a_spec_and_a_gated_decay(outcome: Callable[..., Any], 
     found = outcome(package, "gated")
     assert found["callbacks"] == [repr(EpochGatedDecay(0.5, start_epoch=1, every_epochs=2, floor=0.125))]
     assert Trace.from_dict(found["trace"]).column("learning_rate") == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+@both
+def test_a_reduction_on_a_plateau(outcome: Callable[..., Any], package: str) -> None:
+    found = outcome(package, "plateau")
+    assert found["callbacks"] == [repr(ReduceOnPlateau("loss", factor=0.5, patience=0))]
+    assert Trace.from_dict(found["trace"]).column("learning_rate") == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 
 @both

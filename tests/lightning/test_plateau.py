@@ -58,6 +58,23 @@ def test_an_epoch_is_reduced_by_the_scores_of_those_before(
     assert callback.scores == dict(enumerate(SCORES))
 
 
+def test_where_lightning_differs_it_steps_torchs_own_again_in_an_epoch_without_a_score(
+    train: Callable[..., Any], scored: Callable[..., Any]
+) -> None:
+    def theirs(module: torch.nn.Module) -> Any:
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer := plain(module), factor=0.5, patience=0)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "monitor": "val_loss", "strict": False},
+        }
+
+    options = {"batches": 1, "epochs": 6, "check_val_every_n_epoch": 2}
+    scores = [1.0] * 6
+    assert train(None, module=scored(theirs, scores), **options).of_each_epoch() == [1.0, 1.0, 1.0, 0.5, 0.25, 0.125]
+    ours = ReduceOnPlateau.like_torch(factor=0.5, patience=0)
+    assert train(None, ours, module=scored(plain, scores), **options).of_each_epoch() == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+
+
 @everywhere
 @both_orders
 @pytest.mark.parametrize("verify", [True, False])

@@ -61,7 +61,7 @@ class Endless(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
         return iter([(torch.zeros(2),)] * 4)
 
 
-def fit_lightning(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> str:
+def fit_lightning(callbacks: list[Any], spec: AdamW | None, known_length: bool, batches: int = 0) -> str:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
 
@@ -83,11 +83,11 @@ def fit_lightning(callbacks: list[Any], spec: AdamW | None, known_length: bool) 
     )
     with pytest.raises((ValueError, TypeError)) as error:
         trainer.fit(module, torch.utils.data.DataLoader(data, batch_size=1))
-    assert module.batches == 0
+    assert module.batches == batches
     return str(error.value)
 
 
-def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> str:
+def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batches: int = 0) -> str:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     optimizer = keras.optimizers.SGD(0.1) if spec is None else samestep.keras.build_optimizer(spec, model)
     model.compile(optimizer, "mse")
@@ -98,7 +98,8 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> s
         data = {"x": (batch for _ in range(4))}
     with pytest.raises((ValueError, TypeError)) as error:
         model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.optimizer.iterations == batches
+    assert batches or all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     return str(error.value)
 
 
@@ -171,6 +172,20 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool) -> s
             True,
             "found floor=0.2 above the learning rate 0.1 from which the decay starts",
         ),
+        (
+            lambda room: [
+                room.ReduceOnPlateau("loss", hyperparameter=n) for n in ["learning_rate", "weight_decay"] * 2
+            ],
+            SPEC,
+            True,
+            "found two callbacks that drive learning_rate: ReduceOnPlateau(",
+        ),
+        (
+            lambda room: [room.ReduceOnPlateau(base=0.5), room.HyperparameterScheduler(RATE)],
+            None,
+            True,
+            "ReduceOnPlateau: found base=0.5 beside a callback that schedules the learning_rate; leave base= out, and ",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_words(
@@ -187,9 +202,33 @@ def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_w
     assert messages[0].count(". ") == 0, "one sentence"
 
 
+def test_a_metric_that_is_not_there_is_refused_after_an_epoch_in_the_same_words() -> None:
+    messages = [
+        fit([room.ReduceOnPlateau("accuracy", mode="max")], SPEC, True, batches=4)
+        for fit, room in zip((fit_lightning, fit_keras), ROOMS, strict=True)
+    ]
+    # Keras has the loss among its metrics by itself.
+    assert messages[0] == messages[1].replace(", loss;", ";")
+    assert messages[0].startswith(
+        "ReduceOnPlateau: found no metric 'accuracy' at the end of epoch 0, among learning_rate;"
+    )
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        lambda room: room.ReduceOnPlateau(""),
+        lambda room: room.ReduceOnPlateau(hyperparameter="momentum"),
+        lambda room: room.ReduceOnPlateau(mode="auto"),
+        lambda room: room.ReduceOnPlateau(factor=1.0),
+        lambda room: room.ReduceOnPlateau(patience=1.5),
+        lambda room: room.ReduceOnPlateau(threshold=1.0),
+        lambda room: room.ReduceOnPlateau(base=0.0),
+        lambda room: room.ReduceOnPlateau(base=0.1, hyperparameter="weight_decay"),
+        lambda room: room.ReduceOnPlateau(on_change="ask"),
+        lambda room: room.ReduceOnPlateau.like_torch(min_lr=-1.0),
+        lambda room: room.ReduceOnPlateau.like_keras("val_accuracy"),
+        lambda room: room.ReduceOnPlateau.like_keras(patience=1.5),
         lambda room: room.EpochGatedDecay(0.1, start_epoch=-1),
         lambda room: room.EpochGatedDecay(0.1, start_epoch=1.5),
         lambda room: room.EpochGatedDecay(0.1, start_epoch=1, every_epochs=0),
