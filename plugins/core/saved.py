@@ -71,22 +71,16 @@ class Progress:
     drivers: tuple[Driver, ...] = ()
 
     def driver(self, callback: str, hyperparameters: tuple[str, ...]) -> Driver | None:
-        """What a callback of this class drove some of these hyperparameters by, if one did."""
-        return next(
-            (
-                driver
-                for driver in self.drivers
-                if driver.callback == callback and not set(hyperparameters).isdisjoint(driver.hyperparameters)
-            ),
-            None,
-        )
+        """What drove some of these hyperparameters, a callback of this class before one of another, if one did."""
+        driving = [each for each in self.drivers if not set(hyperparameters).isdisjoint(each.hyperparameters)]
+        return next((each for each in driving if each.callback == callback), driving[0] if driving else None)
 
 
 @dataclass(frozen=True)
 class Saved:
     """Where a run was, and the progress of each of its optimizers by its number.
 
-    >>> saved = Saved(2).with_progress(0, 7)
+    >>> saved = Saved(2, {0: Progress(7)})
     >>> Saved.from_dict(saved.to_dict()) == saved
     True
     >>> Saved.from_dict({**saved.to_dict(), "epoch": 3})
@@ -151,7 +145,7 @@ class Saved:
             progress = {}
             for number, each in optimizers.items():
                 update, drivers = _fields(each, ("update", "drivers"))
-                progress[int(number)] = Progress(_count(update), tuple(map(Driver.from_dict, drivers)))
+                progress[_count(int(number))] = Progress(_count(update), tuple(map(Driver.from_dict, drivers)))
             return cls(_count(epoch), progress)
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
             raise _damaged(error) from None

@@ -27,6 +27,7 @@ from .trainers import (
     epochs_of_another_accumulation,
     has_epoch,
     is_a,
+    is_between_epochs,
     log,
     may_be_short,
     optimizers_of,
@@ -42,6 +43,9 @@ else:
 
 # Callbacks of Lightning that set the learning rate themselves.
 _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
+
+# torch loads the groups of other rules into those of an optimizer without a word where they are of the same sizes.
+_MOMENTS = ("parameters",)
 
 
 class _Driver(ScheduleMixin, Resumption, Counter):
@@ -94,12 +98,12 @@ class _Driver(ScheduleMixin, Resumption, Counter):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
-        # torch loads the groups of another spec into those of this one without a word where they are of the same sizes.
-        for number, progress in ({} if self._restored is None else self._restored.optimizers).items():
+        restored = Saved(0) if self._restored is None else self._restored
+        for number, progress in restored.optimizers.items():
             part = self if self.parts is None else self.parts.get(number)
             saved = None if part is None else progress.driver(type(part).__name__, part.driven)
             if part is not None and saved is not None:
-                check_loaded(part, saved, Position(checkpoint["epoch"], progress.update), ("parameters",))
+                check_loaded(part, saved, restored.position(number), _MOMENTS)
 
     def _go_on(
         self, trainer: Trainer, part: ScheduleMixin, clock: Clock, number: int, optimizer: Any, made: int
@@ -110,7 +114,10 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         saved = progress.driver(type(part).__name__, part.driven)
         if saved is None or part.reduces:
             return Continued(part, clock)
-        going_on = continued(part, saved, clock, Position(trainer.current_epoch, made))
+        where = Position(trainer.current_epoch, made)
+        if trainer.ckpt_path is not None:  # only now it is known which optimizer is meant by the path of a part
+            check_loaded(part, saved, where, _MOMENTS)
+        going_on = continued(part, saved, clock, where)
         if part.on_change in ("use_new", "use_saved") and going_on.part.spec is not None:
             rewrite(going_on.part.spec, optimizer)
         return going_on

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.saved import KEY, Driver, Saved
 from .followers import Updates
+from .trainers import is_between_epochs
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -38,16 +39,19 @@ class Counter(Callback):
             checkpoint[KEY] = saved.beside(others).to_dict()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._restored = None
+        if trainer.state.fn != "fit" or KEY not in checkpoint:  # what is only tested may have had any recipe
+            return
         try:
-            self._restored = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
+            self._restored = Saved.from_dict(checkpoint[KEY])
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
 
     def so_far(self, trainer: Trainer) -> Saved:
-        """How far the run is."""
-        saved = Saved(trainer.current_epoch)
+        """How far the run is, and by what this callback drives it."""
+        saved, begins = Saved(trainer.current_epoch), is_between_epochs(trainer)
         for number, updates in self._counted.items():
-            saved = saved.with_progress(number, updates.made, *self._drivers_of(number))
+            saved = saved.with_progress(number, 0 if begins else updates.made, *self._drivers_of(number))
         return saved
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:
@@ -61,18 +65,17 @@ class Counter(Callback):
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
         """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
 
-        Resumed within an epoch, Lightning does not announce the epoch again. Resumed between two epochs, its progress
-        is still the one of the epoch before.
+        Resumed within an epoch, Lightning does not announce the epoch again.
         """
-        loop, saved = trainer.fit_loop, self._restored
-        between = loop.epoch_progress.current.ready <= loop.epoch_progress.current.completed
-        if between or trainer.ckpt_path is None:  # a fit after one that failed within an epoch begins the epoch anew
+        saved = self._restored
+        # A fit after one that failed within an epoch begins the epoch anew.
+        if is_between_epochs(trainer) or trainer.ckpt_path is None:
             return 0
         if saved is not None and saved.epoch == trainer.current_epoch and number in saved.optimizers:
             return saved.optimizers[number].update
         if not trainer.lightning_module.automatic_optimization:
             return None
-        return loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
+        return trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.current.completed
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._end(trainer)

@@ -43,6 +43,12 @@ def has_epoch(trainer: Trainer, epoch: int) -> bool:
     return trainer.max_epochs is None or trainer.max_epochs == -1 or epoch < trainer.max_epochs
 
 
+def is_between_epochs(trainer: Trainer) -> bool:
+    """Whether an epoch has ended and the next one has not begun; Lightning's progress is still that of the former."""
+    progress = trainer.fit_loop.epoch_progress.current
+    return progress.ready <= progress.completed
+
+
 def updates_per_epoch(trainer: Trainer, epoch: int) -> int | None:
     """The updates that an epoch makes, None where the trainer does not know."""
     batches = trainer.num_training_batches
