@@ -64,8 +64,8 @@ class Value:
         """The value that `to_dict` wrote. Only classes of this family are made and nothing is imported or executed.
 
         functions: the user's functions by the name that `to_dict` wrote for them; needed for `EpochFunction` only.
-        Raises ValueError for an unknown type, for unknown or invalid fields, for missing ones that are not keyword-only,
-        and for data that is nested too deeply.
+        Raises ValueError for an unknown type, for unknown or invalid fields, for missing ones that are not
+        keyword-only, and for data that is nested too deeply.
         """
         try:
             return cls._from_dict(data, functions)

@@ -13,7 +13,7 @@ from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMi
 from ..core.plateau_callbacks import ReduceOnPlateauMixin
 from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_missing_score, warn_of_no_metric
 from ..core.resuming import Continued, check_loaded, continued, driver_of
-from ..core.saved import Driver, Progress
+from ..core.saved import Driver, Progress, Saved
 from ..core.trace import Trace
 from ..core.which import driven_by, followed, labels, refuse_second_drivers
 from . import groups
@@ -27,7 +27,6 @@ from .trainers import (
     epochs_of_another_accumulation,
     has_epoch,
     is_a,
-    is_between_epochs,
     log,
     may_be_short,
     optimizers_of,
