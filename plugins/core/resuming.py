@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from .callbacks import ScheduleMixin
 from .durations import Clock, Position
+from .optimizers import Spec
+from .parameters import Rule
 from .saved import Driver
+from .schedule import Schedule
 
 
 class Continued(NamedTuple):
@@ -55,9 +58,9 @@ def check_loaded(part: ScheduleMixin, saved: Driver, where: Position, names: Seq
     for name in ("type", "amsgrad", *names):
         if before.get(name) != now.get(name):
             raise part.refuse(
-                f"{_found(saved, where)} whose optimizer has other moments: {name} was {_shown(before.get(name))} and "
-                f"is {_shown(now.get(name))}",
-                "give the optimizer that it was trained with, or begin a run of its own",
+                f"an optimizer that cannot go on with the moments of the run up to {where}: {name} was "
+                f"{_shown(before.get(name))} and is {_shown(now.get(name))}",
+                "give the one that it was trained with, or begin a run of its own",
             )
 
 
@@ -65,21 +68,23 @@ def _held(part: ScheduleMixin, saved: Driver, clock: Clock, where: Position) -> 
     """Which callback holds, and whether it is a new one."""
     before = _read(part, saved)
     settings, found = part.settings(), saved.settings if before is None else before.settings()
-    changes = [] if settings is None or found is None else list(differences(found, settings))
+    if saved.callback != type(part).__name__:
+        changes = [f"the callback was {saved.callback} and is {type(part).__name__}"]
+    else:
+        changes = [] if settings is None or found is None else list(differences(found, settings))
     if not changes:
         return part, False
     if part.on_change == "use_saved":
         if before is None:
             raise part.refuse(
-                f"{_found(saved, where)} which cannot be read here: {', '.join(changes)}",
+                f"{_found(where)}, and the latter cannot be read here: {', '.join(changes)}",
                 "import the classes of its schedules, give a recipe with the functions that it names, or write "
                 "on_change='use_new'",
             )
         return before, False
     values = [] if before is None else list(_values(before, saved.clock, _with(part, settings, saved), clock, where))
-    message = "; there ".join(
-        [f"{_found(saved, where)}: {', '.join(changes)}", *([", ".join(values)] if values else [])]
-    )
+    there = f"; there the saved and the new give {', '.join(values)}" if values else ""
+    message = f"{_found(where)}: {', '.join(changes)}{there}"
     if part.on_change == "raise":
         raise part.refuse(message, "give what it was trained with, or write on_change='use_new' or 'use_saved'")
     warnings.warn(f"{part.who}: found {message}; the new one holds.", stacklevel=2)
@@ -92,8 +97,8 @@ def _normal(where: Position, clock: Clock) -> Position:
     return Position(where.epoch + 1) if updates is not None and where.update >= updates else where
 
 
-def _found(saved: Driver, where: Position) -> str:
-    return f"a checkpoint at {where} of a run with another {saved.callback}"
+def _found(where: Position) -> str:
+    return f"other settings than those that the run was trained with up to {where}"
 
 
 def _read(part: ScheduleMixin, saved: Driver) -> ScheduleMixin | None:
@@ -112,11 +117,11 @@ def _with(part: ScheduleMixin, settings: Mapping[str, Any] | None, saved: Driver
 
 
 def _values(before: ScheduleMixin, its: Clock, part: ScheduleMixin, clock: Clock, where: Position) -> Iterator[str]:
-    """What each hyperparameter was at a position and would be, in words."""
+    """What each hyperparameter is at a position by the one and by the other, in words."""
     for name in part.driven:
         found = [_value(each, name, time, where) for each, time in ((before, its), (part, clock))]
         if None not in found:
-            yield f"{name} is {found[0]} by the saved and {found[1]} by the new"
+            yield f"{name} {found[0]} and {found[1]}"
 
 
 def _value(part: ScheduleMixin, name: str, clock: Clock, where: Position) -> str | None:
@@ -136,17 +141,16 @@ def _clock(part: ScheduleMixin, its: Clock, clock: Clock, where: Position) -> Cl
     began, now = its.updates_per_epoch, clock.updates_per_epoch
     if None not in (began, now) and began != now and counts_updates and where > Position(0):
         raise part.refuse(
-            f"{now} updates in an epoch, where the checkpoint at {where} is of a run with {began}, the recipe being "
-            f"the same, and a schedule that counts updates",
-            "train with as many examples in a batch and as many devices as before, write the schedule in epochs, or "
-            "write on_change='use_new' to count by the epochs of now",
+            f"{now} updates in an epoch, where the run up to {where} had {began}, the same settings, and a schedule "
+            f"that counts updates",
+            "keep the size of the batches and the number of devices, write the schedule in epochs, or write "
+            "on_change='use_new'",
         )
     if "percent" not in units or (its.epochs, its.max_updates) in ((clock.epochs, clock.max_updates), (None, None)):
         return clock
     warnings.warn(
-        f"{part.who}: found a run of {_length(clock)} that goes on from a checkpoint of one of {_length(its)}; "
-        f"percentages stay those of the checkpoint, so that what was trained is not stretched: write "
-        f"on_change='use_new' for those of this run.",
+        f"{part.who}: found a run of {_length(clock)}, which began as one of {_length(its)}; percentages are still of "
+        f"{_length(its)}: write on_change='use_new' to have them of {_length(clock)}.",
         stacklevel=2,
     )
     return Clock(now, its.epochs, its.max_updates)
@@ -173,8 +177,13 @@ def differences(saved: Any, new: Any, name: str = "") -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """A canonical form as one would write it: StepDecay(factor=0.1, every='5 epochs')."""
+    """A canonical form as one would write it: StepDecay(factor=0.1, every=epochs(5)), if it can be read here."""
     if isinstance(value, Mapping) and "type" in value:
+        for family in (Schedule, Spec, Rule):
+            try:
+                return repr(family.from_dict(value))
+            except ValueError:
+                continue
         fields = ", ".join(f"{key}={_shown(each)}" for key, each in value.items() if key != "type")
         return f"{value['type']}({fields})"
     if isinstance(value, list):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.durations import Position
 from ..core.resuming import Continued, driver_of
-from ..core.saved import Driver, Progress, Saved
+from ..core.saved import Driver, Saved
 
 
 class Run:

@@ -1,0 +1,278 @@
+"""By which of two recipes a run goes on, and in which words that is refused or told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from samestep import (
+    SGDW,
+    AdamW,
+    Clock,
+    CosineDecay,
+    EpochFunction,
+    LinearDecay,
+    ParameterRule,
+    Position,
+    Recipe,
+    Schedule,
+    StepDecay,
+    epochs,
+    percent,
+)
+from samestep.core.resuming import check_loaded, continued, differences
+
+from .resumed import (
+    CLOCK,
+    FOUND,
+    HALVED,
+    SPEC,
+    TENTH,
+    WHERE,
+    EpochGatedDecay,
+    HyperparameterScheduler,
+    LearningRateScheduler,
+    goes_on,
+    halving,
+    refused,
+    saved,
+    slower,
+)
+
+HALF_OF_IT = CosineDecay(over=percent(100))
+
+
+def test_the_same_recipe_goes_on_without_a_word() -> None:
+    for on_change in ("raise", "use_new", "use_saved"):
+        again = Recipe(AdamW(0.5, 0.25), StepDecay(0.5, every="1 epoch"))
+        part = HyperparameterScheduler(again, on_change=on_change)  # type: ignore[arg-type]
+        assert goes_on(HALVED, part) == (part, CLOCK)
+
+
+def test_a_difference_is_told_field_by_field_with_the_position_and_both_values() -> None:
+    assert refused(HALVED, TENTH) == (
+        f"{FOUND}: recipe.learning_rate.factor was 0.5 and is 0.1; there the saved and the new give learning_rate 0.25 "
+        f"and 0.05, weight_decay 0.25 and 0.25, momentum 0.9 and 0.9; give what it was trained with, or write "
+        f"on_change='use_new' or 'use_saved'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (
+            Recipe(AdamW(0.5), HALVED.learning_rate),
+            Recipe(AdamW(0.25, betas=(0.8, 0.9), epsilon=1e-6), HALVED.learning_rate),
+            ": recipe.optimizer.learning_rate was 0.5 and is 0.25, recipe.optimizer.betas was [0.9, 0.999] and is "
+            "[0.8, 0.9], recipe.optimizer.epsilon was 1e-08 and is 1e-06; there the saved and the new give "
+            "learning_rate 0.25 and 0.125, ",
+        ),
+        (
+            HALVED,
+            Recipe(SPEC, LinearDecay(over=epochs(2))),
+            ": recipe.learning_rate was StepDecay(factor=0.5, every=epochs(1)) and is "
+            "LinearDecay(over=epochs(2)); there the saved and the new give learning_rate 0.25 "
+            "and 0.125, ",
+        ),
+        (
+            Recipe(learning_rate=HALVED.learning_rate),
+            Recipe(learning_rate=TENTH.learning_rate),
+            ": recipe.learning_rate.factor was 0.5 and is 0.1; there the saved and the new give learning_rate 0.5 "
+            "times its base value and 0.1 times its base value; ",
+        ),
+        (
+            HALVED,
+            Recipe(learning_rate=HALVED.learning_rate),
+            ": recipe.optimizer was AdamW(learning_rate=0.5, weight_decay=0.25) and is None; there the saved and the "
+            "new give learning_rate 0.25 and 0.5 times its base value; ",
+        ),
+        (
+            Recipe(learning_rate=EpochFunction(halving)),
+            Recipe(learning_rate=EpochFunction(slower)),
+            ": recipe.learning_rate.function was 'tests.core.resumed:halving' and is ",
+        ),
+        (HALVED, Recipe(SPEC, 0.5 * HALVED.learning_rate), ": recipe.learning_rate was StepDecay(factor=0.5, every="),
+    ],
+    ids=["spec", "shape", "without a spec", "spec left out", "function", "combination"],
+)
+def test_whatever_differs_is_told(before: Recipe, now: Recipe, expected: str) -> None:
+    assert f"{FOUND}{expected}" in refused(before, now)
+
+
+def test_another_resolution_is_another_setting() -> None:
+    ramp = Recipe(learning_rate=LinearDecay(over=epochs(3)))
+    now = HyperparameterScheduler(ramp, resolution="epoch")
+    message = refused(ramp, now)
+    assert message.startswith(f"{FOUND}: resolution was 'update' and is 'epoch'; there the saved and the new give ")
+    assert "give learning_rate 0.5 times its base value and 0.66666666666666" in message
+    now = HyperparameterScheduler(ramp, resolution="epoch", on_change="use_saved")
+    assert goes_on(ramp, now).part.resolution == "update"
+    assert HyperparameterScheduler(ramp, updates_per_epoch=4).settings() == HyperparameterScheduler(ramp).settings()
+
+
+def test_use_new_goes_on_by_the_new_recipe_and_the_length_of_this_run() -> None:
+    part = HyperparameterScheduler(TENTH, on_change="use_new")
+    assert goes_on(HALVED, part, Clock(2, 6)) == (part, Clock(2, 6))
+
+
+def test_use_saved_goes_on_by_the_saved_recipe_and_the_length_that_it_had() -> None:
+    before = Recipe(SPEC, HALF_OF_IT)
+    part = HyperparameterScheduler(TENTH, on_change="use_saved", updates_per_epoch=4)
+    with pytest.warns(UserWarning, match="percentages are still of 3 epochs"):
+        going_on, clock = continued(part, saved(before), Clock(4, 6), WHERE)
+    assert isinstance(going_on, HyperparameterScheduler)
+    assert going_on.recipe == before
+    assert (going_on.on_change, going_on.updates_per_epoch, clock) == ("use_saved", 4, CLOCK)
+    assert part.recipe == TENTH, "the callback keeps its own"
+
+
+def test_a_named_function_is_read_by_the_name_that_the_new_recipe_has_it_under() -> None:
+    before = Recipe(learning_rate=EpochFunction(halving))
+    assert goes_on(before, Recipe(learning_rate=EpochFunction(halving))).clock == CLOCK
+    now = Recipe(learning_rate=EpochFunction(halving) * StepDecay(0.5, every=epochs(1)))
+    going_on = goes_on(before, now, on_change="use_saved").part
+    assert isinstance(going_on, HyperparameterScheduler)
+    assert going_on.recipe == before
+
+
+def test_a_saved_function_that_the_new_recipe_lacks_cannot_be_used() -> None:
+    before, now = Recipe(learning_rate=EpochFunction(halving)), Recipe(learning_rate=EpochFunction(slower))
+    message = refused(before, now, on_change="use_saved")
+    assert message.startswith(f"{FOUND}, and the latter cannot be read here: recipe.learning_rate.function was '")
+    assert message.endswith("give a recipe with the functions that it names, or write on_change='use_new'.")
+    assert goes_on(before, now, on_change="use_new").part.on_change == "use_new"
+    assert "there" not in refused(before, now).split(": ", 1)[1], "the values of what cannot be read are not known"
+
+
+def test_a_function_without_a_name_cannot_be_compared() -> None:
+    class Halving:
+        def __call__(self, epoch: int) -> float:
+            return 0.5**epoch
+
+    nameless = Recipe(learning_rate=EpochFunction(Halving()))
+    assert saved(nameless).settings is None
+    for before, now in ((nameless, HALVED), (HALVED, nameless)):
+        assert goes_on(before, now).clock == CLOCK
+
+
+def test_a_schedule_of_the_user_s_own_is_compared_and_read_where_its_class_is_known() -> None:
+    @dataclass(frozen=True, repr=False)
+    class ResumedHalving(Schedule):
+        rate: float
+
+        def curve(self, ticks: Any) -> Callable[[int], float]:
+            return lambda t: self.rate
+
+    def recipe(rate: float) -> Recipe:
+        return Recipe(learning_rate=ResumedHalving(rate))
+
+    assert (
+        f"{FOUND}: recipe.learning_rate.rate was 0.5 and is 0.25; there the saved and the new give learning_rate 0.5 "
+        in refused(recipe(0.5), recipe(0.25))
+    )
+    going_on = goes_on(recipe(0.5), HALVED, on_change="use_saved").part
+    assert isinstance(going_on, HyperparameterScheduler)
+    assert going_on.recipe == recipe(0.5)
+    del Schedule._registry["ResumedHalving"]  # as in a process that has not imported it
+    message = refused(recipe(0.5), HALVED, on_change="use_saved")
+    assert "the latter cannot be read here: recipe.optimizer was None and is AdamW(" in message
+    assert "recipe.learning_rate was ResumedHalving(rate=0.5) and is StepDecay(" in refused(
+        recipe(0.5), Recipe(learning_rate=HALVED.learning_rate)
+    )
+
+
+def test_a_gated_decay_that_was_changed_holds_with_a_warning() -> None:
+    before, now = EpochGatedDecay(0.5, start_epoch=1), EpochGatedDecay(0.1, start_epoch=1, base=0.5)
+    with pytest.warns(UserWarning, match=": found ") as warned:
+        assert continued(now, saved(before), CLOCK, WHERE) == (now, CLOCK)
+    assert [str(each.message) for each in warned] == [
+        "EpochGatedDecay: found other settings than those that the run was trained with up to epoch 1, update 2: "
+        "factor was 0.5 and is 0.1, base was None and is 0.5; there the saved and the new give learning_rate 0.5 "
+        "times its base value and 0.1 times its base value; the new one holds."
+    ]
+    again = EpochGatedDecay(0.5, start_epoch=1)
+    assert goes_on(before, again, Clock(2, 9)) == (again, Clock(2, 9))
+
+
+def test_a_function_of_the_learning_rate_scheduler_is_not_compared() -> None:
+    now = LearningRateScheduler(slower)
+    assert goes_on(LearningRateScheduler(halving), now) == (now, CLOCK)
+
+
+def test_a_callback_of_another_class_is_a_change() -> None:
+    gated, function = EpochGatedDecay(0.5, start_epoch=1), LearningRateScheduler(halving)
+    message = refused(gated, HALVED)
+    assert message == (
+        f"{FOUND}: the callback was EpochGatedDecay and is HyperparameterScheduler; give what it was trained with, or "
+        f"write on_change='use_new' or 'use_saved'."
+    )
+    assert "was LearningRateScheduler and is HyperparameterScheduler" in refused(function, HALVED)
+    assert f"{FOUND}, and the latter cannot be read here: the" in refused(gated, HALVED, on_change="use_saved")
+    assert isinstance(goes_on(gated, HALVED, on_change="use_new").part, HyperparameterScheduler)
+    for before, now in ((HyperparameterScheduler(HALVED), gated), (function, gated), (gated, function)):
+        with pytest.warns(
+            UserWarning, match=f"the callback was {type(before).__name__} and is {type(now).__name__}; the"
+        ):
+            assert continued(now, saved(before), CLOCK, WHERE).part == now
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (Recipe(SGDW(0.5)), "type was 'AdamW' and is 'SGDW'; give"),
+        (
+            Recipe(AdamW(0.5, 0.25, amsgrad=True)),
+            "amsgrad was False and is True; give the one that it was trained with",
+        ),
+    ],
+    ids=["kind", "amsgrad"],
+)
+@pytest.mark.parametrize("on_change", ["use_new", "use_saved"])
+def test_moments_of_another_optimizer_are_refused_before_they_are_loaded(
+    now: Recipe, expected: str, on_change: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"^HyperparameterScheduler: found an optimizer that [^\n]*[^.]\.$") as caught:
+        check_loaded(HyperparameterScheduler(now, on_change=on_change), saved(Recipe(SPEC)), WHERE)
+    assert f"cannot go on with the moments of the run up to epoch 1, update 2: {expected}" in str(caught.value)
+
+
+def test_before_an_optimizer_is_loaded_another_recipe_is_refused_as_it_is_afterwards() -> None:
+    with pytest.raises(ValueError, match=r"^HyperparameterScheduler: found other") as caught:
+        check_loaded(HyperparameterScheduler(TENTH), saved(HALVED), WHERE)
+    assert str(caught.value) == refused(HALVED, TENTH)
+    with pytest.raises(ValueError, match="up to epoch 2, update 0: recipe"):
+        check_loaded(HyperparameterScheduler(TENTH), saved(HALVED), Position(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("now", "on_change"),
+    [(HALVED, "raise"), (TENTH, "use_new"), (TENTH, "use_saved"), (Recipe(AdamW(0.1, betas=(0.5, 0.5))), "use_new")],
+)
+def test_what_can_go_on_is_loaded(now: Recipe, on_change: Any) -> None:
+    check_loaded(HyperparameterScheduler(now, on_change=on_change), saved(HALVED), WHERE)
+
+
+def test_a_recipe_without_a_spec_says_nothing_of_moments() -> None:
+    without = Recipe(learning_rate=HALVED.learning_rate)
+    for before, now in ((without, HALVED), (HALVED, without), (LearningRateScheduler(halving), HALVED)):
+        check_loaded(HyperparameterScheduler(now, on_change="use_new"), saved(before), WHERE)
+
+
+def test_parameter_rules_are_compared_where_a_framework_has_moments_by_their_groups() -> None:
+    ruled = Recipe(AdamW(0.5, 0.25, parameters=[ParameterRule(role="bias", weight_decay=0)]))
+    scheduler = HyperparameterScheduler(ruled, on_change="use_new")
+    check_loaded(scheduler, saved(Recipe(SPEC)), WHERE)
+    with pytest.raises(
+        ValueError, match=r"parameters was \[\] and is \[ParameterRule\(role=\('bias',\), weight_decay=0.0\)\]; give "
+    ):
+        check_loaded(scheduler, saved(Recipe(SPEC)), WHERE, ("parameters",))
+
+
+def test_differences_go_as_deep_as_both_are_of_the_same_type() -> None:
+    found = list(differences({"a": {"type": "X", "b": 1}, "c": 2}, {"a": {"type": "X", "b": 2}, "c": 3}))
+    assert found == ["a.b was 1 and is 2", "c was 2 and is 3"]
+    assert list(differences({"a": {"type": "X"}}, {"a": {"type": "Y"}})) == ["a was X() and is Y()"]
+    assert not list(differences({"a": float("nan")}, {"a": float("nan")}))
