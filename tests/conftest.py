@@ -12,6 +12,8 @@ import pytest
 from samestep import SGDW, AdamW, NAdamW, ParameterRule
 from samestep.core.optimizers import Spec
 
+from .changes import CHANGES, Change
+
 
 def of_the_papers(
     spec: Any,
@@ -185,3 +187,9 @@ def updates() -> Updates:
         for _ in range(1000)
     ]
     return Updates(starts, gradients)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=CHANGES)
+def change(request: pytest.FixtureRequest) -> Change:
+    """Two recipes, by the first of which a run was trained."""
+    return CHANGES[request.param]
