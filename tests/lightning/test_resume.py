@@ -129,17 +129,3 @@ def test_checkpoint_loads_with_weights_only(train: Callable[..., Any], tmp_path:
     fit = {"ckpt_path": str(path), "weights_only": True}
     rest = train(build, make(), batches=BATCHES, epochs=EPOCHS, fit=fit)
     assert join(whole.trace, 6, rest.trace) == whole.trace
-
-
-def test_resuming_another_base_value_is_refused(
-    train: Callable[..., Any], refusal: Callable[..., str], ramp: Callable[..., Any], tmp_path: Path
-) -> None:
-    interrupted(train, "recipe", every_update(tmp_path))
-    other = Recipe(AdamW(learning_rate=0.2, weight_decay=0.05), RECIPE.learning_rate, RECIPE.weight_decay)
-    message = refusal(
-        None,
-        HyperparameterScheduler(other),
-        module=ramp(lambda module: build_optimizer(other.optimizer, module)),
-        fit={"ckpt_path": str(tmp_path / "step=6.ckpt")},
-    )
-    assert "learning_rate is 0.1 and not 0.2" in message
