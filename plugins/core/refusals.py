@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .callbacks import ScheduleMixin
 from .durations import Position
+from .optimizers import Spec
 
 
 def refuse_second_driver(first: ScheduleMixin, second: ScheduleMixin, hyperparameter: str) -> ValueError:
@@ -81,6 +82,14 @@ def refuse_other_spec(callback: ScheduleMixin, difference: str) -> ValueError:
         f"an optimizer that is not the recipe's: {difference}",
         "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
         "any optimizer by the schedules alone",
+    )
+
+
+def refuse_other_moments(callback: ScheduleMixin, built: Spec) -> ValueError:
+    """The error for an optimizer, built from a spec, that cannot go on by the numbers of the recipe's."""
+    return callback.refuse(
+        f"an optimizer of {built!r}, which cannot go on as one of {callback.spec!r}",
+        f"build it with build_optimizer({callback.spec!r}, model)",
     )
 
 

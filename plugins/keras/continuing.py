@@ -45,7 +45,7 @@ def follow(
         going_on = continued(part, saved, clock, run.position if epoch is None else Position(epoch))
     spec = going_on.part.spec
     if saved is not None and part.on_change in ("use_new", "use_saved") and spec not in (None, optimizer.spec):
-        optimizer.rewrite(spec, lambda: parameters(model))
+        optimizer.rewrite(going_on.part, lambda: parameters(model))
         model.make_train_function(force=True)
     going_on.part.reduced_by = reducers
     going_on.part.prepare(going_on.clock)

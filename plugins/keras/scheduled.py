@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from ..core.callbacks import ScheduleMixin
 from ..core.optimizers import Spec
 from ..core.parameters import Multipliers, Parameter, assign
+from ..core.refusals import refuse_other_moments
 from ..core.saved import KEY
 from .clipping import clipped
 from .runs import Run, read
@@ -100,16 +102,14 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             )
         return [by_variable[id(variable)] for variable in variables]
 
-    def rewrite(self, spec: Spec, parameters: Parameters) -> None:
-        """Go on by the numbers of another spec, with the moments that there are; a traced step has the former ones.
+    def rewrite(self, part: ScheduleMixin, parameters: Parameters) -> None:
+        """Go on by the numbers of a callback's spec, with the moments that there are; a traced step has the former.
 
         parameters: gives those of the model. Raises ValueError for a spec that needs other moments.
         """
+        spec: Any = part.spec
         if type(spec) is not type(self.spec) or _moments(spec) != _moments(self.spec):
-            raise ValueError(
-                f"{self.name}: found an optimizer of {self.spec!r}, which cannot go on as one of {spec!r}; build it "
-                f"with build_optimizer({spec!r}, model)."
-            )
+            raise refuse_other_moments(part, self.spec)
         regroup = (spec.parameters, spec.l1_ratio) != (self.spec.parameters, self.spec.l1_ratio)
         self.spec = spec
         if regroup:

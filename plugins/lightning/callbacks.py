@@ -118,7 +118,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
             check_loaded(part, saved, where, _MOMENTS)
         going_on = continued(part, saved, clock, where)
         if part.on_change in ("use_new", "use_saved") and going_on.part.spec is not None:
-            rewrite(going_on.part.spec, optimizer)
+            rewrite(going_on.part, optimizer)
         return going_on
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:

@@ -9,8 +9,10 @@ import torch
 
 from .. import kernels
 from ..core import optimizers as specs
+from ..core.callbacks import ScheduleMixin
 from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Multipliers, assign, by_multipliers
+from ..core.refusals import refuse_other_moments
 from .groups import number, values
 from .parameters import is_sharded, parameters, refuse_flattened
 
@@ -147,20 +149,18 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     return None
 
 
-def rewrite(spec: Spec, optimizer: Any) -> None:
-    """Write the numbers of another spec into an optimizer, which keeps its moments.
+def rewrite(part: ScheduleMixin, optimizer: Any) -> None:
+    """Write the numbers of a callback's spec into an optimizer, which keeps its moments.
 
     Raises ValueError for an optimizer that cannot become one of the spec: of another kind, or with other groups.
     """
+    spec: Any = part.spec
     built = getattr(optimizer, "spec", spec)
     rules = built.parameters == spec.parameters and (built.l1_ratio == spec.l1_ratio or not spec.parameters)
     every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
     expressed = isinstance(optimizer, _Ours) or _torch_expresses(spec, every)
     if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
-        raise ValueError(
-            f"found an optimizer of {built!r}, which cannot go on as one of {spec!r}; build it with "
-            f"build_optimizer({spec!r}, model)."
-        )
+        raise refuse_other_moments(part, built)
     kind = _KINDS[type(spec)]
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
         for key, base in _torch_arguments(spec).items():

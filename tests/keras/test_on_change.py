@@ -282,8 +282,19 @@ def test_an_optimizer_that_cannot_take_over_the_moments_is_refused(tmp_path: Pat
         for on_change, told in (("raise", "found other settings"), ("use_new", "which cannot go on as one of")):
             model = keras.models.load_model(path)
             driver = HyperparameterScheduler(Recipe(other, STEPS), on_change=on_change)  # type: ignore[arg-type]
-            assert told in refused(model, driver, begin=2)
+            message = refused(model, driver, begin=2)
+            assert message.startswith("HyperparameterScheduler: found ")
+            assert told in message
             assert model.optimizer.spec == SPEC
+
+
+def test_a_file_without_a_state_leaves_nothing_of_the_run_in_memory(tmp_path: Path) -> None:
+    model, untrained = built(), built()
+    untrained.optimizer.build(untrained.trainable_variables)
+    untrained.save_weights(tmp_path / "untrained.weights.h5")
+    fit(model, HyperparameterScheduler(RECIPE), epochs=2)
+    model.load_weights(tmp_path / "untrained.weights.h5")
+    assert len(fit(model, HyperparameterScheduler(OTHER), begin=2)) == 4
 
 
 RULED = Recipe(AdamW(0.5, 0.25, parameters=[ParameterRule(path="**", weight_decay=0.5)]), STEPS)

@@ -145,6 +145,17 @@ def test_an_optimizer_that_cannot_take_over_the_moments_is_refused_before_it_is_
     assert not loaded
 
 
+def test_an_optimizer_of_torch_that_cannot_make_the_saved_updates_is_refused(tmp_path: Path) -> None:
+    clipped = AdamW(0.5, 0.25, clipvalue=0.5)
+    path = saved(tmp_path, HyperparameterScheduler(Recipe(clipped, STEPS)), module=Weights(clipped))
+    fit(HyperparameterScheduler(RECIPE, on_change="use_new"), path=path)
+    message = refused(HyperparameterScheduler(RECIPE, on_change="use_saved"), path=path)
+    assert message == (
+        f"HyperparameterScheduler: found an optimizer of {SPEC!r}, which cannot go on as one of {clipped!r}; build it "
+        f"with build_optimizer({clipped!r}, model)."
+    )
+
+
 def test_two_callbacks_of_one_optimizer_are_compared_each_with_its_own(tmp_path: Path) -> None:
     def drivers(rate: float, decay: float, **options: Any) -> list[Any]:
         steps = [StepDecay(factor, every=epochs(1)) for factor in (rate, decay)]
