@@ -10,7 +10,7 @@ from .callbacks import ScheduleMixin
 from .durations import Clock, Position
 from .optimizers import Spec
 from .parameters import Rule
-from .saved import Driver
+from .saved import Driver, Progress
 from .schedule import Schedule
 
 
@@ -23,7 +23,13 @@ class Continued(NamedTuple):
 
 def driver_of(part: ScheduleMixin, clock: Clock) -> Driver:
     """What a checkpoint has of a callback that drives an optimizer in a run of this clock."""
-    return Driver(type(part).__name__, part.driven, part.settings(), clock, tuple(part.memory()))
+    settings, memory = part.settings(), tuple(part.memory())
+    return Driver(type(part).__name__, part.driven, settings, clock, memory, part.reduces)
+
+
+def driver_before(part: ScheduleMixin, drivers: Sequence[Driver]) -> Driver | None:
+    """Which of these did before what a callback does now, or None if none did."""
+    return Progress(drivers=tuple(drivers)).driver(type(part).__name__, part.driven, part.reduces)
 
 
 def continued(part: ScheduleMixin, saved: Driver, clock: Clock, where: Position) -> Continued:

@@ -22,6 +22,18 @@ VERSION = 2
 _FIRST = 1  # had the position alone, and no digest
 
 
+_DRIVER = (
+    "callback",
+    "hyperparameters",
+    "settings",
+    "updates_per_epoch",
+    "epochs",
+    "max_updates",
+    "memory",
+    "reduces",
+)
+
+
 @dataclass(frozen=True)
 class Driver:
     """What a callback drove an optimizer by.
@@ -30,6 +42,7 @@ class Driver:
     settings: its own, in canonical form; None for a callback that has none which can be written down.
     clock: the run that its percentages were resolved against, and the number of updates in an epoch.
     memory: what it has seen of the run and cannot be had from the position.
+    reduces: whether it reduces what another callback schedules, which is another thing than to schedule.
     """
 
     callback: str
@@ -37,6 +50,7 @@ class Driver:
     settings: Mapping[str, Any] | None
     clock: Clock
     memory: tuple[Any, ...] = ()
+    reduces: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """This driver as JSON-ready data."""
@@ -49,18 +63,19 @@ class Driver:
             "epochs": clock.epochs,
             "max_updates": clock.max_updates,
             "memory": list(self.memory),
+            "reduces": self.reduces,
         }
 
     @classmethod
     def from_dict(cls, data: Any) -> Driver:
         """The driver that `to_dict` wrote; raises ValueError for anything else."""
-        names = ("callback", "hyperparameters", "settings", "updates_per_epoch", "epochs", "max_updates", "memory")
-        callback, hyperparameters, settings, updates, epochs, max_updates, memory = _fields(data, names)
+        callback, hyperparameters, settings, updates, epochs, max_updates, memory, reduces = _fields(data, _DRIVER)
         known = isinstance(hyperparameters, list) and all(name in HYPERPARAMETERS for name in hyperparameters)
         fitting = isinstance(callback, str) and isinstance(memory, list) and isinstance(settings, (dict, type(None)))
-        if not known or not fitting:
+        if not known or not fitting or not isinstance(reduces, bool):
             raise ValueError(f"found the driver {_shown(data)}; expected one that samestep wrote.")
-        return cls(callback, tuple(hyperparameters), settings, Clock(updates, epochs, max_updates), tuple(memory))
+        clock = Clock(updates, epochs, max_updates)
+        return cls(callback, tuple(hyperparameters), settings, clock, tuple(memory), reduces)
 
 
 @dataclass(frozen=True)
@@ -70,9 +85,10 @@ class Progress:
     update: int = 0
     drivers: tuple[Driver, ...] = ()
 
-    def driver(self, callback: str, hyperparameters: tuple[str, ...]) -> Driver | None:
-        """What drove some of these hyperparameters, a callback of this class before one of another, if one did."""
-        driving = [each for each in self.drivers if not set(hyperparameters).isdisjoint(each.hyperparameters)]
+    def driver(self, callback: str, hyperparameters: tuple[str, ...], reduces: bool = False) -> Driver | None:
+        """What drove, or reduced, some of these hyperparameters: a callback of this class before one of another."""
+        alike = [each for each in self.drivers if each.reduces is reduces]
+        driving = [each for each in alike if not set(hyperparameters).isdisjoint(each.hyperparameters)]
         return next((each for each in driving if each.callback == callback), driving[0] if driving else None)
 
 

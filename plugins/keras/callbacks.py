@@ -12,8 +12,7 @@ from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceR
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.plateau_callbacks import ReduceOnPlateauMixin
 from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_first_epoch, warn_of_no_metric
-from ..core.resuming import Continued
-from ..core.saved import Progress
+from ..core.resuming import Continued, driver_before
 from ..core.which import driven_by, labels, refuse_second_drivers
 from .beside import Ahead, Beside
 from .continuing import clock_of, follow
@@ -177,7 +176,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
             return
         self._has_begun = True
         runs = [optimizer.run for optimizer in self._optimizers if isinstance(optimizer, ScheduledOptimizer)]
-        saved = [Progress(drivers=tuple(run.before)).driver(type(self).__name__, self.driven) for run in runs]
+        saved = [driver_before(self, run.before) for run in runs]
         loaded = any(run.loaded for run in runs)
         if loaded and not any(saved):
             self.forget(0)

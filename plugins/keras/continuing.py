@@ -9,8 +9,7 @@ import keras
 
 from ..core.callbacks import Reducer, ScheduleMixin
 from ..core.durations import Clock, Position
-from ..core.resuming import Continued, continued
-from ..core.saved import Progress
+from ..core.resuming import Continued, continued, driver_before
 from .followers import Follower, TableFollower
 from .models import Optimizer, has_own_train_step
 from .parameters import parameters
@@ -40,7 +39,7 @@ def follow(
         part.prepare(clock)
         return StockFollower(going_on, label, optimizer, model)
     run = optimizer.run
-    saved = Progress(drivers=tuple(run.before)).driver(type(part).__name__, part.driven)
+    saved = driver_before(part, run.before)
     if saved is not None and not part.reduces and (run.loaded or epoch):
         going_on = continued(part, saved, clock, run.position if epoch is None else Position(epoch))
     spec = going_on.part.spec

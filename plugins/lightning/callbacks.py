@@ -12,7 +12,7 @@ from ..core.durations import Clock, Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.plateau_callbacks import ReduceOnPlateauMixin
 from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_missing_score, warn_of_no_metric
-from ..core.resuming import Continued, check_loaded, continued, driver_of
+from ..core.resuming import Continued, check_loaded, continued, driver_before, driver_of
 from ..core.saved import Driver, Progress, Saved
 from ..core.trace import Trace
 from ..core.which import driven_by, followed, labels, refuse_second_drivers
@@ -100,7 +100,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         restored = Saved(0) if self._restored is None else self._restored
         for number, progress in restored.optimizers.items():
             part = self if self.parts is None else self.parts.get(number)
-            saved = None if part is None else progress.driver(type(part).__name__, part.driven)
+            saved = None if part is None else driver_before(part, progress.drivers)
             if part is not None and saved is not None:
                 check_loaded(part, saved, restored.position(number), _MOMENTS)
 
@@ -110,7 +110,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         """What an optimizer goes on by, which has the numbers of its spec then."""
         before = self._before(trainer)
         progress = Progress() if before is None else before.optimizers.get(number, Progress())
-        saved = progress.driver(type(part).__name__, part.driven)
+        saved = driver_before(part, progress.drivers)
         if saved is None or part.reduces:
             return Continued(part, clock)
         where = Position(trainer.current_epoch, made)
@@ -233,7 +233,13 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     _epoch = 0  # the last one that was looked at
     _epoch_has_ended = False
     _resumed: int | None = None  # the epoch within which a run was resumed
+    _broken_off = False  # whether a checkpoint was saved before its epoch was over
     _is_scored = False  # whether there should have been a score by now
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+        self._broken_off = epochs["ready"] > epochs["processed"]
 
     def begin_run(self, trainer: Trainer, clock: Clock) -> None:
         """A training begins: whichever callback asks first, before any value is written."""
@@ -241,13 +247,13 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
             return
         before = self._before(trainer)
         progress = [] if before is None else before.optimizers.values()
-        saved = [each.driver(type(self).__name__, self.driven) for each in progress]
+        saved = [driver_before(self, each.drivers) for each in progress]
         if trainer.ckpt_path is not None and not any(saved):
             self.forget(0)
         self.begin(trainer.current_epoch, next(filter(None, saved), None), clock, anew=trainer.ckpt_path is None)
         self._metric, self._epoch, self._epoch_has_ended = Metric(trainer, self.monitor), trainer.current_epoch, False
         self._is_scored, self._resumed = False, None
-        if before is not None and any(saved) and trainer.fit_loop.restarted_mid_epoch:
+        if before is not None and any(saved) and self._broken_off:
             self._resumed = before.epoch
             self._warn_of_missing_score(trainer)
 

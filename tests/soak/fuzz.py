@@ -36,7 +36,7 @@ from samestep import (
 from samestep.core.callbacks import HyperparameterSchedulerMixin
 from samestep.core.durations import updates
 from samestep.core.plateau_callbacks import ReduceOnPlateauMixin
-from samestep.core.resuming import check_loaded, continued
+from samestep.core.resuming import check_loaded, continued, driver_before
 from samestep.core.saved import Driver, Saved, seal
 
 INPUTS = 120_000
@@ -68,7 +68,7 @@ def main_objects() -> dict[str, Any]:
     memory = tuple([epoch, 1.0 / (epoch + 1)] for epoch in range(5))
     drivers = (
         Driver("HyperparameterSchedulerMixin", RECIPE.driven, scheduler.settings(), CLOCK),
-        Driver("ReduceOnPlateauMixin", plateau.driven, plateau.settings(), CLOCK, memory),
+        Driver("ReduceOnPlateauMixin", plateau.driven, plateau.settings(), CLOCK, memory, reduces=True),
     )
     saved = Saved(2).with_progress(0, 3, *drivers)
     return {"recipe": RECIPE.to_dict(), "state": saved.to_dict(), "saved": saved}
@@ -172,7 +172,7 @@ def sealed_state_of(data: Any) -> None:
         ReduceOnPlateauMixin(),
     ):
         for progress in saved.optimizers.values():
-            driver = progress.driver(type(part).__name__, part.driven)
+            driver = driver_before(part, progress.drivers)
             if driver is not None:
                 check_loaded(part, driver, saved.position(0), ("parameters",))
                 continued(part, driver, CLOCK, Position(2))
