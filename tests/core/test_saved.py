@@ -78,11 +78,12 @@ def test_the_form_of_version_2_is_the_one_that_files_have() -> None:
                         "epochs": 3,
                         "max_updates": None,
                         "memory": [],
+                        "reduces": False,
                     }
                 ],
             }
         },
-        "digest": "c1184a80733a3440de06d0c7631b7ee5830bd9b39496a696bf4ab5abbce35419",
+        "digest": "3de14c7496676837e28c19a6d1425cdf74d0b8c24edee562bcbb0ea1a118ab28",
     }
 
 
@@ -98,6 +99,15 @@ def test_a_driver_is_found_by_one_of_its_hyperparameters_and_if_there_are_severa
     assert progress.driver("EpochGatedDecay", ("learning_rate",)) == DRIVER, "another one that drove it"
     assert Progress(0, (OTHER,)).driver("EpochGatedDecay", ("learning_rate",)) is None
     assert Progress().driver("EpochGatedDecay", ("learning_rate",)) is None
+
+
+def test_what_reduces_is_kept_apart_from_what_schedules() -> None:
+    reducer = Driver("ReduceOnPlateau", ("learning_rate",), {}, Clock(), reduces=True)
+    progress = Progress(0, (DRIVER, reducer))
+    assert progress.driver("ReduceOnPlateau", ("learning_rate",), reduces=True) == reducer
+    assert progress.driver("EpochGatedDecay", ("learning_rate",)) == DRIVER
+    assert Progress(0, (DRIVER,)).driver("ReduceOnPlateau", ("learning_rate",), reduces=True) is None
+    assert Progress(0, (reducer,)).driver("EpochGatedDecay", ("learning_rate",)) is None
 
 
 def test_what_several_callbacks_have_of_a_run_is_put_together() -> None:
