@@ -36,6 +36,9 @@ def test_a_second_run_begins_without_the_scores_of_the_first(
     for _ in range(2):
         run = train(None, callback, module=scored(plain, SCORES, at), batches=1, epochs=6)
         assert run.of_each_epoch() == REDUCED
+    fewer = [1.0, None, 1.0, None, None, None]
+    run = train(None, callback, module=scored(plain, fewer, at), batches=1, epochs=6)
+    assert run.of_each_epoch() == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
 
 
 def goes_on(trainer: pl.Trainer, module: Any, epochs: int) -> None:
