@@ -6,17 +6,25 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test soak lint bench docs clean
+.PHONY: demo test test-core test-lightning test-parity soak lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
+# The suites run two at a time, each on one core; what each prints comes when it is done.
+SUITES := lightning keras-tensorflow keras-jax keras-torch core parity
 test: .venv/installed
-	$(BIN)/python -m pytest -q tests/core tests/exchange tests/lightning tests/parity tests/examples
-	set -e; for backend in $(BACKENDS); do \
-		echo "Keras on $$backend"; KERAS_BACKEND=$$backend $(BIN)/python -m pytest -q tests/keras; \
-	done
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
-# The sweeps of which the tests run a sample; they take some minutes and write docs/soak.md.
+test-core:
+	$(BIN)/python -m pytest -q tests/core tests/exchange
+test-lightning:
+	$(BIN)/python -m pytest -q tests/lightning
+test-parity:
+	$(BIN)/python -m pytest -q tests/parity tests/examples
+test-keras-%:
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras
+
+# The sweeps of which the tests run a sample; they take half an hour and write docs/soak.md.
 soak: .venv/installed
 	$(BIN)/python tests/soak
 
