@@ -14,7 +14,6 @@ from .durations import Clock, Position
 from .optimizers import Spec
 from .plan import Plan
 from .recipe import Recipe
-from .trace import Trace
 
 Resolution = Literal["update", "epoch"]
 OnChange = Literal["raise", "use_new", "use_saved"]
@@ -324,26 +323,3 @@ def checked_on_change(callback: ScheduleMixin, on_change: Any) -> OnChange:
         )
     checked: OnChange = on_change
     return checked
-
-
-class TraceRecorderMixin:
-    """Records the values that the optimizer really uses, update by update, into `trace`.
-
-    traces: those of the latest training run, by the part of the model that an optimizer is for, as `which.names` calls
-        it; the only one of an only optimizer is called "".
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.traces = {"": Trace()}
-
-    @property
-    def trace(self) -> Trace:
-        """The `Trace` of the latest training run; raises ValueError where several optimizers have one each."""
-        if len(self.traces) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: found the traces of {len(self.traces)} optimizers; write one of "
-                f"{', '.join(f'traces[{name!r}]' for name in self.traces)}."
-            )
-        (trace,) = self.traces.values()
-        return trace

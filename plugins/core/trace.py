@@ -103,6 +103,29 @@ class Trace:
         return trace
 
 
+class TraceRecorderMixin:
+    """Records the values that the optimizer really uses, update by update, into `trace`.
+
+    traces: those of the latest training run, by the part of the model that an optimizer is for, as `which.names` calls
+        it; the only one of an only optimizer is called "".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traces = {"": Trace()}
+
+    @property
+    def trace(self) -> Trace:
+        """The `Trace` of the latest training run; raises ValueError where several optimizers have one each."""
+        if len(self.traces) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: found the traces of {len(self.traces)} optimizers; write one of "
+                f"{', '.join(f'traces[{name!r}]' for name in self.traces)}."
+            )
+        (trace,) = self.traces.values()
+        return trace
+
+
 def float32(value: float) -> float:
     """`value` rounded to the nearest float32; infinite where it is too large for one.
 

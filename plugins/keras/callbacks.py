@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 
-from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
+from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.plateau_callbacks import ReduceOnPlateauMixin
 from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_first_epoch, warn_of_no_metric
 from ..core.resuming import Continued, driver_before
+from ..core.trace import TraceRecorderMixin
 from ..core.which import driven_by, labels, refuse_second_drivers
 from .beside import Ahead, Beside
 from .continuing import clock_of, follow

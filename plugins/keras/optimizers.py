@@ -12,8 +12,9 @@ from keras import ops
 from ..core import optimizers as specs
 from ..core.optimizers import Spec, check_buildable
 from ..core.parameters import Parameter, assign
+from .compiled import rounded_sum
 from .parameters import parameters
-from .scheduled import OPTIONS, ScaledOptimizer, ScheduledOptimizer, rounded_sum
+from .scheduled import OPTIONS, ScaledOptimizer, ScheduledOptimizer
 from .table import Rows
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import keras
@@ -17,6 +16,7 @@ from ..core.parameters import Multipliers, Parameter, assign
 from ..core.refusals import refuse_other_moments
 from ..core.saved import KEY
 from .clipping import clipped
+from .compiled import outside_of_traces, rounded_sum
 from .runs import Run, read
 from .table import EagerTable, GraphTable, Rows
 
@@ -302,39 +302,6 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 def _moments(spec: Any) -> tuple[bool, bool]:
     """What decides which moments the optimizer of a spec has, beside its kind."""
     return getattr(spec, "amsgrad", False), spec.momentum > 0 or hasattr(spec, "betas")
-
-
-def outside_of_traces() -> AbstractContextManager[Any]:
-    """Within a step that tensorflow traces, nothing is assigned to a new variable, and none is made under a control
-    dependency."""
-    if keras.backend.backend() != "tensorflow":
-        return nullcontext()
-    import tensorflow as tf
-
-    scope: AbstractContextManager[Any] = tf.init_scope()
-    return scope
-
-
-def rounded_sum(product: Any, term: Any) -> Any:
-    """product + term, where the product is rounded before, as torch does it.
-
-    XLA would contract the two into one fused multiply-add: for the decay of the weights, over 1,000 updates, 40 units
-    in the last place. A second use of the product keeps it apart; the comparison is false for nan only, where both
-    branches are nan.
-    """
-    if not _compiled_by_xla():
-        return product + term
-    return ops.where(ops.equal(product, product), product + term, product)
-
-
-def _compiled_by_xla() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return keras.backend.backend() == "jax"
-    import tensorflow as tf
-    from tensorflow.python.ops import control_flow_util  # there is no public way to ask
-
-    compiled: bool = control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-    return compiled
 
 
 @keras.saving.register_keras_serializable(package="samestep")

@@ -1,9 +1,10 @@
 """PyTorch Lightning follows a recipe: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
 
-from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau, TraceRecorder
+from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau
 from .handover import export_state, import_state
 from .optimizers import build_optimizer
 from .parameters import describe_parameters, extract_weight_decay
+from .recorder import TraceRecorder
 
 __all__ = [
     "EpochGatedDecay",

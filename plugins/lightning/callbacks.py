@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin, TraceRecorderMixin
+from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin
 from ..core.durations import Clock, Position
 from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
 from ..core.plateau_callbacks import ReduceOnPlateauMixin
 from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_missing_score, warn_of_no_metric
 from ..core.resuming import Continued, check_loaded, continued, driver_before, driver_of
 from ..core.saved import Driver, Progress, Saved
-from ..core.trace import Trace
-from ..core.which import driven_by, followed, labels, refuse_second_drivers
-from . import groups
+from ..core.which import driven_by, followed, refuse_second_drivers
 from .counter import Counter
-from .followers import Follower, Updates
+from .followers import Follower
 from .metrics import Metric
 from .optimizers import rewrite
 from .resumption import Resumption
@@ -66,7 +64,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         self._clock = self.clock(self._found_updates, *run_length(trainer, len(found)))
         for reducer in self._reducers:
             reducer.begin_run(trainer, self._clock)
-        others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, (_Driver, TraceRecorder))]
+        others = [type(c).__name__ for c in callbacks_of(trainer) if not isinstance(c, Counter)]
         others.append(type(pl_module).__name__)
         followers, made, self._going_on = [], {}, {}
         for number, part, label in driven_by(self, drivers, paths):
@@ -310,27 +308,3 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
     def _end(self, trainer: Trainer) -> None:
         super()._end(trainer)
         self._metric = None
-
-
-class TraceRecorder(TraceRecorderMixin, Counter):
-    __doc__ = TraceRecorderMixin.__doc__
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        found = optimizers_of(trainer, type(self).__name__)
-        self.traces = {label: Trace() for label in labels(paths_of(pl_module, found))}
-        self._counted = {
-            number: self._follow(trainer, number, *pair)
-            for number, pair in enumerate(zip(found, self.traces.values(), strict=True))
-        }
-
-    def _follow(self, trainer: Trainer, number: int, optimizer: torch.optim.Optimizer, trace: Trace) -> Updates:
-        def record() -> None:
-            # After the update, when nothing can have changed the values between their use and this reading.
-            trace.record(Position(trainer.current_epoch, updates.made), groups.read(optimizer))
-
-        updates = Updates(optimizer, self._made_before(trainer, number) or 0, record)
-        return updates
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for updates in self._counted.values():
-            updates.made = 0
