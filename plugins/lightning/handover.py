@@ -16,7 +16,7 @@ from ..core.saved import KEY, Saved
 from ..exchange import Exchange, Names, Parameter, mapped, read, replaced, write
 from .counter import Counter
 from .namespaces import modules
-from .parameters import parameters
+from .parameters import is_sharded, parameters
 from .trainers import callbacks_of, is_a
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         raise refuse_to_hand_over("export_state", "a training without callbacks of samestep", "train with one of them")
     saved = Saved.from_dict(checkpoint[KEY]).at_epoch(progress.completed + within)
     optimizers = _ours("export_state", trainer.optimizers)
+    if any(is_sharded(parameter) for parameter in model.parameters()):
+        raise refuse_to_hand_over("export_state", "a model that is sharded over devices", "export from one that is not")
     path_of = {id(parameter): described.path for described, parameter in parameters(model)}
     made = trainer.global_step if len(optimizers) == 1 else 0
     found = {
@@ -125,13 +127,9 @@ def _ours(who: str, optimizers: Any) -> list[Any]:
 
 def _parameter(state: dict[str, Any], made: int) -> Parameter:
     """What torch keeps of a parameter."""
-    moments = {
-        name: state[key].detach().to("cpu", torch.float32).numpy()
-        if state[key].dtype == torch.bfloat16
-        else state[key].detach().cpu().numpy()
-        for key, name in _MOMENTS.items()
-        if state.get(key) is not None
-    }
+    kept = {name: state[key].detach().cpu() for key, name in _MOMENTS.items() if state.get(key) is not None}
+    # NumPy has no bfloat16, and float32 has all of its values.
+    moments = {name: (each.float() if each.dtype == torch.bfloat16 else each).numpy() for name, each in kept.items()}
     product = float(state["mu_product"]) if "mu_product" in state else None
     return Parameter(int(state["step"]) if "step" in state else made if state else 0, moments, product)
 

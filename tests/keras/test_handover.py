@@ -28,6 +28,7 @@ from samestep import (
     updates,
 )
 from samestep.core.optimizers import Spec
+from samestep.exchange import read
 from samestep.parity.in_keras import _Probe as Probe
 from samestep.parity.in_lightning import Network
 from samestep.parity.problem import Problem, Weights
@@ -260,3 +261,50 @@ def test_a_run_within_an_epoch_is_not_exported(tmp_path: Path) -> None:
     trainer.fit(theirs.model, torch.utils.data.DataLoader(dataset, batch_size=32))
     assert messages == ["export_state: found a run within epoch 0; call it between two epochs."] * 2
     assert not (tmp_path / "run.npz").exists()
+
+
+def test_a_callback_exports_at_the_end_of_each_epoch_and_the_scores_go_over(tmp_path: Path) -> None:
+    class InKeras(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            samestep.keras.export_state(tmp_path / f"keras {epoch}.npz", self.model)
+
+    class InLightning(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+            samestep.lightning.export_state(tmp_path / f"lightning {trainer.current_epoch}.npz", pl_module)
+
+    spec = SPECS["adamw"]
+    ours, theirs = Keras(spec, PROBLEM.initial_weights()), Lightning(spec, PROBLEM.initial_weights())
+    theirs.model.on_train_epoch_start = lambda: theirs.model.log("loss", float(theirs.model.current_epoch))
+    how: dict[str, Any] = {"factor": 0.5, "patience": 0}
+    callbacks = [samestep.keras.HyperparameterScheduler(recipe(spec)), samestep.keras.ReduceOnPlateau("loss", **how)]
+    ours.model.fit(*PROBLEM.train, batch_size=32, epochs=2, shuffle=False, verbose=0, callbacks=[*callbacks, InKeras()])
+    callbacks = [
+        samestep.lightning.HyperparameterScheduler(recipe(spec)),
+        samestep.lightning.ReduceOnPlateau("loss", **how),
+    ]
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
+    trainer = pl.Trainer(max_epochs=2, callbacks=[*callbacks, InLightning()], accelerator="cpu", devices=1, **quiet)
+    dataset = torch.utils.data.TensorDataset(*map(torch.tensor, PROBLEM.train))
+    trainer.fit(theirs.model, torch.utils.data.DataLoader(dataset, batch_size=32))
+    for framework in ("keras", "lightning"):
+        for epoch in (0, 1):
+            found = read(tmp_path / f"{framework} {epoch}.npz")
+            assert found.saved.position(0) == (epoch + 1, 0)
+            assert {each.updates for each in found.parameters.values()} == {44 * (epoch + 1)}
+            _, reducer = found.saved.optimizers[0].drivers
+            assert [score[0] for score in reducer.memory] == list(range(epoch + 1)), framework
+
+    continued = Lightning(spec, ours.weights())
+    checkpoint = samestep.lightning.import_state(tmp_path / "keras 1.npz", continued.model, OF_KERAS)
+    plateau = samestep.lightning.ReduceOnPlateau("loss", **how)
+    continued.model.on_train_epoch_start = lambda: continued.model.log("loss", 10.0)
+    callbacks = [samestep.lightning.HyperparameterScheduler(recipe(spec)), plateau]
+    trainer = pl.Trainer(max_epochs=3, callbacks=callbacks, accelerator="cpu", devices=1, **quiet)
+    with pytest.warns(UserWarning, match="percentages are still of 2 epochs"):
+        trainer.fit(continued.model, torch.utils.data.DataLoader(dataset, batch_size=32), ckpt_path=checkpoint)
+    assert plateau.scores == {**dict(map(tuple, reducer_of(tmp_path / "keras 1.npz"))), 2: 10.0}
+
+
+def reducer_of(path: Path) -> Any:
+    """The scores in a file."""
+    return read(path).saved.optimizers[0].drivers[1].memory
