@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_STARTING = threading.Lock()
 MODULES = ["pytorch_lightning", "samestep.lightning"]  # what a fresh process has imported before it does anything
 
 
@@ -89,7 +91,8 @@ def in_fresh_process(function: Callable[..., None], *arguments: Any, timeout: fl
     with tempfile.TemporaryDirectory() as folder:
         errors = Path(folder) / "errors"
         process = context.Process(target=_call, args=(errors, function, arguments), daemon=True)
-        process.start()
+        with _STARTING:  # the fork server is asked by one thread at a time
+            process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
