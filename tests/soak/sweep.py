@@ -14,10 +14,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_STARTING = threading.Lock()
+_ASKING = threading.Lock()  # whoever starts a process asks for the state of all of them, which can be read only once
 MODULES = ["pytorch_lightning", "samestep.lightning"]  # what a fresh process has imported before it does anything
 
 
@@ -91,11 +92,14 @@ def in_fresh_process(function: Callable[..., None], *arguments: Any, timeout: fl
     with tempfile.TemporaryDirectory() as folder:
         errors = Path(folder) / "errors"
         process = context.Process(target=_call, args=(errors, function, arguments), daemon=True)
-        with _STARTING:  # the fork server is asked by one thread at a time
+        with _ASKING:
             process.start()
-        process.join(timeout)
-        if process.is_alive():
-            process.kill()
+        done = connection.wait([process.sentinel], timeout)
+        with _ASKING:
+            if not done:
+                process.kill()
+            process.join()
+        if not done:
             raise RuntimeError(f"{function.__name__}{arguments} was not done after {timeout} seconds")
         if process.exitcode != 0:
             what = errors.read_text() if errors.exists() else f"exit status {process.exitcode}"
