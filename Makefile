@@ -24,7 +24,7 @@ test-parity:
 test-keras-%:
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras
 
-# The sweeps of which the tests run a sample; they take half an hour and write docs/soak.md.
+# The sweeps of which the tests run a sample; they take a quarter of an hour and write docs/soak.md.
 soak: .venv/installed
 	$(BIN)/python tests/soak
 
