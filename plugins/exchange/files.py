@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ..core.optimizers import Spec
 from ..core.saved import Saved, seal, unseal
 
 _STATE = "state"
@@ -45,6 +46,11 @@ class Exchange:
     saved: Saved
     kinds: Mapping[int, str]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+def kinds_of(specs: Iterable[Spec]) -> dict[int, str]:
+    """The class of the spec of each optimizer, by its number."""
+    return {number: type(spec).__name__ for number, spec in enumerate(specs)}
 
 
 def write(path: str | os.PathLike[str], exchange: Exchange) -> None:

@@ -1,12 +1,14 @@
-"""Which parameter of a file is which one of a model, and how its axes lie there."""
+"""Which optimizer and parameter of a file is which one of a model, and how the axes of its arrays lie there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .files import Exchange, Parameter
+from ..core.optimizers import Spec
+from ..core.refusals import refuse_to_hand_over
+from .files import Exchange, Parameter, kinds_of
 
 Names = Mapping[str, str | tuple[str, Sequence[int]]]
 """By the path of a parameter of the model that of the file, or a pair of it and the axes of the file's arrays that
@@ -32,6 +34,17 @@ def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Nam
             f"names={{'path in the model': 'path in the file', ...}} so that each has one."
         )
     return {path: _laid(path, exchange.parameters[its], axes, shapes[path]) for path, (its, axes) in found.items()}
+
+
+def check_kinds(exchange: Exchange, specs: Iterable[Spec]) -> None:
+    """Raise ValueError where a model's optimizers, of these specs, are not of the kinds of a file's."""
+    kinds = kinds_of(specs)
+    if kinds != exchange.kinds:
+        raise refuse_to_hand_over(
+            "import_state",
+            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
+            "build the same ones",
+        )
 
 
 def _theirs(name: str | tuple[str, Sequence[int]]) -> tuple[str, Sequence[int] | None]:

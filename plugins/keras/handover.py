@@ -11,7 +11,7 @@ from keras import ops
 
 from ..core.refusals import refuse_to_hand_over
 from ..core.saved import Saved
-from ..exchange import Exchange, Names, Parameter, mapped, read, write
+from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, write
 from .models import iterations, optimizers_of
 from .parameters import parameters
 from .scheduled import ScheduledOptimizer
@@ -24,9 +24,9 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     trained, with callbacks of samestep, at the end of an epoch. Its weights are not in the file.
     Raises ValueError within an epoch, without such a training, and for an optimizer that build_optimizer did not make.
     """
-    saved, kinds, found = None, {}, {}
+    saved, found, optimizers = None, {}, _ours("export_state", model)
     path_of = {id(variable): described.path for described, variable in parameters(model)}
-    for number, optimizer in enumerate(_ours("export_state", model)):
+    for number, optimizer in enumerate(optimizers):
         progress = optimizer.run.progress()
         if progress is None:
             raise refuse_to_hand_over(
@@ -38,14 +38,13 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
             )
         saved = saved or Saved(progress.epoch)
         saved = saved.with_progress(number, 0, *progress.optimizers[0].drivers)
-        kinds[number] = type(optimizer.spec).__name__
         moments, product, made = optimizer.moments(), optimizer.product(), iterations(optimizer)
         for variable in optimizer._trainable_variables:
             index = optimizer._get_variable_index(variable)
             arrays = {name: np.array(ops.convert_to_numpy(each[index])) for name, each in moments.items()}
             if id(variable) in path_of:
                 found[path_of[id(variable)]] = Parameter(made, arrays, product)
-    write(path, Exchange(saved or Saved(0), kinds, found))
+    write(path, Exchange(saved or Saved(0), kinds_of(optimizer.spec for optimizer in optimizers), found))
 
 
 def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names | None = None) -> int:
@@ -63,13 +62,7 @@ def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names 
     """
     exchange = read(path)
     optimizers = _ours("import_state", model)
-    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
-    if kinds != exchange.kinds:
-        raise refuse_to_hand_over(
-            "import_state",
-            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
-            "build the same ones",
-        )
+    check_kinds(exchange, (optimizer.spec for optimizer in optimizers))
     named = {described.path: variable for described, variable in parameters(model)}
     theirs = mapped(exchange, {name: tuple(variable.shape) for name, variable in named.items()}, names)
     of_variable = {id(named[name]): each for name, each in theirs.items()}

@@ -13,7 +13,7 @@ import torch
 
 from ..core.refusals import refuse_to_hand_over
 from ..core.saved import KEY, Saved
-from ..exchange import Exchange, Names, Parameter, mapped, read, replaced, write
+from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, replaced, write
 from .counter import Counter
 from .namespaces import modules
 from .parameters import is_sharded, parameters
@@ -67,9 +67,8 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         for each in group["params"]
         if id(each) in path_of
     }
-    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
     if trainer.is_global_zero:
-        write(path, Exchange(saved, kinds, found))
+        write(path, Exchange(saved, kinds_of(optimizer.spec for optimizer in optimizers), found))
 
 
 def import_state(path: str | os.PathLike[str], model: LightningModule, names: Names | None = None) -> Path:
@@ -88,13 +87,7 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
     """
     exchange = read(path)
     optimizers = _ours("import_state", _configured(model))
-    kinds = {number: type(optimizer.spec).__name__ for number, optimizer in enumerate(optimizers)}
-    if kinds != exchange.kinds:
-        raise refuse_to_hand_over(
-            "import_state",
-            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
-            "build the same ones",
-        )
+    check_kinds(exchange, (optimizer.spec for optimizer in optimizers))
     named = {described.path: parameter for described, parameter in parameters(model)}
     theirs = mapped(exchange, {name: tuple(parameter.shape) for name, parameter in named.items()}, names)
     of_parameter = {id(named[name]): each for name, each in theirs.items()}
