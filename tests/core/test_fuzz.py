@@ -33,6 +33,16 @@ def test_mutated_data_is_read_or_refused_in_a_sentence(kind: str) -> None:
     assert wrong == ""
 
 
+@pytest.mark.parametrize("place", [None, "version", "optimizer", "learning_rate"])
+def test_data_that_is_nested_too_deeply_is_refused_in_a_sentence(place: str | None) -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    data = deep if place is None else {**KNOWN["recipe"], place: deep}
+    with pytest.raises(ValueError, match=r"found data that is nested too deeply; expected what to_dict\(\) writes\.$"):
+        fuzz.recipe_of(data)
+
+
 def test_damaged_text_is_read_or_refused_in_a_sentence() -> None:
     text = KNOWN["saved"].to_text().encode()
     wrong = fuzz.tried(fuzz.text_of, lambda generator: fuzz.damaged(text, generator), 12345, INPUTS, slowest=None)

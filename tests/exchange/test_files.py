@@ -106,6 +106,23 @@ def test_a_write_that_fails_leaves_the_former_file_and_nothing_beside_it(path: P
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_whoever_reads_the_former_file_reads_all_of_it_while_it_is_replaced(path: Path) -> None:
+    former = path.read_bytes()
+    with open(path, "rb") as file:
+        begin = file.read(10)
+        write(path, Exchange(Saved(3).with_progress(0, 0, DRIVER), {0: "AdamW"}))
+        assert begin + file.read() == former
+    assert read(path).saved.epoch == 3
+
+
+def test_arrays_of_another_file_are_refused(path: Path) -> None:
+    with np.load(path) as found:
+        arrays = dict(found)
+    np.savez(path, **{**arrays, "layer/kernel:momentum": arrays["layer/kernel:momentum"] + 1})
+    with pytest.raises(ValueError, match="no file of export_state or a damaged one"):
+        read(path)
+
+
 def test_killed_at_any_moment_it_leaves_the_former_file_or_the_new_one(tmp_path: Path) -> None:
     assert kills.check(tmp_path, seed=1000, kills=4) == ""
 
