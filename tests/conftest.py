@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from samestep import SGDW, AdamW, NAdamW, ParameterRule
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 
 from .changes import CHANGES, Change
 

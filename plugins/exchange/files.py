@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ..core.optimizers import Spec
-from ..core.saved import Saved, seal, unseal
+from ..core.checkpoints.saved import Saved, seal, unseal
+from ..core.specs.spec import Spec
 
 _STATE = "state"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..core.optimizers import Spec
-from ..core.refusals import refuse_to_hand_over
+from ..core.callbacks.errors import hand_over_error
+from ..core.specs.spec import Spec
 from .files import Exchange, Parameter, kinds_of
 
 Names = Mapping[str, str | tuple[str, Sequence[int]]]
@@ -40,7 +40,7 @@ def check_kinds(exchange: Exchange, specs: Iterable[Spec]) -> None:
     """Raise ValueError where a model's optimizers, of these specs, are not of the kinds of a file's."""
     kinds = kinds_of(specs)
     if kinds != exchange.kinds:
-        raise refuse_to_hand_over(
+        raise hand_over_error(
             "import_state",
             f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
             "build the same ones",

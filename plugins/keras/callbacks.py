@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin
-from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.plateau_callbacks import ReduceOnPlateauMixin
-from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_first_epoch, warn_of_no_metric
-from ..core.resuming import Continued, driver_before
-from ..core.trace import TraceRecorderMixin
-from ..core.which import driven_by, labels, refuse_second_drivers
+from ..core.callbacks.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from ..core.callbacks.errors import metric_error, other_driver_error, warn_of_first_epoch, warn_of_no_metric
+from ..core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin, ScheduleMixin
+from ..core.callbacks.optimizer_matching import driven_by, labels, refuse_second_drivers
+from ..core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from ..core.callbacks.trace_recorder import TraceRecorderMixin
+from ..core.checkpoints.resuming import Continued, driver_before
 from .beside import Ahead, Beside
 from .continuing import clock_of, follow
 from .followers import Follower, TableFollower
@@ -75,7 +75,7 @@ class _Driver(ScheduleMixin, _Callback):
     def _begin(self, model: keras.Model, found: Sequence[Trained], beside: Beside) -> None:
         paths, drivers = [paths for _, paths in found], [each for each in beside.callbacks if isinstance(each, _Driver)]
         refuse_second_drivers(drivers, paths)
-        _refuse_other_drivers(self, beside)
+        _other_driver_errors(self, beside)
         self._others, self._first_epoch_is_known = beside.others(), False
         self._reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
         self._parts_of = [
@@ -210,7 +210,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
         super().on_epoch_begin(epoch, logs)
         scored = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in self._logs)
         if self._logs and scored and not self.scores:
-            raise refuse_metric(self, self.monitor, self._epoch, sorted(self._logs))
+            raise metric_error(self, self.monitor, self._epoch, sorted(self._logs))
 
     def on_train_end(self, logs: Any = None) -> None:
         super().on_train_end(logs)
@@ -252,9 +252,9 @@ class TraceRecorder(TraceRecorderMixin, _Callback):
             recording.end_epoch()
 
 
-def _refuse_other_drivers(driver: _Driver, beside: Beside) -> None:
+def _other_driver_errors(driver: _Driver, beside: Beside) -> None:
     """Refuse callbacks of Keras' own that drive what this one drives."""
     for each in beside.callbacks:
         for kind, remedy in _OTHER_DRIVERS.items():
             if isinstance(each, kind) and "learning_rate" in driver.driven:
-                raise refuse_other_driver(driver, "learning_rate", f"Keras' own {type(each).__name__}", remedy)
+                raise other_driver_error(driver, "learning_rate", f"Keras' own {type(each).__name__}", remedy)

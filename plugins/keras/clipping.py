@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..core.optimizers import CLIP_EPSILON, Spec
+from ..core.specs.spec import CLIP_EPSILON, Spec
 
 
 def clipped(spec: Spec, grads: list[Any]) -> list[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from ..core.callbacks import Reducer, ScheduleMixin
-from ..core.durations import Clock, Position
-from ..core.resuming import Continued, continued, driver_before
+from ..core.callbacks.hyperparameter_scheduler import Reducer, ScheduleMixin
+from ..core.checkpoints.resuming import Continued, continued, driver_before
+from ..core.schedules.durations import Clock, Position
 from .followers import Follower, TableFollower
 from .models import Optimizer, has_own_train_step
 from .parameters import parameters

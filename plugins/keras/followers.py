@@ -16,17 +16,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.durations import Position
-from ..core.optimizers import HYPERPARAMETERS
-from ..core.refusals import (
-    refuse_longer_epoch,
-    refuse_other_spec,
-    refuse_other_value,
-    warn_of_shorter_epoch,
-)
-from ..core.resuming import Continued
-from ..core.trace import shortest_decimal
-from ..core.which import log_name, logged
+from ..core.callbacks.errors import longer_epoch_error, other_spec_error, other_value_error, warn_of_shorter_epoch
+from ..core.callbacks.optimizer_matching import log_name, logged
+from ..core.checkpoints.resuming import Continued
+from ..core.recipes.float32 import shortest_decimal
+from ..core.schedules.durations import Position
+from ..core.specs.spec import HYPERPARAMETERS
 from .models import Optimizer, has_own_train_step, iterations
 from .scheduled import ScheduledOptimizer
 from .table import Rows
@@ -69,7 +64,7 @@ class Follower(ABC):
         self._seen = iterations(self.optimizer)
         made = self._seen - self._start
         if self._most_updates is not None and made > self._most_updates:
-            raise refuse_longer_epoch(self.part, self._epoch, self._most_updates)
+            raise longer_epoch_error(self.part, self._epoch, self._most_updates)
         self.check()
         if self._most_updates is not None and made < self._most_updates and not self._may_be_short():
             warn_of_shorter_epoch(self.part, self._epoch, made, self._most_updates)
@@ -90,7 +85,7 @@ class Follower(ABC):
     def _refuse_value(self, name: str, found: float, planned: float, update: int) -> ValueError:
         name = log_name(name, self._label) if name in HYPERPARAMETERS else name
         where = Position(self._epoch, update)
-        return refuse_other_value(self.part, name, found, planned, where, self.others or ["the model's own code"])
+        return other_value_error(self.part, name, found, planned, where, self.others or ["the model's own code"])
 
 
 class TableFollower(Follower):
@@ -105,7 +100,7 @@ class TableFollower(Follower):
         if part.spec is not None:
             difference = part.spec.difference(optimizer.spec)
             if difference is not None:
-                raise refuse_other_spec(part, difference)
+                raise other_spec_error(part, difference)
         reserve(model, optimizer, self._columns)
         self._updates = going_on.clock.updates_per_epoch
         self._checked = optimizer.built

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.refusals import refuse_to_hand_over
-from ..core.saved import Saved
+from ..core.callbacks.errors import hand_over_error
+from ..core.checkpoints.saved import Saved
 from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, write
 from .models import iterations, optimizers_of
 from .parameters import parameters
@@ -29,13 +29,9 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     for number, optimizer in enumerate(optimizers):
         progress = optimizer.run.progress()
         if progress is None:
-            raise refuse_to_hand_over(
-                "export_state", "a training without callbacks of samestep", "train with one of them"
-            )
+            raise hand_over_error("export_state", "a training without callbacks of samestep", "train with one of them")
         if progress.position(0).update:
-            raise refuse_to_hand_over(
-                "export_state", f"a run within epoch {progress.epoch}", "call it between two epochs"
-            )
+            raise hand_over_error("export_state", f"a run within epoch {progress.epoch}", "call it between two epochs")
         saved = saved or Saved(progress.epoch)
         saved = saved.with_progress(number, 0, *progress.optimizers[0].drivers)
         moments, product, made = optimizer.moments(), optimizer.product(), iterations(optimizer)
@@ -81,7 +77,7 @@ def _ours(who: str, model: keras.Model) -> list[ScheduledOptimizer]:
     found = [optimizer for optimizer, _ in optimizers_of(model, who)]
     for optimizer in found:
         if not isinstance(optimizer, ScheduledOptimizer) or not optimizer.built:
-            raise refuse_to_hand_over(
+            raise hand_over_error(
                 who,
                 f"the optimizer {type(optimizer).__name__}, which is not one of build_optimizer, and built",
                 "compile the built model with build_optimizer(spec, model)",
@@ -96,7 +92,7 @@ def _load(
     mine = [of_variable[id(each)] for each in optimizer._trainable_variables if id(each) in of_variable]
     shared = {(each.updates, each.product) for each in mine if each.updates}
     if len(shared) > 1:
-        raise refuse_to_hand_over(
+        raise hand_over_error(
             "import_state",
             f"parameters of which {sorted({each.updates for each in mine})} updates were made, by one optimizer",
             "go on in Lightning: an optimizer of Keras counts those of all its parameters together",
@@ -107,7 +103,7 @@ def _load(
             parameter = of_variable[id(variable)]
             moment = variables[optimizer._get_variable_index(variable)]
             if parameter.updates and name not in parameter.moments:
-                raise refuse_to_hand_over(
+                raise hand_over_error(
                     "import_state",
                     f"no {name} of {variable.path!r} in the file",
                     "build the optimizer of the same spec",

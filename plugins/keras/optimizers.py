@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from ..core import optimizers as specs
-from ..core.optimizers import Spec, check_buildable
-from ..core.parameters import Parameter, assign
+from ..core.specs.parameter_rules import Parameter, assign
+from ..core.specs.spec import Spec, check_buildable
 from .compiled import rounded_sum
 from .parameters import parameters
 from .scheduled import OPTIONS, ScaledOptimizer, ScheduledOptimizer

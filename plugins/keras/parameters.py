@@ -10,9 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..core.optimizers import Spec
-from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
-from ..core.trace import shortest_decimal
+from ..core.recipes.float32 import shortest_decimal
+from ..core.specs.parameter_rules import Parameter, Role
+from ..core.specs.parameter_table import ParameterTable, extraction_error
+from ..core.specs.spec import Spec
 
 _NORMS = (
     keras.layers.BatchNormalization,
@@ -82,7 +83,7 @@ def extract_weight_decay(
     model that is not built.
     """
     if optimizer is not None:
-        raise refuse_extraction(
+        raise extraction_error(
             f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
         )
     _require_built(model, "extract_weight_decay")
@@ -92,7 +93,7 @@ def extract_weight_decay(
         if penalty is None:
             continue
         if type(penalty) not in _PENALTIES:
-            raise refuse_extraction(
+            raise extraction_error(
                 f"a {type(penalty).__name__} as the regularizer of {parameter.path!r}",
                 "replace it by an L1, L2 or L1L2, or leave it in the loss and write the others as rules",
             )

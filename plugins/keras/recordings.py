@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from ..core.durations import Position
-from ..core.trace import Trace
+from ..core.checkpoints.trace import Trace
+from ..core.schedules.durations import Position
 from .followers import number, reserve
 from .models import Optimizer, has_own_train_step, iterations
 from .scheduled import ScheduledOptimizer

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.durations import Position
-from ..core.resuming import Continued, driver_of
-from ..core.saved import Driver, Saved
+from ..core.checkpoints.resuming import Continued, driver_of
+from ..core.checkpoints.saved import Driver, Saved
+from ..core.schedules.durations import Position
 
 
 class Run:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from ..core.callbacks import ScheduleMixin
-from ..core.optimizers import Spec
-from ..core.parameters import Multipliers, Parameter, assign
-from ..core.refusals import refuse_other_moments
-from ..core.saved import KEY
+from ..core.callbacks.errors import other_moments_error
+from ..core.callbacks.hyperparameter_scheduler import ScheduleMixin
+from ..core.checkpoints.saved import KEY
+from ..core.specs.parameter_rules import Multipliers, Parameter, assign
+from ..core.specs.spec import Spec
 from .clipping import clipped
 from .compiled import outside_of_traces, rounded_sum
 from .runs import Run, read
@@ -109,7 +109,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         """
         spec: Any = part.spec
         if type(spec) is not type(self.spec) or _moments(spec) != _moments(self.spec):
-            raise refuse_other_moments(part, self.spec)
+            raise other_moments_error(part, self.spec)
         regroup = (spec.parameters, spec.l1_ratio) != (self.spec.parameters, self.spec.l1_ratio)
         self.spec = spec
         if regroup:

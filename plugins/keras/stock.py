@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.durations import Position
-from ..core.refusals import refuse_other_driver, refuse_other_spec
-from ..core.resuming import Continued
-from ..core.trace import float32
+from ..core.callbacks.errors import other_driver_error, other_spec_error
+from ..core.checkpoints.resuming import Continued
+from ..core.recipes.float32 import float32
+from ..core.schedules.durations import Position
 from .followers import Follower, number
 from .models import Optimizer, iterations
 
@@ -27,7 +27,7 @@ class StockFollower(Follower):
         part = going_on.part
         kind = type(optimizer).__name__
         if part.spec is not None:
-            raise refuse_other_spec(part, f"the optimizer is Keras' own {kind}")
+            raise other_spec_error(part, f"the optimizer is Keras' own {kind}")
         for name in part.driven:
             if name != "learning_rate":
                 raise part.refuse(
@@ -36,7 +36,7 @@ class StockFollower(Follower):
                 )
         rate = optimizer._learning_rate
         if not isinstance(rate, keras.Variable):
-            raise refuse_other_driver(
+            raise other_driver_error(
                 part,
                 "learning_rate",
                 f"an optimizer built with the schedule {type(rate).__name__}",

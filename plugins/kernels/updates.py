@@ -16,8 +16,11 @@ from torch.optim.nadam import nadam as torch_nadam
 from torch.optim.optimizer import _default_to_fused_or_foreach
 from torch.optim.sgd import sgd as torch_sgd
 
-from ..core.optimizers import CLIP_EPSILON, SGDW, AdamW, NAdamW, Spec
-from ..core.parameters import Multipliers
+from ..core.specs.adamw import AdamW
+from ..core.specs.nadamw import NAdamW
+from ..core.specs.parameter_rules import Multipliers
+from ..core.specs.sgdw import SGDW
+from ..core.specs.spec import CLIP_EPSILON, Spec
 
 
 class Settings(NamedTuple):

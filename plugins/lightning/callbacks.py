@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin
-from ..core.durations import Clock, Position
-from ..core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from ..core.plateau_callbacks import ReduceOnPlateauMixin
-from ..core.refusals import refuse_metric, refuse_other_driver, warn_of_missing_score, warn_of_no_metric
-from ..core.resuming import Continued, check_loaded, continued, driver_before, driver_of
-from ..core.saved import Driver, Progress, Saved
-from ..core.which import driven_by, followed, refuse_second_drivers
+from ..core.callbacks.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from ..core.callbacks.errors import metric_error, other_driver_error, warn_of_missing_score, warn_of_no_metric
+from ..core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin, ScheduleMixin
+from ..core.callbacks.optimizer_matching import driven_by, followed, refuse_second_drivers
+from ..core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from ..core.checkpoints.resuming import Continued, check_loaded, continued, driver_before, driver_of
+from ..core.checkpoints.saved import Driver, Progress, Saved
+from ..core.schedules.durations import Clock, Position
 from .counter import Counter
 from .followers import Follower
 from .metrics import Metric
@@ -57,7 +57,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         found = optimizers_of(trainer, self.who)
         paths = paths_of(pl_module, found)
         drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
-        self._refuse_other_drivers(trainer, drivers, found, paths)
+        self._other_driver_errors(trainer, drivers, found, paths)
         self._reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
         by_hand = not pl_module.automatic_optimization
         self._found_updates = updates_per_epoch(trainer, trainer.current_epoch)
@@ -171,7 +171,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
             follower.end()
         self._followers, self._reducers = (), ()
 
-    def _refuse_other_drivers(
+    def _other_driver_errors(
         self,
         trainer: Trainer,
         drivers: Sequence[_Driver],
@@ -184,7 +184,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
         for callback in callbacks_of(trainer):
             for kind in _OTHER_DRIVERS:
                 if is_a(callback, kind) and any(name == "learning_rate" for _, name in ours):
-                    raise refuse_other_driver(self, "learning_rate", f"the callback {kind}", "leave one out")
+                    raise other_driver_error(self, "learning_rate", f"the callback {kind}", "leave one out")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
             number = next((n for n, optimizer in enumerate(found) if optimizer is scheduler.optimizer), None)
             # OneCycleLR and CyclicLR cycle the momentum too.
@@ -194,7 +194,7 @@ class _Driver(ScheduleMixin, Resumption, Counter):
                     remedy = "return the optimizer alone"
                     if is_a(scheduler, "ReduceLROnPlateau"):
                         remedy += ", and give the Trainer samestep.lightning.ReduceOnPlateau.like_torch(...)"
-                    raise refuse_other_driver(self, name, other, remedy)
+                    raise other_driver_error(self, name, other, remedy)
         specs = [getattr(optimizer, "spec", None) for optimizer in found]
         if any(spec is not None and spec.clip is not None for spec in specs) and trainer.gradient_clip_val:
             raise self.refuse(
@@ -293,7 +293,7 @@ class ReduceOnPlateau(ReduceOnPlateauMixin, _Driver):
         self._epoch_has_ended = False
         self._warn_of_missing_score(trainer)
         if self._is_scored and not self.scores:
-            raise refuse_metric(self, self.monitor, self._epoch, sorted(trainer.callback_metrics))
+            raise metric_error(self, self.monitor, self._epoch, sorted(trainer.callback_metrics))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.saved import KEY, Driver, Saved
+from ..core.checkpoints.saved import KEY, Driver, Saved
 from .followers import Updates
 from .trainers import is_between_epochs
 

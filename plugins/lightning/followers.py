@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from ..core.callbacks import ScheduleMixin
-from ..core.durations import Position
-from ..core.refusals import refuse_longer_epoch, refuse_other_spec, refuse_other_value, warn_of_shorter_epoch
-from ..core.which import log_name, logged
+from ..core.callbacks.errors import longer_epoch_error, other_spec_error, other_value_error, warn_of_shorter_epoch
+from ..core.callbacks.hyperparameter_scheduler import ScheduleMixin
+from ..core.callbacks.optimizer_matching import log_name, logged
+from ..core.schedules.durations import Position
 from . import groups, optimizers
 
 _AHEAD = 1024  # updates whose values are computed at a time
@@ -66,7 +66,7 @@ class Follower:
         if part.spec is not None:
             difference = optimizers.spec_difference(part.spec, optimizer)
             if difference is not None:
-                raise refuse_other_spec(part, difference)
+                raise other_spec_error(part, difference)
         # Of an epoch, where the values depend on their number.
         self._most_updates = updates if part.counts_updates() else None
         self._varies = part.varies_within_epochs()
@@ -109,7 +109,7 @@ class Follower:
 
     def _before_update(self, *_: Any) -> None:
         if self._is_over():
-            raise refuse_longer_epoch(self.part, self._epoch, self._most_updates or 0)
+            raise longer_epoch_error(self.part, self._epoch, self._most_updates or 0)
         self._write(self._updates.made)
 
     def after_batch(self) -> None:
@@ -121,7 +121,7 @@ class Follower:
         """Notice an epoch that nothing broke off, and that did not make the updates that it should."""
         made, most = self._updates.made, self._most_updates
         if most is not None and made > most:
-            raise refuse_longer_epoch(self.part, self._epoch, most)
+            raise longer_epoch_error(self.part, self._epoch, most)
         if most is not None and made < most:
             warn_of_shorter_epoch(self.part, self._epoch, made, most)
 
@@ -195,4 +195,4 @@ class Follower:
                 if not groups.holds(group, name, planned):
                     found, called = groups.held(group, name), log_name(name, self._label, number)
                     where = Position(self._epoch, self._updates.made)
-                    raise refuse_other_value(self.part, called, found, planned, where, self._others)
+                    raise other_value_error(self.part, called, found, planned, where, self._others)

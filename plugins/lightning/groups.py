@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ..core.trace import shortest_decimal
-from ..core.which import log_name
+from ..core.callbacks.optimizer_matching import log_name
+from ..core.recipes.float32 import shortest_decimal
 
 KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
 """Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""

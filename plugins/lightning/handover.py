@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.refusals import refuse_to_hand_over
-from ..core.saved import KEY, Saved
+from ..core.callbacks.errors import hand_over_error
+from ..core.checkpoints.saved import KEY, Saved
 from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, replaced, write
 from .counter import Counter
 from .namespaces import modules
@@ -41,7 +41,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     """
     trainer = getattr(model, "_trainer", None)
     if trainer is None:
-        raise refuse_to_hand_over("export_state", "a model that no Trainer has trained", "train it first")
+        raise hand_over_error("export_state", "a model that no Trainer has trained", "train it first")
     checkpoint: dict[str, Any] = {}
     for callback in callbacks_of(trainer):
         if isinstance(callback, Counter):
@@ -49,15 +49,13 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     progress, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
     within = progress.ready > progress.completed
     if within and not batches.is_last_batch:
-        raise refuse_to_hand_over(
-            "export_state", f"a run within epoch {progress.completed}", "call it between two epochs"
-        )
+        raise hand_over_error("export_state", f"a run within epoch {progress.completed}", "call it between two epochs")
     if KEY not in checkpoint:
-        raise refuse_to_hand_over("export_state", "a training without callbacks of samestep", "train with one of them")
+        raise hand_over_error("export_state", "a training without callbacks of samestep", "train with one of them")
     saved = Saved.from_dict(checkpoint[KEY]).at_epoch(progress.completed + within)
     optimizers = _ours("export_state", trainer.optimizers)
     if any(is_sharded(parameter) for parameter in model.parameters()):
-        raise refuse_to_hand_over("export_state", "a model that is sharded over devices", "export from one that is not")
+        raise hand_over_error("export_state", "a model that is sharded over devices", "export from one that is not")
     path_of = {id(parameter): described.path for described, parameter in parameters(model)}
     made = trainer.global_step if len(optimizers) == 1 else 0
     found = {
@@ -112,7 +110,7 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
 def _ours(who: str, optimizers: Any) -> list[Any]:
     for optimizer in optimizers:
         if getattr(optimizer, "spec", None) is None:
-            raise refuse_to_hand_over(
+            raise hand_over_error(
                 who, f"the optimizer {type(optimizer).__name__}", "build it with build_optimizer(spec, model)"
             )
     return list(optimizers)

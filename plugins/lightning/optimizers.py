@@ -9,10 +9,10 @@ import torch
 
 from .. import kernels
 from ..core import optimizers as specs
-from ..core.callbacks import ScheduleMixin
-from ..core.optimizers import Spec, check_buildable
-from ..core.parameters import Multipliers, assign, by_multipliers
-from ..core.refusals import refuse_other_moments
+from ..core.callbacks.errors import other_moments_error
+from ..core.callbacks.hyperparameter_scheduler import ScheduleMixin
+from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
+from ..core.specs.spec import Spec, check_buildable
 from .groups import number, values
 from .parameters import is_sharded, parameters, refuse_flattened
 
@@ -160,7 +160,7 @@ def rewrite(part: ScheduleMixin, optimizer: Any) -> None:
     every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
     expressed = isinstance(optimizer, _Ours) or _torch_expresses(spec, every)
     if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
-        raise refuse_other_moments(part, built)
+        raise other_moments_error(part, built)
     kind = _KINDS[type(spec)]
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
         for key, base in _torch_arguments(spec).items():

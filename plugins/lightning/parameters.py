@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..core.optimizers import Spec
-from ..core.parameters import Parameter, ParameterTable, Role, refuse_extraction
+from ..core.specs.parameter_rules import Parameter, Role
+from ..core.specs.parameter_table import ParameterTable, extraction_error
+from ..core.specs.spec import Spec
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
@@ -97,7 +98,7 @@ def extract_weight_decay(
     one with parameters of another model.
     """
     if optimizer is None:
-        raise refuse_extraction("no optimizer", "give the torch optimizer whose groups have the weight decay")
+        raise extraction_error("no optimizer", "give the torch optimizer whose groups have the weight decay")
     paths = {parameter: name.replace(".", "/") for name, parameter in model.named_parameters()}
     found = {}
     for group in optimizer.param_groups:
@@ -105,12 +106,12 @@ def extract_weight_decay(
         if not decay:
             continue
         if not isinstance(optimizer, _COUPLED) or hasattr(optimizer, "spec") or group.get("decoupled_weight_decay"):
-            raise refuse_extraction(
+            raise extraction_error(
                 f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
             )
         others = [parameter for parameter in group["params"] if parameter not in paths]
         if others:
-            raise refuse_extraction(
+            raise extraction_error(
                 f"{len(others)} parameters of the optimizer that are not of the model", "give the model of all of them"
             )
         found.update({paths[parameter]: (0.0, decay) for parameter in group["params"]})

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.durations import Position
-from ..core.trace import Trace, TraceRecorderMixin
-from ..core.which import labels
+from ..core.callbacks.optimizer_matching import labels
+from ..core.callbacks.trace_recorder import TraceRecorderMixin
+from ..core.checkpoints.trace import Trace
+from ..core.schedules.durations import Position
 from . import groups
 from .counter import Counter
 from .followers import Updates

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..core.durations import epochs, percent
-from ..core.optimizers import AdamW
-from ..core.ramps import CosineDecay
-from ..core.recipe import Recipe
-from ..core.shapes import StepDecay
+from ..core.recipes.recipe import Recipe
+from ..core.schedules.durations import epochs, percent
+from ..core.schedules.ramps import CosineDecay
+from ..core.schedules.shapes import StepDecay
+from ..core.specs.adamw import AdamW
 from . import check, draw, installed_frameworks
 
 RECIPE = Recipe(

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..core.optimizers import Spec
-from ..core.recipe import Recipe
+from ..core.recipes.recipe import Recipe
+from ..core.specs.spec import Spec
 from .problem import Problem
 from .reference import train as train_reference
 from .result import ParityResult

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..core.optimizers import SGDW, NAdamW
-from ..core.plan import Plan
+from ..core.recipes.plan import Plan
+from ..core.specs.nadamw import NAdamW
+from ..core.specs.sgdw import SGDW
 from ..keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 from .problem import PROBE, TRAINED, UNITS, Problem, Weights
 from .runs import Run

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.optimizers import SGDW, NAdamW
-from ..core.plan import Plan
+from ..core.recipes.plan import Plan
+from ..core.specs.nadamw import NAdamW
+from ..core.specs.sgdw import SGDW
 from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 from ..lightning.namespaces import Callback, modules
 from .problem import PROBE, Problem, Weights

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.durations import Position
-from ..core.optimizers import CLIP_EPSILON, HYPERPARAMETERS, SGDW, NAdamW
-from ..core.parameters import Parameter, assign
-from ..core.plan import Plan
+from ..core.recipes.plan import Plan
+from ..core.schedules.durations import Position
+from ..core.specs.nadamw import NAdamW
+from ..core.specs.parameter_rules import Parameter, assign
+from ..core.specs.sgdw import SGDW
+from ..core.specs.spec import CLIP_EPSILON, HYPERPARAMETERS
 from .problem import PROBE, UNITS, Problem, Weights, forward
 from .runs import Run
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.plan import Plan
+from ..core.recipes.plan import Plan
 from .problem import PROBE, TRAINED, Problem, Weights, loss_and_accuracy
 from .runs import Run
 

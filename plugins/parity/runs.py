@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.trace import Trace
+from ..core.checkpoints.trace import Trace
 from .problem import Weights
 
 

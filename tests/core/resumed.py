@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from samestep import AdamW, Clock, Position, Recipe, StepDecay, epochs
-from samestep.core.callbacks import HyperparameterSchedulerMixin, ScheduleMixin
-from samestep.core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
-from samestep.core.resuming import Continued, continued, driver_of
-from samestep.core.saved import Driver
+from samestep.core.callbacks.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from samestep.core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin, ScheduleMixin
+from samestep.core.checkpoints.resuming import Continued, continued, driver_of
+from samestep.core.checkpoints.saved import Driver
 
 CLOCK, WHERE = Clock(4, 3), Position(1, 2)
 SPEC = AdamW(0.5, 0.25)

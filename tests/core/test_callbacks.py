@@ -21,10 +21,10 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.callbacks import HyperparameterSchedulerMixin
-from samestep.core.epoch_callbacks import EpochGatedDecayMixin
-from samestep.core.refusals import refuse_other_driver, refuse_other_spec, refuse_second_driver
-from samestep.core.trace import TraceRecorderMixin
+from samestep.core.callbacks.epoch_callbacks import EpochGatedDecayMixin
+from samestep.core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin
+from samestep.core.callbacks.refusals import refuse_other_driver, refuse_other_spec, refuse_second_driver
+from samestep.core.callbacks.trace_recorder import TraceRecorderMixin
 
 
 def test_legacy_keras_decay_is_inverse_time_decay_per_update() -> None:

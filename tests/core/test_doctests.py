@@ -51,15 +51,17 @@ def test_every_public_shape_has_an_example(room: str, some: set[str]) -> None:
 
 
 def test_every_public_composition_has_an_example() -> None:
-    module = import_module("samestep.core.compositions")
+    module = import_module("samestep.core.schedules.compositions")
     assert {"sequence", "one_cycle", "warmup_stable_decay", "noam"} <= with_examples(module)
 
 
 def test_what_is_made_of_schedules_has_examples() -> None:
     combinators = {"after", "until", "skip", "at_least", "at_most", "repeat"}
-    assert combinators <= with_examples(import_module("samestep.core.schedule"))
-    assert "Plan" in with_examples(import_module("samestep.core.plan"))
-    assert {"Clock", "epochs", "updates", "percent"} <= with_examples(import_module("samestep.core.durations"))
+    assert combinators <= with_examples(import_module("samestep.core.schedules.schedule"))
+    assert "Plan" in with_examples(import_module("samestep.core.recipes.plan"))
+    assert {"Clock", "epochs", "updates", "percent"} <= with_examples(
+        import_module("samestep.core.schedules.durations")
+    )
 
 
 def with_examples(module: ModuleType) -> set[str]:

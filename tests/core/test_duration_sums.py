@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from samestep import Clock, Duration, StepDecay, epochs, one_cycle, percent, updates
-from samestep.core.durations import as_duration
+from samestep.core.schedules.durations import as_duration
 
 
 def test_durations_add_subtract_and_take_a_factor() -> None:

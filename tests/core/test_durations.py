@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from samestep import Clock, Duration, Position, StepDecay, epochs, percent, updates
-from samestep.core.durations import as_duration
+from samestep.core.schedules.durations import as_duration
 
 NAMES = {"epochs": epochs, "updates": updates, "percent": percent}
 

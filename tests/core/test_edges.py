@@ -26,7 +26,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.trace import shortest_decimal
+from samestep.core.recipes.float32 import shortest_decimal
 
 NAMES = {name: getattr(samestep, name) for name in samestep.__all__}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from samestep import Clock, Position
-from samestep.core.callbacks import ScheduleMixin
-from samestep.core.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from samestep.core.callbacks.epoch_callbacks import EpochGatedDecayMixin, LearningRateSchedulerMixin
+from samestep.core.callbacks.hyperparameter_scheduler import ScheduleMixin
 
 
 def by_epoch(callback: ScheduleMixin, base: float, count: int, clock: Clock | None = None) -> list[float]:

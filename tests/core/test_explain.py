@@ -24,7 +24,7 @@ from samestep import (
     epochs,
     updates,
 )
-from samestep.core.ticks import Curve, Ticks
+from samestep.core.schedules.ticks import Curve, Ticks
 
 RECIPE = Recipe(
     AdamW(learning_rate=0.5, weight_decay=0.25),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from samestep import Clock, CosineDecay, LinearDecay, Recipe, Schedule, StepDecay, epochs, percent, updates
-from samestep.core.resuming import continued, driver_of
+from samestep.core.checkpoints.resuming import continued, driver_of
 
 from .resumed import (
     CLOCK,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samestep.core.saved import Saved
+from samestep.core.checkpoints.saved import Saved
 
 KNOWN = fuzz.main_objects()
 INPUTS = 400

@@ -23,7 +23,7 @@ from samestep import (
     epochs,
     updates,
 )
-from samestep.core.ticks import Curve, Ticks
+from samestep.core.schedules.ticks import Curve, Ticks
 
 
 @dataclass(frozen=True, repr=False)

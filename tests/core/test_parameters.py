@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samestep import Multipliers, Parameter, ParameterRule
-from samestep.core.parameters import ROLES, assign, by_multipliers
+from samestep.core.specs.parameter_rules import ROLES, assign, by_multipliers
 
 
 def model(*paths: str, role: Any = "kernel") -> list[Parameter]:

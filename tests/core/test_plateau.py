@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samestep import AdamW, Clock, Position, Recipe, Warmup, updates
-from samestep.core.plateau import Plateau
-from samestep.core.plateau_callbacks import ReduceOnPlateauMixin
+from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from samestep.core.policies.plateau import Plateau
 
 NAN, INF = math.nan, math.inf
 PLATEAUS = st.builds(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from samestep.core.plateau import Plateau
-from samestep.core.plateau_callbacks import ReduceOnPlateauMixin
+from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from samestep.core.policies.plateau import Plateau
 
 NAN = math.nan
 

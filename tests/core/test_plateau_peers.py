@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from samestep.core.plateau_callbacks import ReduceOnPlateauMixin
+from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
 
 NAN, INF = math.nan, math.inf
 RECORDED = json.loads((Path(__file__).parents[1] / "golden" / "plateau_scores.json").read_text())

@@ -23,7 +23,7 @@ from samestep import (
     epochs,
     percent,
 )
-from samestep.core.resuming import check_loaded, continued, differences
+from samestep.core.checkpoints.resuming import check_loaded, continued, differences
 
 from .resumed import (
     CLOCK,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samestep import SGDW, AdamW, NAdamW, Parameter, ParameterRule, ParameterTable, Recipe
-from samestep.core.optimizers import Spec
-from samestep.core.parameters import ROLES, assign, by_multipliers
+from samestep.core.specs.parameter_rules import ROLES, assign, by_multipliers
+from samestep.core.specs.spec import Spec
 
 MODEL = [
     Parameter(f"{block}/{name}", (4,), role)  # type: ignore[arg-type]

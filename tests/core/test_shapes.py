@@ -24,7 +24,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.functions import EpochValues, takes_previous
+from samestep.core.schedules.epoch_function import EpochValues, takes_previous
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
 VALUES = [

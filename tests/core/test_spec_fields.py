@@ -29,7 +29,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 
 from .strategies import NAMES, clocks, durations, schedules
 

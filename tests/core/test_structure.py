@@ -23,7 +23,7 @@ from samestep import (
     sequence,
     updates,
 )
-from samestep.core.structure import boundaries, parts
+from samestep.core.schedules.timeline import boundaries, parts
 
 CLOCK, TOTAL = Clock(10, 10), 100
 HALF = Constant(0.5)

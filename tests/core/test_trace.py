@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from samestep import Position, Trace
-from samestep.core.trace import Difference, float32
+from samestep.core.checkpoints.trace import Difference
+from samestep.core.recipes.float32 import float32
 
 ABOVE = 1.0 + 2.0**-23  # the next float32 after 1
 BETWEEN = 1.0 + 2.0**-25  # a float64 that rounds to the float32 1

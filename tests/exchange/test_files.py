@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import replaced as kills
 
-from samestep.core.durations import Clock
-from samestep.core.saved import Driver, Saved
+from samestep.core.checkpoints.saved import Driver, Saved
+from samestep.core.schedules.durations import Clock
 from samestep.exchange import Exchange, Parameter, mapped, read, replaced, write
 
 DRIVER = Driver("HyperparameterScheduler", ("learning_rate",), {"recipe": {"x": [1.5, None]}}, Clock(4, 3), ([0, 0.5],))

@@ -16,8 +16,8 @@ import pytest
 from keras import ops
 
 from samestep import AdamW, Plan, Position, Trace
-from samestep.core.optimizers import HYPERPARAMETERS, Spec
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
+from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.keras import TraceRecorder, build_optimizer
 
 START = np.array([[0.0], [1.0]], "float32")

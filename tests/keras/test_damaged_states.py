@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from samestep import Recipe
-from samestep.core.saved import KEY
+from samestep.core.checkpoints.saved import KEY
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler
 
 from ..changes import SPEC, STEPS

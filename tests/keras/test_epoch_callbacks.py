@@ -10,7 +10,7 @@ import keras
 import pytest
 
 from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler
 
 OURS_AND_STOCK = pytest.mark.parametrize("ours", [True, False], ids=["ours", "stock"])

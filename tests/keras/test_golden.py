@@ -12,7 +12,7 @@ import keras
 import pytest
 
 from samestep import Recipe
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").read_text())

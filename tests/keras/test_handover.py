@@ -27,7 +27,7 @@ from samestep import (
     percent,
     updates,
 )
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.exchange import read
 from samestep.parity.in_keras import _Probe as Probe
 from samestep.parity.in_lightning import Network

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from samestep import SGDW, AdamW, ExponentialDecay, LinearDecay, ParameterRule, Recipe, StepDecay, epochs, updates
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, build_optimizer
 
 

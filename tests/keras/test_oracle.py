@@ -12,7 +12,7 @@ import torch
 from keras import ops
 
 import samestep.lightning
-from samestep.core.optimizers import HYPERPARAMETERS
+from samestep.core.specs.spec import HYPERPARAMETERS
 from samestep.keras import build_optimizer
 
 BACKEND = keras.backend.backend()

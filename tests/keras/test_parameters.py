@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, updates
-from samestep.core.optimizers import Spec
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
+from samestep.core.specs.spec import Spec
 from samestep.keras import (
     EpochGatedDecay,
     HyperparameterScheduler,

@@ -10,7 +10,7 @@ import keras
 import pytest
 
 from samestep import AdamW, CosineDecay, ExponentialDecay, LinearDecay, Recipe, StepDecay, Warmup, epochs, percent
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler, TraceRecorder
 
 COMPILED = keras.backend.backend() != "torch"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from samestep import SGDW, AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, Warmup, epochs, percent, updates
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import (
     EpochGatedDecay,
     HyperparameterScheduler,

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from samestep import AdamW, CosineDecay, Recipe, StepDecay, epochs, updates
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import (
     EpochGatedDecay,
     HyperparameterScheduler,

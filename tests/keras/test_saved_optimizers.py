@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 
 from samestep import SGDW, AdamW, CosineDecay, ExponentialDecay, NAdamW, ParameterRule, Recipe, updates
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.keras import HyperparameterScheduler, build_optimizer
 
 BATCHES, EPOCHS = 20, 6

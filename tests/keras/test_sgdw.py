@@ -13,7 +13,7 @@ from keras import ops
 
 import samestep.lightning
 from samestep import SGDW, LinearDecay, Recipe, StepDecay, epochs, updates
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler, build_optimizer
 
 BACKEND = keras.backend.backend()

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from samestep import AdamW, LinearDecay, Recipe, percent
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 RECIPE = Recipe(learning_rate=LinearDecay(over=percent(100)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from samestep.core.saved import KEY, Saved
+from samestep.core.checkpoints.saved import KEY, Saved
 
 CHECKPOINT = Path(__file__).parents[1] / "states" / "lightning_2.ckpt"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samestep import Recipe, from_keras_adamw
-from samestep.core.parameters import ParameterTable
+from samestep.core.specs.parameter_table import ParameterTable
 from samestep.lightning import build_optimizer
 from samestep.lightning.parameters import parameters
 

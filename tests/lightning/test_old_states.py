@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 
 from samestep import AdamW, CosineDecay, LinearDecay, Position, Recipe, Trace, Warmup, epochs, percent, updates
-from samestep.core.saved import Saved
+from samestep.core.checkpoints.saved import Saved
 from samestep.lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 from .two_weights import trainer

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from samestep import SGDW, AdamW, CosineDecay, LinearDecay, NAdamW, ParameterRule, Recipe, updates
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,

@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from samestep import SGDW, AdamW, CosineDecay, ExponentialDecay, NAdamW, ParameterRule, Recipe, percent, updates
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
 BATCHES, EPOCHS = 20, 6

@@ -13,7 +13,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, updates
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
 RULES = [ParameterRule(role="bias", weight_decay=0, learning_rate=2)]

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 from ..changes import EPOCHS, GRADIENTS, SPEC, START, Change

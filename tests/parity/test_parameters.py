@@ -18,7 +18,7 @@ from torch import nn
 import samestep.keras
 import samestep.lightning
 from samestep import SGDW, AdamW, NAdamW, ParameterRule, ParameterTable
-from samestep.core.optimizers import Spec
+from samestep.core.specs.spec import Spec
 
 ROOMS = (samestep.lightning, samestep.keras)
 UNITS, HEADS, BLOCKS = 4, 2, 12

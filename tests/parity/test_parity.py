@@ -25,8 +25,8 @@ from samestep import (
     one_cycle,
     percent,
 )
-from samestep.core.optimizers import HYPERPARAMETERS, Spec
-from samestep.core.trace import float32
+from samestep.core.recipes.float32 import float32
+from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.parity import ParityResult, check, draw, installed_frameworks
 from samestep.parity.problem import TRAINED
 

@@ -33,11 +33,11 @@ from samestep import (
     exchange,
     percent,
 )
-from samestep.core.callbacks import HyperparameterSchedulerMixin
-from samestep.core.durations import updates
-from samestep.core.plateau_callbacks import ReduceOnPlateauMixin
-from samestep.core.resuming import check_loaded, continued, driver_before
-from samestep.core.saved import Driver, Saved, seal
+from samestep.core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin
+from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from samestep.core.checkpoints.resuming import check_loaded, continued, driver_before
+from samestep.core.checkpoints.saved import Driver, Saved, seal
+from samestep.core.schedules.durations import updates
 
 INPUTS = 120_000
 AT_A_TIME = 2_000

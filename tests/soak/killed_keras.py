@@ -16,8 +16,8 @@ from typing import Any
 from sweep import Case, Sweep
 
 from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, Warmup, epochs, percent, updates
-from samestep.core.plateau import Plateau
-from samestep.core.trace import float32
+from samestep.core.policies.plateau import Plateau
+from samestep.core.recipes.float32 import float32
 
 _WHOLE = threading.Lock()
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -24,7 +24,7 @@ import sys
 
 import numpy as np
 
-from samestep.core.saved import Saved
+from samestep.core.checkpoints.saved import Saved
 from samestep.exchange import Exchange, Parameter, write
 
 path, number = sys.argv[1], int(sys.argv[2])

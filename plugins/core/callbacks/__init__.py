@@ -1,0 +1,8 @@
+"""What mirrored callbacks share: constructors, validation, which optimizer is meant, messages."""
+
+from .epoch_callbacks import EpochGatedDecay, LearningRateScheduler
+from .hyperparameter_scheduler import HyperparameterScheduler
+from .reduce_on_plateau import ReduceOnPlateau
+from .trace_recorder import TraceRecorder
+
+__all__ = ["EpochGatedDecay", "HyperparameterScheduler", "LearningRateScheduler", "ReduceOnPlateau", "TraceRecorder"]

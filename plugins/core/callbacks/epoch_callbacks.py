@@ -1,0 +1,84 @@
+"""The mirrored callbacks that set the learning rate of whole epochs: the gated decay, and the user's own function."""
+
+from __future__ import annotations
+
+from ..policies.function_policy import FunctionPolicy
+from ..policies.gated_decay import GatedDecayPolicy
+from ..schedules.epoch_function import EpochCallable
+from .schedule_callback import ScheduleCallback
+
+
+class EpochGatedDecay(ScheduleCallback):
+    """Multiply the learning rate by `factor` every `every_epochs` epochs, the first time at `start_epoch`.
+
+    The learning rate in epoch e is::
+
+        base                                                                   for e < start_epoch
+        max(base * factor ** (1 + (e - start_epoch) // every_epochs), floor)   from there on
+
+    Args:
+        factor: Multiplier of each drop, at least 0.
+        start_epoch: The first decayed epoch, counted from 0; 0 decays the first epoch already.
+        every_epochs: Whole number of epochs between drops, at least 1.
+        floor: The learning rate below which the decay does not go, in the learning rate's own unit.
+        base: The learning rate before any decay, if the optimizer's own is not to be used.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of range; at the start of training, a floor above the base.
+
+    >>> EpochGatedDecay(0.1, start_epoch=5, every_epochs=5)  # x0.1 at epochs 5, 10, 15 ...
+    EpochGatedDecay(factor=0.1, start_epoch=5, every_epochs=5, floor=0.0, base=None)
+    """
+
+    def __init__(
+        self,
+        factor: float,
+        *,
+        start_epoch: int,
+        every_epochs: int = 1,
+        floor: float = 0.0,
+        base: float | None = None,
+    ) -> None:
+        arguments = {
+            "factor": factor,
+            "start_epoch": start_epoch,
+            "every_epochs": every_epochs,
+            "floor": floor,
+            "base": base,
+        }
+        policy = GatedDecayPolicy(
+            factor, start_epoch=start_epoch, every_epochs=every_epochs, floor=floor, base=base, who=self._who
+        )
+        super().__init__(policy, arguments)
+        self.factor, self.start_epoch, self.every_epochs = factor, start_epoch, every_epochs
+        self.floor, self.base = policy.floor, policy.base
+
+
+class LearningRateScheduler(ScheduleCallback):
+    """Set the learning rate of each epoch by your own function, the one that Keras' LearningRateScheduler takes.
+
+    The learning rate in epoch e is::
+
+        function(e)                                      for a function of one argument
+        function(e, learning rate in epoch e - 1)        for one of two, starting from the base value
+
+    Args:
+        function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate. The two-argument
+            form is folded over epochs 0 to e from the base value, so that it depends on the epoch alone: a second fit,
+            a first epoch other than 0 and a resumed run get the value of an uninterrupted run.
+        base: The learning rate before any decay, if the optimizer's own is not to be used.
+
+    Raises:
+        TypeError: `function` is not such a function.
+        ValueError: At the start of training: parameter groups of different learning rates under a one-argument
+            function, which would make them all the same.
+
+    >>> LearningRateScheduler(lambda epoch, lr: lr * 0.1 if epoch % 5 == 0 and epoch != 0 else lr).base is None
+    True
+    """
+
+    def __init__(self, function: EpochCallable, *, base: float | None = None) -> None:
+        policy = FunctionPolicy(function, base=base, who=self._who)
+        super().__init__(policy, {"function": function, "base": base})
+        self.function, self.base = function, policy.base

@@ -1,0 +1,77 @@
+"""What both frameworks' followers are: an optimizer that gets the values of a policy, and what it used of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from ..checkpoints.resuming import ResumedPolicy
+from .errors import longer_epoch_error, warn_of_shorter_epoch
+from .optimizer_matching import log_name
+
+
+class Follower(ABC):
+    """An optimizer that follows a policy.
+
+    Args:
+        resumed: What gives the values, prepared for its clock.
+        label: What tells the optimizer from others in a log, or "".
+    """
+
+    def __init__(self, resumed: ResumedPolicy, label: str) -> None:
+        self.policy, self.clock = resumed
+        self._label = label
+        self._varies = self.policy.varies_within_epochs()
+        # Of an epoch, where the values depend on their number.
+        self._most_updates = self.clock.updates_per_epoch if self.policy.counts_updates() else None
+        self._epoch = 0
+
+    @property
+    @abstractmethod
+    def made(self) -> int:
+        """The updates of this epoch so far."""
+
+    @abstractmethod
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch begins: write its values, or those of its first update."""
+
+    def before_batch(self) -> None:
+        """Write the values of the next update."""
+        return
+
+    def after_batch(self) -> None:
+        """Write the values of the next update ahead."""
+        return
+
+    def end_epoch(self, may_be_short: bool) -> dict[str, float]:
+        """An epoch has ended: the values that its last update used, by the name that a log has them under.
+
+        Args:
+            may_be_short: Whether it may have made fewer updates than planned for a reason that is known.
+
+        Raises:
+            ValueError: It made more updates than planned, or another value was found.
+        """
+        made, most = self.made, self._most_updates
+        if most is not None and made > most:
+            raise longer_epoch_error(self.policy, self._epoch, most)
+        self.check()
+        if most is not None and made < most and not may_be_short:
+            warn_of_shorter_epoch(self.policy, self._epoch, made, most)
+        return {
+            log_name(name, self._label, group): value
+            for name, of_groups in self._used().items()
+            for group, value in enumerate(of_groups)
+        }
+
+    def check(self) -> None:
+        """Raise ValueError where the optimizer does not hold what was written."""
+        return
+
+    @abstractmethod
+    def _used(self) -> Mapping[str, Sequence[float]]:
+        """What the last update of the epoch used, by hyperparameter, of each parameter group."""
+
+    def end(self) -> None:
+        """Training ends."""
+        return

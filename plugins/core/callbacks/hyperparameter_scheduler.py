@@ -1,0 +1,108 @@
+"""The mirrored callback that makes optimizers follow recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..policies.recipe_policy import RecipePolicy, Resolution
+from ..recipes.recipe import Recipe
+from ..schedules.durations import Clock
+from .schedule_callback import OnChange, OptimizerKey, Options, ScheduleCallback, checked_on_change
+
+
+class HyperparameterScheduler(ScheduleCallback):
+    """Makes an optimizer follow a recipe, or several optimizers one each.
+
+    Args:
+        recipe: What to follow. With a spec it drives every hyperparameter of an optimizer that `build_optimizer` made
+            from that spec; without one, its schedules drive whatever optimizer there is. With several optimizers, give
+            one recipe per optimizer, keyed by the path of the submodel it trains or by its number. Each counts its
+            own updates.
+        resolution: "update" evaluates the plan at every update; "epoch" holds the value of the epoch's first update.
+        updates_per_epoch: The number of updates in an epoch, where the trainer cannot know it: for training data of
+            unknown length and under manual optimization. With several optimizers one number, or a mapping with the
+            same keys.
+        on_change: What happens if the run continues from a checkpoint that was trained with another recipe. "raise"
+            is an error that lists the differences. "use_new" continues with this recipe and the length of this run,
+            from the position of the checkpoint; "use_saved" with the recipe of the checkpoint. With the same recipe,
+            and with "use_saved", percentages are of the length that the run had at its start, so that adding epochs
+            does not stretch the schedule already trained.
+        verify: Check that the optimizer holds the planned values, at every update (Lightning) or epoch (Keras), and
+            stop with an error that says what was written last, and by whom, if it does not.
+
+    Raises:
+        TypeError: `recipe` is not a recipe or a mapping of recipes.
+        ValueError: An argument is out of range; at the start of training, before the first batch, for anything that
+            cannot be done exactly.
+
+    >>> from samestep import Recipe, StepDecay, Warmup
+    >>> HyperparameterScheduler(
+    ...     {
+    ...         "generator": Recipe(learning_rate=Warmup("4 updates")),
+    ...         "discriminator": Recipe(weight_decay=StepDecay(0.1, "1 epoch")),
+    ...     }
+    ... ).resolution
+    'update'
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe | Mapping[OptimizerKey, Recipe],
+        *,
+        resolution: Resolution = "update",
+        updates_per_epoch: int | Mapping[OptimizerKey, int] | None = None,
+        on_change: OnChange = "raise",
+        verify: bool = False,
+    ) -> None:
+        who = self._who
+        if not isinstance(verify, bool):
+            raise ValueError(f"{who}: found verify={verify!r}; write verify=True or verify=False.")
+        self._options = Options(checked_on_change(who, on_change), verify, shared=False)
+        policies: RecipePolicy | dict[OptimizerKey, RecipePolicy]
+        if isinstance(recipe, Recipe):
+            policies = RecipePolicy(recipe, resolution=resolution, who=who)
+        else:
+            policies = _by_optimizer(recipe, resolution, who)
+        arguments = {
+            "recipe": recipe,
+            "resolution": resolution,
+            "updates_per_epoch": updates_per_epoch,
+            "on_change": on_change,
+            "verify": verify,
+        }
+        super().__init__(policies, arguments)
+        self.recipe, self.resolution, self.updates_per_epoch = recipe, resolution, updates_per_epoch
+        self.on_change, self.verify = on_change, verify
+        self._updates = _updates_of(list(self._policies), updates_per_epoch, who)
+
+
+def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[OptimizerKey, RecipePolicy]:
+    """A policy for each of the recipes of a mapping."""
+    if not isinstance(recipes, Mapping) or not recipes:
+        raise TypeError(
+            f"{who}: found {recipes!r} ({type(recipes).__name__}); expected a Recipe, such as "
+            f"Recipe(learning_rate=StepDecay(0.1, every=epochs(5))), or several by their optimizers, such as "
+            f"{{'generator': Recipe(...), 'discriminator': Recipe(...)}}."
+        )
+    for key, recipe in recipes.items():
+        if isinstance(key, bool) or not isinstance(key, (str, int)) or not isinstance(recipe, Recipe):
+            raise TypeError(
+                f"{who}: found {key!r}: {recipe!r}; expected a Recipe by the path of a part of the model, such as "
+                f"'generator', or by the number of an optimizer, such as 0."
+            )
+    return {
+        key: RecipePolicy(recipe, resolution=resolution, who=f"{who} of {key!r}") for key, recipe in recipes.items()
+    }
+
+
+def _updates_of(keys: list[OptimizerKey | None], given: Any, who: str) -> dict[OptimizerKey | None, int | None]:
+    """updates_per_epoch= of each optimizer; raises TypeError or ValueError for what is no number of updates."""
+    unknown = [key for key in given if key not in keys] if isinstance(given, Mapping) and keys != [None] else []
+    if unknown:
+        raise ValueError(f"{who}: found updates_per_epoch for {unknown}; give it for {keys}, as the recipes are.")
+    several = isinstance(given, Mapping) and keys != [None]
+    found = {key: given.get(key) if several else given for key in keys}
+    for updates in found.values():
+        Clock(updates)  # refuses what is no number of updates
+    return found

@@ -1,0 +1,154 @@
+"""Which optimizer a callback means: by the part of the model whose parameters the optimizer has, or by its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..policies.policy import Policy
+from .errors import second_driver_error
+from .schedule_callback import OptimizerKey, ScheduleCallback
+
+
+class Followed(NamedTuple):
+    """An optimizer that follows a policy.
+
+    Attributes:
+        number: Which optimizer.
+        policy: What it follows.
+        updates_per_epoch: What the user said that an epoch makes, or None.
+        label: What tells the optimizer from others in a log, or "".
+    """
+
+    number: int
+    policy: Policy
+    updates_per_epoch: int | None
+    label: str
+
+
+class Matching:
+    """Which policies drive which optimizers in a training, found once for all of its callbacks.
+
+    Args:
+        callbacks: Those of samestep in this training.
+        paths: Of each optimizer those of its parameters, as `describe_parameters` has them.
+
+    Raises:
+        ValueError: It is not clear which optimizer is meant, or two callbacks drive the same hyperparameter of one.
+    """
+
+    def __init__(self, callbacks: Sequence[ScheduleCallback], paths: Sequence[Sequence[str]]) -> None:
+        self._followed = {id(callback): followed(callback, paths) for callback in callbacks}
+        self._scheduled: set[tuple[int, str]] = set()
+        driving: dict[tuple[bool, int, str], ScheduleCallback] = {}
+        for callback in callbacks:
+            for number, policy, *_ in self._followed[id(callback)]:
+                for name in policy.driven:
+                    other = driving.setdefault((policy.reduces, number, name), callback)
+                    if other is not callback:
+                        raise second_driver_error(repr(other), repr(callback), name)
+                    if not policy.reduces:
+                        self._scheduled.add((number, name))
+
+    def meant_by(self, callback: ScheduleCallback) -> list[Followed]:
+        """The optimizers that a callback means."""
+        return self._followed[id(callback)]
+
+    def driven_by(self, callback: ScheduleCallback) -> list[Followed]:
+        """Those that a callback drives: without the ones of which another one schedules what this one only reduces."""
+        own = self.meant_by(callback)
+        rest = [
+            each
+            for each in own
+            if not each.policy.reduces or not any((each.number, name) in self._scheduled for name in each.policy.driven)
+        ]
+        for each in own:
+            if each not in rest and each.policy.base is not None:
+                raise each.policy.error(
+                    f"base={each.policy.base!r} beside a callback that schedules the {each.policy.driven[0]}",
+                    "leave base= out, and have the base value in the other one",
+                )
+        return rest
+
+
+def log_name(hyperparameter: str, label: str = "", group: int = 0) -> str:
+    """The name of a hyperparameter in logs and traces: of which optimizer, and of which of its groups of parameters.
+
+    >>> log_name("learning_rate"), log_name("weight_decay", group=1), log_name("learning_rate", "generator", 1)
+    ('learning_rate', 'weight_decay/1', 'learning_rate/generator/1')
+    """
+    return "/".join([hyperparameter, *([label] if label else []), *([str(group)] if group else [])])
+
+
+def labels(paths: Sequence[Sequence[str]]) -> list[str]:
+    """What tells each optimizer from the others, in a log or among traces: its name, or "" for a single one."""
+    return names(paths) if len(paths) > 1 else [""]
+
+
+def names(paths: Sequence[Sequence[str]]) -> list[str]:
+    """What each optimizer is called: the shortest path that has all of its parameters and none of another's.
+
+    Args:
+        paths: Of each optimizer those of its parameters. Where there is no such path it is called by its number.
+
+    >>> names([["generator/net/weight", "generator/net/bias"], ["discriminator/weight"], ["generator/a", "x"]])
+    ['generator/net', 'discriminator', '2']
+    """
+    return [next(iter(_folders(paths, number)), str(number)) for number in range(len(paths))]
+
+
+def followed(callback: ScheduleCallback, paths: Sequence[Sequence[str]]) -> list[Followed]:
+    """Which optimizers follow which policy of a callback; raises ValueError where that is not clear."""
+    called = names(paths)
+    policy, given = callback._policies.get(None), callback._updates
+    if policy is not None:
+        if len(paths) > 1 and not callback._options.shared:
+            example = ", ".join(f"{name!r}: Recipe(...)" for name in called)
+            raise policy.error(f"{len(paths)} optimizers and one recipe", f"give one for each, as {{{example}}}")
+        return [Followed(number, policy, given[None], label) for number, label in enumerate(labels(paths))]
+    found: dict[int, tuple[OptimizerKey, Followed]] = {}
+    for key, policy in callback._policies.items():
+        assert key is not None  # for the type checker: it is the key of a policy for any optimizer
+        number = _number(callback, key, paths, called)
+        if number in found:
+            raise ValueError(
+                f"{callback._who}: found two recipes for the optimizer of {called[number]!r}, those of "
+                f"{found[number][0]!r} and {key!r}; keep one of them."
+            )
+        found[number] = key, Followed(number, policy, given[key], str(key))
+    return [each for _, each in found.values()]
+
+
+def _number(
+    callback: ScheduleCallback, key: OptimizerKey, paths: Sequence[Sequence[str]], called: Sequence[str]
+) -> int:
+    if isinstance(key, int):
+        if 0 <= key < len(paths):
+            return key
+    else:
+        for number in range(len(paths)):
+            if key.replace(".", "/") in _folders(paths, number):
+                return number
+        if key in called:
+            return called.index(key)  # it has no path of its own, and is called by its number
+    raise ValueError(
+        f"{callback._who}: found a recipe for {key!r}, which is no optimizer's; write one of {called}, or a number "
+        f"below {len(paths)}."
+    )
+
+
+def _folders(paths: Sequence[Sequence[str]], number: int) -> list[str]:
+    """The paths, the shortest first, under which lie all parameters of an optimizer, and none of another's."""
+    own = paths[number]
+    parts = own[0].split("/") if own else []
+    others = [path for other, its in enumerate(paths) if other != number for path in its]
+    candidates = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return [
+        folder
+        for folder in candidates
+        if all(_within(path, folder) for path in own) and not any(_within(path, folder) for path in others)
+    ]
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

@@ -1,0 +1,92 @@
+"""What the mirrored scheduling callbacks share: their options, and the policies of the optimizers they drive."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+from ..policies.policy import Policy
+
+OnChange = Literal["raise", "use_new", "use_saved"]
+OptimizerKey = str | int
+"""Which optimizer: the path of the part of the model whose parameters it has, or its number."""
+
+
+class Options(NamedTuple):
+    """How a callback follows its policies.
+
+    Attributes:
+        on_change: What holds where a run continues with other settings; None warns, and takes the new ones.
+        verify: Whether to check that the optimizer holds the planned values.
+        shared: Whether a single policy drives each of several optimizers.
+    """
+
+    on_change: OnChange | None = None
+    verify: bool = False
+    shared: bool = True
+
+
+class ScheduleCallback:
+    """A callback that drives optimizers by policies.
+
+    A framework's class adds its hooks, and its base class. Its constructor is not called again: what a checkpoint has
+    is read into a policy, so that a subclass may have a constructor of its own.
+    """
+
+    _options = Options()
+    _policies: Mapping[OptimizerKey | None, Policy]  # by optimizer; None is the one for whichever there is
+    _updates: Mapping[OptimizerKey | None, int | None]  # updates_per_epoch=, likewise
+
+    def __init__(self, policies: Policy | Mapping[OptimizerKey, Policy], arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._arguments = dict(arguments)
+        every: dict[OptimizerKey | None, Policy] = {}
+        every.update({None: policies} if isinstance(policies, Policy) else policies)
+        self._policies = every
+        self._updates = dict.fromkeys(self._policies)
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
+
+    def __getattr__(self, name: str) -> Any:
+        # Before 0.2 a callback was its policy.
+        policies = {} if name.startswith("_") else vars(self).get("_policies", {})
+        home = policies.get(None)
+        found = _FORMER.get(name, name)
+        if home is None or not hasattr(home, found):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        warnings.warn(
+            f"{type(self).__name__}.{name} is not an attribute of the callback any more, and will go in samestep 0.3; "
+            f"for values write recipe.plan(...).",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return getattr(home, found)
+
+
+_FORMER = {
+    "used_columns": "reduced_columns",
+    "of_settings": "from_settings",
+    "memory": "state",
+    "recall": "load_state",
+    "remember": "load_state",
+    "own_bases": "resolve_bases",
+    "refuse": "error",
+}
+"""Attributes of the callbacks of 0.1 that a policy has under another name; the others it has under their own."""
+
+
+def checked_on_change(who: str, on_change: Any) -> OnChange:
+    """`on_change` as it was given; raises ValueError for none of the three."""
+    if on_change not in get_args(OnChange):
+        raise ValueError(
+            f"{who}: found on_change={on_change!r}; write on_change='raise', on_change='use_new' or "
+            f"on_change='use_saved'."
+        )
+    checked: OnChange = on_change
+    return checked

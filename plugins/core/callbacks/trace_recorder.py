@@ -1,0 +1,29 @@
+"""What the mirrored TraceRecorders share."""
+
+from __future__ import annotations
+
+from ..checkpoints.trace import Trace
+
+
+class TraceRecorder:
+    """Records the values that the optimizer really uses, update by update, into `trace`.
+
+    Attributes:
+        traces: Those of the latest training run, by the submodel that an optimizer trains; the trace of a single
+            optimizer is under "".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traces = {"": Trace()}
+
+    @property
+    def trace(self) -> Trace:
+        """The `Trace` of the latest training run; raises ValueError where several optimizers have one each."""
+        if len(self.traces) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: found the traces of {len(self.traces)} optimizers; write one of "
+                f"{', '.join(f'traces[{name!r}]' for name in self.traces)}."
+            )
+        (trace,) = self.traces.values()
+        return trace

@@ -1,0 +1,205 @@
+"""How a run continues: with the recipe that it was trained with or another one, and with which length of the run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..policies.policy import Policy
+from ..schedules.durations import Clock, Position
+from ..schedules.schedule import Schedule
+from ..specs.parameter_rules import Rule
+from ..specs.spec import Spec
+from .saved import Driver, Progress
+
+
+class ResumedPolicy(NamedTuple):
+    """What a run continues with: the policy given or, with on_change="use_saved", the saved one; and a clock."""
+
+    policy: Policy
+    clock: Clock
+
+
+def driver_of(policy: Policy, clock: Clock) -> Driver:
+    """What a checkpoint has of a policy that drives an optimizer in a run of this clock."""
+    return Driver(policy.kind, policy.driven, policy.settings(), clock, tuple(policy.state()), policy.reduces)
+
+
+def driver_before(policy: Policy, drivers: Sequence[Driver]) -> Driver | None:
+    """Which of these did before what a policy does now, or None if none did."""
+    return Progress(drivers=tuple(drivers)).driver(policy.kind, policy.driven, policy.reduces)
+
+
+def resumed(policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None) -> ResumedPolicy:
+    """What a run continues with from a position, where `saved` is what it was driven by up to there.
+
+    The run's own clock holds with on_change="use_new". Otherwise the run is the one that it was: its percentages are
+    of the length that it had at its start, whatever has been added since.
+
+    Raises:
+        ValueError: With on_change="raise", other settings than the saved ones; with "use_saved", saved ones that
+            cannot be read; and, unless it is "use_new", another number of updates in an epoch where a schedule counts
+            updates.
+    """
+    if on_change == "use_new":
+        return ResumedPolicy(policy, clock)
+    policy, is_new = _chosen(policy, saved, clock, where, on_change)
+    return ResumedPolicy(policy, clock if is_new else _clock(policy, saved.clock, clock, where))
+
+
+def check_loaded(
+    policy: Policy, saved: Driver, where: Position, on_change: str | None, names: Sequence[str] = ()
+) -> None:
+    """Refuse, before a framework loads an optimizer, settings with which `resumed` would not continue.
+
+    Args:
+        policy: What is to drive the optimizer.
+        saved: What drove it.
+        where: Up to here.
+        on_change: As for `resumed`.
+        names: The fields of a spec, besides its type and amsgrad, that decide which moments the optimizer has, and
+            whose.
+    """
+    where = _normal(where, saved.clock)
+    if on_change == "raise":
+        _chosen(policy, saved, saved.clock, where, on_change)
+    recipe = (saved.settings or {}).get("recipe")
+    before = recipe.get("optimizer") if isinstance(recipe, Mapping) else None
+    if not isinstance(before, Mapping) or policy.spec is None:
+        return
+    now = policy.spec.to_dict()
+    for name in ("type", "amsgrad", *names):
+        if before.get(name) != now.get(name):
+            raise policy.error(
+                f"an optimizer that cannot continue with the moments of the run up to {where}: {name} was "
+                f"{_shown(before.get(name))} and is {_shown(now.get(name))}",
+                "give the one that it was trained with, or begin a new run",
+            )
+
+
+def _chosen(
+    policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None
+) -> tuple[Policy, bool]:
+    """Which policy holds, and whether it is a new one."""
+    before = _read(policy, saved)
+    settings, found = policy.settings(), saved.settings if before is None else before.settings()
+    if saved.kind not in ("", policy.kind):
+        changes = [f"it followed a {saved.kind} and now follows a {policy.kind}"]
+    else:
+        changes = [] if settings is None or found is None else list(differences(found, settings))
+    if not changes:
+        return policy, False
+    message = f"a checkpoint ({where}) that was trained with different settings: {', '.join(changes)}"
+    if on_change == "use_saved":
+        if before is None:
+            raise policy.error(
+                f"{message}, and those of the checkpoint cannot be read here",
+                "import the classes of its schedules, give a recipe with the functions that it names, or write "
+                "on_change='use_new'",
+            )
+        return before, False
+    values = [] if before is None else list(_values(before, saved.clock, _with(policy, settings, saved), clock, where))
+    message += f"; there the saved and the new give {', '.join(values)}" if values else ""
+    if on_change == "raise":
+        raise policy.error(
+            message, "pass the recipe that it was trained with, or write on_change='use_new' or 'use_saved'"
+        )
+    warnings.warn(f"{policy.who}: found {message}; the new settings are used.", stacklevel=2)
+    return policy, True
+
+
+def _normal(where: Position, clock: Clock) -> Position:
+    """A position after an epoch's last update is that of the next epoch's first."""
+    updates = clock.updates_per_epoch
+    return Position(where.epoch + 1) if updates is not None and where.update >= updates else where
+
+
+def _read(policy: Policy, saved: Driver) -> Policy | None:
+    """A policy of the saved settings, or None where they cannot be read here."""
+    try:
+        return None if saved.settings is None else _with(policy, saved.settings, saved)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _with(policy: Policy, settings: Mapping[str, Any] | None, saved: Driver) -> Policy:
+    """A policy of these settings, and of what the saved one had seen."""
+    made = policy.from_settings(settings or {})
+    made.load_state(saved.state)
+    return made
+
+
+def _values(before: Policy, its: Clock, policy: Policy, clock: Clock, where: Position) -> Iterator[str]:
+    """What each hyperparameter is at a position by the one and by the other, in words."""
+    for name in policy.driven:
+        found = [_value(each, name, time, where) for each, time in ((before, its), (policy, clock))]
+        if None not in found:
+            yield f"{name} {found[0]} and {found[1]}"
+
+
+def _value(policy: Policy, name: str, clock: Clock, where: Position) -> str | None:
+    try:
+        policy.prepare(clock)
+        if policy.spec is None:
+            return f"{policy.value(name, 1.0, where)!r} times its base value"
+        return repr(policy.value(name, float(getattr(policy.spec, name)), where))
+    except ValueError:  # it needs a length that is not known
+        return None
+
+
+def _clock(policy: Policy, its: Clock, clock: Clock, where: Position) -> Clock:
+    """The clock of a run that continues, from its own at its start and the one of what is trained now."""
+    units = policy.units()
+    counts_updates = "updates" in units or ("percent" in units and its.max_updates is not None)
+    began, now = its.updates_per_epoch, clock.updates_per_epoch
+    if None not in (began, now) and began != now and counts_updates and where > Position(0):
+        raise policy.error(
+            f"{now} updates in an epoch, where the run up to {where} had {began}, the same settings, and a schedule "
+            f"that counts updates",
+            "keep the size of the batches and the number of devices, write the schedule in epochs, or write "
+            "on_change='use_new'",
+        )
+    if "percent" not in units or (its.epochs, its.max_updates) in ((clock.epochs, clock.max_updates), (None, None)):
+        return clock
+    warnings.warn(
+        f"{policy.who}: found a run of {_length(clock)}, which began as one of {_length(its)}; percentages are still "
+        f"of {_length(its)}: write on_change='use_new' to have them of {_length(clock)}.",
+        stacklevel=2,
+    )
+    return Clock(now, its.epochs, its.max_updates)
+
+
+def _length(clock: Clock) -> str:
+    if clock.max_updates is not None:
+        return f"{clock.max_updates} updates"
+    return "unknown length" if clock.epochs is None else f"{clock.epochs} epochs"
+
+
+def differences(saved: Any, new: Any, name: str = "") -> Iterator[str]:
+    """Where two canonical forms differ, field by field, in words.
+
+    >>> list(differences({"type": "AdamW", "epsilon": 1e-8}, {"type": "AdamW", "epsilon": 1e-6}, "optimizer"))
+    ['optimizer.epsilon was 1e-08 and is 1e-06']
+    """
+    both = isinstance(saved, Mapping) and isinstance(new, Mapping)
+    if both and saved.get("type") == new.get("type") and saved.keys() == new.keys():
+        for key in saved:
+            yield from differences(saved[key], new[key], f"{name}.{key}" if name else str(key))
+    elif saved != new and not (saved != saved and new != new):
+        yield f"{name} was {_shown(saved)} and is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    """A canonical form as one would write it: StepDecay(factor=0.1, every=epochs(5)), if it can be read here."""
+    if isinstance(value, Mapping) and "type" in value:
+        for family in (Schedule, Spec, Rule):
+            try:
+                return repr(family.from_dict(value))
+            except ValueError:
+                continue
+        fields = ", ".join(f"{key}={_shown(each)}" for key, each in value.items() if key != "type")
+        return f"{value['type']}({fields})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return repr(value)

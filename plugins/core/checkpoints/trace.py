@@ -1,0 +1,103 @@
+"""A trace: the values that an optimizer really used, update by update, and the comparison of two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..recipes.float32 import float32
+from ..schedules.durations import Position
+
+
+class Entry(NamedTuple):
+    """One update: where it was made, and the values that it used, by hyperparameter."""
+
+    position: Position
+    values: dict[str, float]
+
+
+class Difference(NamedTuple):
+    """The first update at which two traces part. `ours` or `theirs` is None where that trace has no such update."""
+
+    number: int
+    position: Position
+    hyperparameter: str
+    ours: float | Position | None
+    theirs: float | Position | None
+
+    def describe(self, ours: str, theirs: str) -> str:
+        """The difference in one sentence; `ours` and `theirs` name the two traces."""
+        where = f"update {self.number} ({self.position})"
+        if self.ours is None or self.theirs is None:
+            longer, shorter = (theirs, ours) if self.ours is None else (ours, theirs)
+            return f"{longer} made {where} and {shorter} did not"
+        return f"{self.hyperparameter} first differs at {where}: {ours} used {self.ours}, {theirs} used {self.theirs}"
+
+
+@dataclass
+class Trace:
+    """The updates of a run in order; `trace[i]` is the run's update i since recording began."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Entry:
+        return self.entries[index]
+
+    def record(self, position: Position, values: Mapping[str, float]) -> None:
+        """Append one update."""
+        self.entries.append(Entry(position, dict(values)))
+
+    def column(self, hyperparameter: str) -> list[float]:
+        """The value of one hyperparameter at every update; raises KeyError where an update did not record it."""
+        return [entry.values[hyperparameter] for entry in self.entries]
+
+    def first_difference(self, other: Trace) -> Difference | None:
+        """Where `other` first used another value, after rounding both to float32, or None if it never did.
+
+        Positions and the hyperparameters that both traces recorded are compared.
+        """
+        for index in range(max(len(self), len(other))):
+            if index >= len(self) or index >= len(other):
+                longer = self if index < len(self) else other
+                ours = longer[index].position if longer is self else None
+                theirs = longer[index].position if longer is other else None
+                return Difference(index, longer[index].position, "position", ours, theirs)
+            a, b = self[index], other[index]
+            if a.position != b.position:
+                return Difference(index, a.position, "position", a.position, b.position)
+            for name in a.values:
+                if name in b.values and float32(a.values[name]) != float32(b.values[name]):
+                    return Difference(index, a.position, name, a.values[name], b.values[name])
+        return None
+
+    def largest_difference(self, other: Trace, hyperparameter: str) -> float:
+        """The largest absolute difference of one hyperparameter at any update, both rounded to float32.
+
+        Raises ValueError where the traces are not equally long.
+        """
+        if len(self) != len(other):
+            raise ValueError(f"found traces of {len(self)} and {len(other)} updates; expected equally many.")
+        pairs = zip(self.column(hyperparameter), other.column(hyperparameter), strict=True)
+        return max((abs(float32(a) - float32(b)) for a, b in pairs), default=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """This trace as JSON-ready data, by column."""
+        names = sorted({name for entry in self.entries for name in entry.values})
+        return {
+            "epoch": [entry.position.epoch for entry in self.entries],
+            "update": [entry.position.update for entry in self.entries],
+            "values": {name: [entry.values.get(name) for entry in self.entries] for name in names},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trace:
+        """The trace that `to_dict` wrote."""
+        trace = cls()
+        for index, position in enumerate(zip(data["epoch"], data["update"], strict=True)):
+            values = {name: column[index] for name, column in data["values"].items()}
+            trace.record(Position(*position), {name: v for name, v in values.items() if v is not None})
+        return trace

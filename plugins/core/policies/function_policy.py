@@ -1,0 +1,50 @@
+"""The learning rate of each epoch, by the user's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from ..schedules.durations import Clock, Position
+from ..schedules.epoch_function import EpochCallable, EpochValues, takes_previous
+from .policy import Policy
+
+
+class FunctionPolicy(Policy):
+    """Gives function(epoch), or function(epoch, learning rate of the epoch before) folded from the base value.
+
+    Args:
+        function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate.
+        base: The learning rate before any decay, or None for each group's own.
+        who: What messages call it.
+    """
+
+    kind: ClassVar[str] = "function"
+    driven = ("learning_rate",)
+
+    def __init__(self, function: EpochCallable, *, base: float | None = None, who: str) -> None:
+        super().__init__(who)
+        try:
+            self._folded = takes_previous(function)
+        except TypeError as error:
+            raise TypeError(f"{who}: {error}") from None
+        self.function = function
+        self.base = self._checked_base(base)
+        self._by_base: dict[float, EpochValues] = {}
+
+    def prepare(self, clock: Clock) -> None:
+        """A function of the epoch needs to know nothing of the run's length."""
+
+    def value(self, hyperparameter: str, base: float, position: Position) -> float:
+        if base not in self._by_base:
+            self._by_base[base] = EpochValues(self.function, base)
+        return self._by_base[base](position.epoch)
+
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        rates = sorted(set(bases["learning_rate"]))
+        if not self._folded and len(rates) > 1:
+            raise self.error(
+                f"parameter groups with the learning rates {rates} and a function of the epoch alone, "
+                f"which would make them the same",
+                "write the function as f(epoch, learning_rate)",
+            )

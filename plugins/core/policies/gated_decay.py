@@ -1,0 +1,75 @@
+"""A learning rate that decays every so many epochs, from a first epoch on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from ..recipes.recipe import Recipe
+from ..schedules.durations import Position, epochs
+from ..schedules.serializable import real
+from ..schedules.shapes import StepDecay
+from .recipe_policy import RecipePolicy
+
+
+class GatedDecayPolicy(RecipePolicy):
+    """Gives base * factor ** (1 + (epoch - start_epoch) // every_epochs) from start_epoch on, not below the floor.
+
+    Args:
+        factor: Multiplier of each drop, at least 0.
+        start_epoch: The first decayed epoch, counted from 0.
+        every_epochs: Whole number of epochs between drops, at least 1.
+        floor: The learning rate below which the decay does not go.
+        base: The learning rate before any decay, or None for each group's own.
+        who: What messages call it.
+    """
+
+    kind: ClassVar[str] = "gated decay"
+
+    def __init__(
+        self,
+        factor: float,
+        *,
+        start_epoch: int,
+        every_epochs: int = 1,
+        floor: float = 0.0,
+        base: float | None = None,
+        who: str,
+    ) -> None:
+        self.who = who
+        for name, found, least in (("start_epoch", start_epoch, 0), ("every_epochs", every_epochs, 1)):
+            if not isinstance(found, int) or isinstance(found, bool) or found < least:
+                raise self.error(f"{name}={found!r}", f"write a whole number of epochs of at least {least}")
+        if real(factor, f"{who}: factor") < 0:
+            raise self.error(f"factor={factor!r}", "write a multiplier of at least 0")
+        self.floor = real(floor, f"{who}: floor")
+        if self.floor < 0:
+            raise self.error(f"floor={floor!r}", "write a learning rate of at least 0")
+        decay = StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch))
+        super().__init__(Recipe(learning_rate=decay), who=who)
+        self.base = self._checked_base(base)
+        self._settings = {
+            "factor": decay.factor,
+            "start_epoch": start_epoch,
+            "every_epochs": every_epochs,
+            "floor": self.floor,
+            "base": self.base,
+        }
+
+    def value(self, hyperparameter: str, base: float, position: Position) -> float:
+        return max(super().value(hyperparameter, base, position), self.floor)
+
+    def settings(self) -> dict[str, Any]:
+        return self._settings
+
+    def from_settings(self, settings: Mapping[str, Any]) -> Self:
+        return type(self)(**settings, who=self.who)
+
+    def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
+        super().check_bases(bases)
+        for base in bases["learning_rate"]:
+            if self.floor > base:
+                raise self.error(
+                    f"floor={self.floor!r} above the learning rate {base!r} from which the decay starts",
+                    "write the floor as a learning rate, not as a fraction, and below the start",
+                )

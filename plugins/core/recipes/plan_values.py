@@ -1,0 +1,224 @@
+"""A recipe resolved against a clock: for every position, the exact float64 value of every hyperparameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import index
+from typing import Any, Protocol
+
+from ..schedules.durations import Clock
+from ..schedules.schedule import Schedule, resolve
+from ..schedules.serializable import real
+from ..schedules.ticks import Curve, finite
+from ..specs.spec import HYPERPARAMETERS
+
+
+class Schedules(Protocol):
+    """What a plan asks of a recipe."""
+
+    @property
+    def optimizer(self) -> Any:
+        """The spec, or None."""
+
+    @property
+    def driven(self) -> tuple[str, ...]:
+        """The hyperparameters that it decides."""
+
+    def schedule(self, hyperparameter: str) -> Schedule:
+        """The schedule of a hyperparameter."""
+
+    def base(self, hyperparameter: str) -> float | None:
+        """The base value of a hyperparameter, or None without a spec."""
+
+
+class PlanValues:
+    """The values of a plan; see `Plan`."""
+
+    def __init__(self, recipe: Schedules, clock: Clock) -> None:
+        if not isinstance(clock, Clock):
+            raise TypeError(
+                f"Plan: found {clock!r} ({type(clock).__name__}); expected a Clock, as recipe.plan(...) makes."
+            )
+        self.recipe = recipe
+        self.clock = clock
+        self._curves = {}
+        self._constant: dict[str, bool] = {}
+        for name in HYPERPARAMETERS:
+            try:
+                self._curves[name] = resolve(recipe.schedule(name), clock)
+            except ValueError as error:
+                raise ValueError(f"the {name} schedule: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.recipe!r}, {self.clock!r})"
+
+    def __reduce__(self) -> tuple[type[PlanValues], tuple[Schedules, Clock]]:
+        return type(self), (self.recipe, self.clock)
+
+    def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
+        """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
+        curve, scale = self._curve(hyperparameter)
+        epoch, update = _position(epoch, update)
+        if self.clock.updates_per_epoch is not None:
+            time = epoch * self.clock.updates_per_epoch + update
+        elif update == 0 or self.constant_within_epochs(hyperparameter):
+            time = epoch
+        else:
+            raise ValueError(
+                f"the {hyperparameter} schedule changes within an epoch, so its value at update {update} needs "
+                f"updates_per_epoch=, which is unknown."
+            )
+        try:
+            return finite(curve, time * scale)
+        except ValueError as error:
+            raise ValueError(f"the {hyperparameter} schedule at epoch {epoch}, update {update}: {error}") from None
+
+    def value(self, hyperparameter: str, epoch: int, update: int = 0, base: float | None = None) -> float:
+        """The value of `hyperparameter` for the update at a position.
+
+        epoch: from 0. update: from 0 within the epoch; updates_per_epoch of them reach the next epoch's first.
+        base: the base value where the recipe has no spec (or where a parameter group has its own).
+        Raises ValueError for an unknown name, a negative position, a missing base value, an update within an epoch
+        of unknown length where the schedule changes within epochs, and a value that cannot be used: one too large for
+        a float, or a momentum of 1 or more.
+        """
+        value = self._base(hyperparameter, base) * self.multiplier(hyperparameter, epoch, update)
+        if not _usable(hyperparameter, value):
+            expected = _EXPECTED[hyperparameter]
+            raise ValueError(f"the {hyperparameter} at epoch {epoch}, update {update} is {value}; expected {expected}.")
+        return value
+
+    def values(self, hyperparameter: str, epoch: int | None = None, base: float | None = None) -> list[float]:
+        """The value of `hyperparameter` for each update of an epoch, or, with none given, of the whole run.
+
+        Where the number of updates in an epoch is unknown, an epoch has a single value.
+        Raises ValueError as `value` does, for an epoch of unknown length within which the schedule changes, and for
+        the whole of a run of unknown length.
+        """
+        known = self.clock.updates_per_epoch
+        if known is None and not self.constant_within_epochs(hyperparameter):
+            raise ValueError(
+                f"the {hyperparameter} schedule changes within an epoch, so its values need updates_per_epoch=, "
+                f"which is unknown."
+            )
+        count = known or 1
+        if epoch is None:
+            return self.between(hyperparameter, 0, self.updates("values()"), base)
+        epoch, _ = _position(epoch, 0)
+        if self.constant_within_epochs(hyperparameter):
+            return [self.value(hyperparameter, epoch, 0, base)] * count
+        return self.between(hyperparameter, epoch * count, (epoch + 1) * count, base)
+
+    def between(
+        self, hyperparameter: str, begin: int, end: int, base: float | None = None, every: int = 1
+    ) -> list[float]:
+        """The value for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+
+        every: take only each so-many-th of them. Raises ValueError as `value` does.
+        """
+        return self.columns(hyperparameter, begin, end, [self._base(hyperparameter, base)], every)[0]
+
+    def columns(
+        self, hyperparameter: str, begin: int, end: int, bases: Sequence[float], every: int = 1
+    ) -> list[list[float]]:
+        """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list.
+
+        Raises ValueError as `value` does.
+        """
+        etas = self.multipliers(hyperparameter, begin, end, every)
+        bases = [self._base(hyperparameter, base) for base in bases]
+        by_base = {base: [base * eta for eta in etas] for base in bases}
+        largest = by_base[max(bases)] if bases and etas else [0.0]
+        too_large = not math.isfinite(sum(largest)) or (hyperparameter == "momentum" and max(largest) >= 1)
+        if too_large or min(largest) < 0:
+            count = self.clock.updates_per_epoch or 1
+            for number in range(begin, end, every):
+                self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the one that cannot be used
+        return [by_base[base] for base in bases]
+
+    def multipliers(self, hyperparameter: str, begin: int, end: int, every: int = 1) -> list[float]:
+        """eta for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+
+        every: take only each so-many-th of them. Raises ValueError as `multiplier` does.
+        """
+        curve, scale = self._curve(hyperparameter)
+        begin, end, every = index(begin), index(end), index(every)  # as in `multiplier`
+        if begin < 0 or every < 1:
+            raise ValueError(f"found begin={begin} and every={every}; expected at least 0 and at least 1.")
+        try:
+            etas = list(map(curve, range(begin * scale, end * scale, every * scale)))
+            # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
+            if math.isfinite(sum(etas)):
+                return etas
+        except (OverflowError, ValueError):
+            etas = []
+        count = self.clock.updates_per_epoch or 1
+        for number in range(begin, end, every):
+            self.multiplier(hyperparameter, *divmod(number, count))  # raises at the one that has no value
+        return etas
+
+    def check(self, hyperparameter: str, base: float | None = None) -> None:
+        """Raise, as `value` would, for a value of the run that cannot be used; of a long run 100,000 are looked at."""
+        length = self.clock.length()
+        total = 1 if length is None else int(length)
+        for begin, every in ((0, -(-total // 100_000)), (total - 1, 1)):
+            self.between(hyperparameter, begin, total, base, every)
+
+    def updates(self, what: str = "this") -> int:
+        """The number of updates in the run, or of epochs where their length is unknown.
+
+        Raises ValueError, in the name of `what` needs it, where the run's length is unknown.
+        """
+        length = self.clock.length()
+        if length is None and self.clock.max_updates is not None:
+            raise ValueError(f"{what} needs the number of updates in an epoch; give plan(updates_per_epoch=...).")
+        if length is None:
+            raise ValueError(f"{what} needs the number of epochs, which is unknown; give plan(epochs=...).")
+        return int(length)
+
+    def _curve(self, hyperparameter: str) -> tuple[Curve, int]:
+        if hyperparameter not in self._curves:
+            self.recipe.schedule(hyperparameter)  # raises
+        return self._curves[hyperparameter]
+
+    def _base(self, hyperparameter: str, base: float | None) -> float:
+        if base is None:
+            base = self.recipe.base(hyperparameter)
+        if base is None:
+            raise ValueError(
+                f"this recipe has no optimizer, so the value of {hyperparameter} needs base=, the base value."
+            )
+        number = real(base, "base")
+        if number < 0:
+            raise ValueError(f"base: found {number}; expected a number of at least 0.")
+        return number
+
+    def constant_within_epochs(self, hyperparameter: str) -> bool:
+        """Whether the value can only change at the first update of an epoch."""
+        if hyperparameter not in self._constant:
+            schedule, length = self.recipe.schedule(hyperparameter), self.clock.updates_per_epoch or 1
+            self._constant[hyperparameter] = schedule.stepwise and all(
+                self.clock.exact(duration) % length == 0 for duration in schedule.durations()
+            )
+        return self._constant[hyperparameter]
+
+    def in_epochs_alone(self, hyperparameter: str) -> bool:
+        """Whether the schedule's durations mean the same whatever the number of updates in an epoch."""
+        units = {unit for duration in self.recipe.schedule(hyperparameter).durations() for unit in duration.units}
+        return "updates" not in units and ("percent" not in units or self.clock.max_updates is None)
+
+
+_EXPECTED = dict.fromkeys(HYPERPARAMETERS, "a value of at least 0 that a float can hold, as .at_most(...) makes it")
+_EXPECTED["momentum"] = "a value of at least 0 and below 1"
+
+
+def _usable(hyperparameter: str, value: float) -> bool:
+    return 0 <= value < (1 if hyperparameter == "momentum" else math.inf)
+
+
+def _position(epoch: int, update: int) -> tuple[int, int]:
+    epoch, update = index(epoch), index(update)  # an integer of NumPy would overflow, and a float has no position
+    if epoch < 0 or update < 0:
+        raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
+    return epoch, update

@@ -1,0 +1,127 @@
+"""A recipe: an optimizer's spec and a schedule for each of its hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..schedules.durations import Clock
+from ..schedules.epoch_function import functions
+from ..schedules.schedule import Constant, Schedule
+from ..schedules.serializable import Functions
+from ..specs.spec import HYPERPARAMETERS, Spec
+from .plan import Plan
+
+UNCHANGED = Constant()
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run does with its hyperparameters; the same object drives Lightning and Keras.
+
+    optimizer: the spec, or None for a recipe whose schedules drive whatever optimizer the user has.
+    learning_rate, weight_decay, momentum: schedules, multipliers of the spec's base values. Momentum is beta_1 of Adam
+        and SGD's momentum; its values must stay below 1.
+
+    Raises TypeError for what is not a spec or a schedule; ValueError for a recipe that would drive nothing.
+
+    >>> from samestep import AdamW, StepDecay, epochs
+    >>> recipe = Recipe(AdamW(learning_rate=0.5), learning_rate=StepDecay(0.5, every=epochs(2)))
+    >>> [recipe.plan(updates_per_epoch=10, epochs=4).value("learning_rate", epoch) for epoch in range(4)]
+    [0.5, 0.5, 0.25, 0.25]
+    """
+
+    optimizer: Spec | None = None
+    learning_rate: Schedule = UNCHANGED
+    weight_decay: Schedule = UNCHANGED
+    momentum: Schedule = UNCHANGED
+
+    def __post_init__(self) -> None:
+        if self.optimizer is not None and not isinstance(self.optimizer, Spec):
+            raise TypeError(
+                f"Recipe.optimizer: found {self.optimizer!r} ({type(self.optimizer).__name__}); expected a spec, such "
+                f"as {Spec._example}, or None."
+            )
+        for name in HYPERPARAMETERS:
+            schedule = getattr(self, name)
+            if not isinstance(schedule, Schedule):
+                raise TypeError(
+                    f"Recipe.{name}: found {schedule!r} ({type(schedule).__name__}); expected a schedule, such as "
+                    f"{Schedule._example}. A constant value belongs into the optimizer's spec."
+                )
+        if not self.driven:
+            raise ValueError(
+                "Recipe: found neither an optimizer nor a schedule, which drives nothing; give an optimizer, such as "
+                f"{Spec._example}, or a schedule, such as learning_rate={Schedule._example}."
+            )
+
+    @property
+    def driven(self) -> tuple[str, ...]:
+        """The hyperparameters that this recipe decides: all of them with a spec, else those with a schedule."""
+        if self.optimizer is not None:
+            return HYPERPARAMETERS
+        return tuple(name for name in HYPERPARAMETERS if self.schedule(name) != UNCHANGED)
+
+    def schedule(self, hyperparameter: str) -> Schedule:
+        """The schedule of `hyperparameter`; raises ValueError for a name that is not one."""
+        if hyperparameter not in HYPERPARAMETERS:
+            raise ValueError(
+                f"found the hyperparameter {hyperparameter!r}; expected one of {', '.join(HYPERPARAMETERS)}."
+            )
+        schedule: Schedule = getattr(self, hyperparameter)
+        return schedule
+
+    def base(self, hyperparameter: str) -> float | None:
+        """The base value of `hyperparameter` in the spec, or None without one; errors as for `schedule`."""
+        self.schedule(hyperparameter)
+        return None if self.optimizer is None else float(getattr(self.optimizer, hyperparameter))
+
+    def functions(self) -> Functions:
+        """The user's functions in the schedules, by the names that `to_dict` writes."""
+        return {name: each for kind in HYPERPARAMETERS for name, each in functions(self.schedule(kind)).items()}
+
+    def plan(
+        self,
+        updates_per_epoch: int | None = None,
+        epochs: int | None = None,
+        max_updates: int | None = None,
+    ) -> Plan:
+        """This recipe resolved against a run's length; see `Clock` for the arguments and `Plan` for the errors."""
+        return Plan(self, Clock(updates_per_epoch, epochs, max_updates))
+
+    def to_dict(self) -> dict[str, Any]:
+        """This recipe as JSON-ready data, with a version."""
+        return {
+            "version": _VERSION,
+            "optimizer": None if self.optimizer is None else self.optimizer.to_dict(),
+            **{name: self.schedule(name).to_dict() for name in HYPERPARAMETERS},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], functions: Functions | None = None) -> Recipe:
+        """The recipe that `to_dict` wrote; nothing in `data` is imported or executed.
+
+        functions: the functions of `EpochFunction`s, by the names that `to_dict` wrote.
+        Raises ValueError for another version, for missing, unknown or invalid fields, and for data that is nested too
+        deeply.
+        """
+        try:
+            return cls._from_dict(data, functions)
+        except RecursionError:
+            raise ValueError("Recipe: found data that is nested too deeply; expected what to_dict() writes.") from None
+
+    @classmethod
+    def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Recipe:
+        expected = {"version", "optimizer", *HYPERPARAMETERS}
+        if not isinstance(data, Mapping) or set(data) != expected:
+            found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
+            raise ValueError(f"Recipe: found {found}; expected a dictionary of {sorted(expected)}.")
+        if data["version"] != _VERSION or isinstance(data["version"], bool):
+            raise ValueError(f"Recipe: found version {data['version']!r}; this samestep reads version {_VERSION}.")
+        spec = data["optimizer"]
+        return cls(
+            None if spec is None else Spec.from_dict(spec, functions),
+            **{name: Schedule.from_dict(data[name], functions) for name in HYPERPARAMETERS},
+        )

@@ -1,0 +1,129 @@
+"""The user's own function of the epoch, as a schedule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from .durations import Duration, epochs
+from .schedule import Schedule
+from .serializable import Functions, real
+from .ticks import Curve, Ticks
+
+EpochCallable = Callable[[int], float] | Callable[[int, float], float]
+
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, repr=False)
+class EpochFunction(Schedule):
+    """The user's own multiplier of each epoch.
+
+    eta(e) = function(e), or, where the function takes two arguments, function(e, eta(e - 1)) with eta(-1) = 1
+
+    function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0. Inside
+    `.after(...)` epochs count from there. The two-argument form is folded over epochs 0 to e, so that a value depends
+    on the epoch alone: the one schedule whose first value at epoch e costs e + 1 calls, made once and remembered.
+
+    Raises TypeError for what cannot be called with one or two arguments; ValueError for a value that is not finite
+    or is negative. `to_dict` writes the function's name, and `from_dict` needs `functions={name: function}`.
+
+    >>> EpochFunction(lambda epoch, eta: eta * 0.5 if epoch >= 2 else eta).preview(epochs=4)
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    function: EpochCallable
+    _stepwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.function, str):
+            raise ValueError(
+                f"EpochFunction.function: found the name {self.function!r}, and functions are not imported by name; "
+                f"give from_dict(..., functions={{{self.function!r}: the_function}})."
+            )
+        takes_previous(self.function)
+
+    @classmethod
+    def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
+        name = data.get("function")
+        if isinstance(name, str) and name in functions:
+            data = {**data, "function": functions[name]}
+        return super()._from_fields(data, functions)
+
+    def durations(self) -> Iterator[Duration]:
+        yield epochs(1)
+
+    def curve(self, ticks: Ticks) -> Curve:
+        epoch, eta = ticks(epochs(1)), EpochValues(self.function, 1.0)
+        return lambda t: eta(t // epoch)
+
+    def __repr__(self) -> str:
+        return f"EpochFunction({getattr(self.function, '__qualname__', repr(self.function))})"
+
+
+def takes_previous(function: EpochCallable) -> bool:
+    """Whether `function` takes (epoch, previous value) and not (epoch); Keras asks in the same order.
+
+    Raises TypeError for what can be called with neither.
+    """
+    expected = "expected a function f(epoch) or f(epoch, learning_rate)"
+    if not callable(function):
+        raise TypeError(f"found {function!r} ({type(function).__name__}); {expected}.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        raise TypeError(f"found {function!r}, whose arguments cannot be seen; {expected}.") from None
+    for count in (2, 1):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count == 2
+    raise TypeError(f"found a function of {signature}; {expected}.")
+
+
+def functions(schedule: Schedule) -> dict[str, EpochCallable]:
+    """The user's functions in a schedule, by the names that `to_dict` writes; those without a name are left out."""
+    found: dict[str, EpochCallable] = {}
+    if isinstance(schedule, EpochFunction) and hasattr(schedule.function, "__qualname__"):
+        found[schedule.to_dict()["function"]] = schedule.function
+    for part in schedule.parts():
+        if isinstance(part, Schedule):
+            found.update(functions(part))
+    return found
+
+
+class EpochValues:
+    """The value of each epoch under a user's function, as a pure function of the epoch.
+
+    f(epoch) is asked as it is; f(epoch, previous) is folded over epochs 0..e from `base`, never from what an
+    optimizer holds, so that a resumed or repeated run cannot decay twice. Of f(epoch, previous) every value is
+    remembered, of f(epoch) so many that the updates of an epoch share one.
+    """
+
+    def __init__(self, function: EpochCallable, base: float) -> None:
+        self._function: Callable[..., float] = function
+        self._base = base
+        self._folded = takes_previous(function)
+        self._values: dict[int, float] = {}
+
+    def __call__(self, epoch: int) -> float:
+        values = self._values
+        if self._folded:
+            for e in range(len(values), epoch + 1):
+                values[e] = self._asked(e, values[e - 1] if e else self._base)
+        elif epoch not in values:
+            if len(values) == _REMEMBERED:
+                values.clear()
+            values[epoch] = self._asked(epoch)
+        return values[epoch]
+
+    def _asked(self, epoch: int, *previous: float) -> float:
+        found = self._function(epoch, *previous)
+        value = real(found, f"the value of {self._function!r} at epoch {epoch}")
+        if value < 0:
+            raise ValueError(f"{self._function!r} returned {value} at epoch {epoch}; expected a number of at least 0.")
+        return value

@@ -1,0 +1,292 @@
+"""A schedule: an immutable, unitless multiplier of a base value over time, and the ways to combine schedules.
+
+The gate rule, obeyed by every shape: intervals are half open, [begin, end), counted from 0; a boundary that falls
+between two updates takes effect at the first update at or after it; a shape has its end value exactly at its end and
+keeps it from there on.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from .durations import Clock, Duration, DurationLike
+from .serializable import Value
+from .ticks import Curve, Ticks, finite
+
+
+@dataclass(frozen=True, repr=False)
+class Schedule(Value, ABC, family=True):
+    """A multiplier eta(t) of a base value; 1.0 means the base value itself.
+
+    A shape of your own is a frozen dataclass that derives from this class and writes its formula in `curve`. Fields
+    annotated `float` or `DurationLike` are checked when it is made.
+    """
+
+    _example: ClassVar[str] = "StepDecay(0.1, every=epochs(5))"
+    _stepwise: ClassVar[bool] = False  # the value changes at the schedule's own durations only
+
+    @abstractmethod
+    def curve(self, ticks: Ticks) -> Curve:
+        """eta as a function of t, an integer number of ticks from 0; `ticks` turns a duration into them."""
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether the value is constant between the schedule's own durations, as that of a StepDecay is."""
+        return self._stepwise and all(part.stepwise for part in self.parts() if isinstance(part, Schedule))
+
+    def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
+        """eta at the first update of each of `epochs` epochs.
+
+        Raises ValueError for a schedule in updates without `updates_per_epoch`, and for a value too large for a float.
+        """
+        curve, scale = resolve(self, Clock(updates_per_epoch, epochs))
+        return [finite(curve, epoch * (updates_per_epoch or 1) * scale) for epoch in range(epochs)]
+
+    def durations(self) -> Iterator[Duration]:
+        """Every duration that is written in this schedule."""
+        for part in self.parts():
+            if isinstance(part, Duration):
+                yield part
+            else:
+                yield from part.durations()
+
+    def _require_length(self, name: str) -> None:
+        self._require(getattr(self, name) != Duration(), name, "a duration longer than zero")
+
+    def parts(self) -> Iterator[Duration | Schedule]:
+        """The durations and schedules that this one is written with."""
+
+        def inside(value: Any) -> Iterator[Duration | Schedule]:
+            if isinstance(value, (Duration, Schedule)):
+                yield value
+            elif isinstance(value, tuple):
+                for item in value:
+                    yield from inside(item)
+
+        for field in fields(self):
+            yield from inside(getattr(self, field.name))
+
+    def after(self, begin: DurationLike) -> After:
+        """Hold this schedule's starting value until `begin`, and start its own clock there.
+
+        Raises ValueError or TypeError for what is not a duration.
+
+        >>> StepDecay(0.5, every=epochs(1)).after(epochs(2)).preview(epochs=5)
+        [1.0, 1.0, 1.0, 0.5, 0.25]
+        """
+        return After(self, begin)
+
+    def until(self, end: DurationLike) -> Until:
+        """Stop this schedule's clock at `end`: the value that it has there is kept.
+
+        Raises ValueError or TypeError for what is not a duration.
+
+        >>> StepDecay(0.5, every=epochs(1)).until(epochs(2)).preview(epochs=5)
+        [1.0, 0.5, 0.25, 0.25, 0.25]
+        """
+        return Until(self, end)
+
+    def skip(self, time: DurationLike) -> Skip:
+        """Start this schedule as if `time` had passed already. Raises as `after` does.
+
+        >>> StepDecay(0.5, every=epochs(2)).skip(epochs(1)).preview(epochs=4)
+        [1.0, 0.5, 0.5, 0.25]
+        """
+        return Skip(self, time)
+
+    def at_least(self, bound: float) -> AtLeast:
+        """max(eta, bound); `bound` is a multiplier of the base value.
+
+        Raises ValueError for a negative or non-finite bound and TypeError for what is not a number.
+
+        >>> StepDecay(0.5, every=epochs(1)).at_least(0.2).preview(epochs=4)
+        [1.0, 0.5, 0.25, 0.2]
+        """
+        return AtLeast(self, bound)
+
+    def at_most(self, bound: float) -> AtMost:
+        """min(eta, bound); `bound` is a multiplier of the base value. Raises as `at_least` does.
+
+        >>> StepDecay(0.5, every=epochs(1)).at_most(0.6).preview(epochs=4)
+        [0.6, 0.5, 0.25, 0.125]
+        """
+        return AtMost(self, bound)
+
+    def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Schedule:
+        """Start this schedule again in each cycle.
+
+        every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
+        1, or at least 1.01. decay: and has so many times the value.
+
+        Raises ValueError or TypeError for an argument that is not of its kind, by name.
+
+        >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
+        [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336312, 0.25]
+        """
+        from .repeat import Repeat
+
+        return Repeat(self, every, growth, decay)
+
+    def __mul__(self, other: Schedule | float) -> Product:
+        return Product(self, _as_schedule(other))
+
+    def __rmul__(self, other: float) -> Product:
+        return Product(_as_schedule(other), self)
+
+
+def ticks(schedule: Schedule, clock: Clock) -> Ticks:
+    """The ticks of a schedule under a clock; raises ValueError where the clock knows too little."""
+    exact = {duration: clock.exact(duration) for duration in schedule.durations()}
+    return Ticks(exact, math.lcm(*(time.denominator for time in exact.values())))
+
+
+def resolve(schedule: Schedule, clock: Clock) -> tuple[Curve, int]:
+    """`schedule` as a function of an integer number of ticks, and the number of ticks in a unit of `clock`."""
+    found = ticks(schedule, clock)
+    return schedule.curve(found), found.scale
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Schedule):
+    """The same multiplier for ever.
+
+    eta(t) = value
+
+    value: multiplier, at least 0.
+
+    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+
+    >>> Constant() * Constant(0.5)
+    Constant() * Constant(value=0.5)
+    """
+
+    value: float = 1.0
+    _stepwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.value >= 0, "value", "a multiplier of at least 0")
+
+    def curve(self, ticks: Ticks) -> Curve:
+        value = self.value
+        return lambda t: value
+
+
+@dataclass(frozen=True, repr=False)
+class After(Schedule):
+    """`schedule.after(begin)`: eta(t) = schedule(0) for t < begin, schedule(t - begin) from there on."""
+
+    schedule: Schedule
+    begin: DurationLike
+    _stepwise: ClassVar[bool] = True
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, begin = self.schedule.curve(ticks), ticks(self.begin)
+        return lambda t: inner(t - begin if t > begin else 0)
+
+    def __repr__(self) -> str:
+        return f"{operand(self.schedule)}.after({self.begin!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Until(Schedule):
+    """`schedule.until(end)`: eta(t) = schedule(min(t, end))."""
+
+    schedule: Schedule
+    end: DurationLike
+    _stepwise: ClassVar[bool] = True
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, end = self.schedule.curve(ticks), ticks(self.end)
+        return lambda t: inner(t if t < end else end)
+
+    def __repr__(self) -> str:
+        return f"{operand(self.schedule)}.until({self.end!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Skip(Schedule):
+    """`schedule.skip(time)`: eta(t) = schedule(t + time)."""
+
+    schedule: Schedule
+    time: DurationLike
+    _stepwise: ClassVar[bool] = True
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, time = self.schedule.curve(ticks), ticks(self.time)
+        return lambda t: inner(t + time)
+
+    def __repr__(self) -> str:
+        return f"{operand(self.schedule)}.skip({self.time!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class _Bounded(Schedule):
+    schedule: Schedule
+    bound: float
+    _stepwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.bound >= 0, "bound", "a multiplier of at least 0")
+
+
+@dataclass(frozen=True, repr=False)
+class AtLeast(_Bounded):
+    """`schedule.at_least(bound)`: eta(t) = max(schedule(t), bound)."""
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, bound = self.schedule.curve(ticks), self.bound
+        return lambda t: max(inner(t), bound)
+
+    def __repr__(self) -> str:
+        return f"{operand(self.schedule)}.at_least({self.bound!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class AtMost(_Bounded):
+    """`schedule.at_most(bound)`: eta(t) = min(schedule(t), bound)."""
+
+    def curve(self, ticks: Ticks) -> Curve:
+        inner, bound = self.schedule.curve(ticks), self.bound
+
+        def eta(t: int) -> float:
+            try:
+                return min(inner(t), bound)
+            except OverflowError:  # too large for a float, so certainly above the bound
+                return bound
+
+        return eta
+
+    def __repr__(self) -> str:
+        return f"{operand(self.schedule)}.at_most({self.bound!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Product(Schedule):
+    """`left * right`, where either may be a number: eta(t) = left(t) * right(t)."""
+
+    left: Schedule
+    right: Schedule
+    _stepwise: ClassVar[bool] = True
+
+    def curve(self, ticks: Ticks) -> Curve:
+        left, right = self.left.curve(ticks), self.right.curve(ticks)
+        return lambda t: left(t) * right(t)
+
+    def __repr__(self) -> str:
+        # a * (b * c) keeps its brackets: as a tree, and in the last bit, it is not (a * b) * c.
+        return f"{self.left!r} * {operand(self.right)}"
+
+
+def _as_schedule(factor: Schedule | float) -> Schedule:
+    return factor if isinstance(factor, Schedule) else Constant(factor)
+
+
+def operand(schedule: Schedule) -> str:
+    """The source of a schedule that something is done to."""
+    return f"({schedule!r})" if isinstance(schedule, Product) else repr(schedule)

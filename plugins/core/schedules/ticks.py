@@ -1,0 +1,64 @@
+"""Time inside a schedule: an integer number of ticks, so short that every duration in the schedule is a whole number.
+
+This makes time exact and its arithmetic that of Python's integers, at a billion updates as at the first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .durations import Duration, DurationLike, as_duration, updates
+
+Curve = Callable[[int], float]
+"""eta as a function of t, a number of ticks from 0."""
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """The number of ticks in each duration of a schedule: `ticks(duration)`, or `ticks.length(duration)` if not zero.
+
+    exact: the schedule's durations in the clock's unit. scale: ticks in that unit.
+    stretch, fineness: a schedule within `stretched(p, q)` has durations of p / q times their length.
+    """
+
+    exact: Mapping[Duration, Fraction]
+    scale: int
+    stretch: int = 1
+    fineness: int = 1
+
+    def __call__(self, duration: DurationLike) -> int:
+        exact = self.exact.get(as_duration(duration, "ticks"))
+        if exact is None:
+            raise ValueError(
+                f"found '{duration}', which is not written in the schedule; let its durations() yield it as well."
+            )
+        return int(exact * self.scale) * self.stretch
+
+    def length(self, duration: DurationLike) -> int:
+        """The ticks of a duration that must be longer than zero; raises ValueError for a difference that is not."""
+        found = self(duration)
+        if found == 0:
+            raise ValueError(f"'{duration}' is zero in this run, where a length is needed; make the run longer.")
+        return found
+
+    def update(self) -> int:
+        """The ticks of one update, which is never stretched; the schedule's `durations` must have updates(1)."""
+        return int(self.exact[updates(1)] * self.scale) * self.fineness
+
+    def stretched(self, stretch: int, fineness: int) -> Ticks:
+        """Ticks of 1 / fineness of the length, in which durations are stretch / fineness times as long."""
+        return Ticks(self.exact, self.scale, self.stretch * stretch, self.fineness * fineness)
+
+
+def finite(curve: Curve, time: int) -> float:
+    """`curve` at a time in ticks; raises ValueError for a value that is too large for a float."""
+    try:
+        value = curve(time)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("the value is too large for a float; bound it with .at_most(...) or .until(...).")
+    return value

@@ -1,0 +1,71 @@
+"""What a spec makes of each parameter of a model, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .parameter_rules import Parameter, Role, assign
+from .spec import Spec
+
+
+class ParameterRow(NamedTuple):
+    """What `describe_parameters` tells of a parameter: base values, and the numbers of the rules that decided them."""
+
+    path: str
+    shape: tuple[int, ...]
+    role: Role
+    rules: tuple[int, ...]
+    learning_rate: float
+    weight_decay: float
+    l1_ratio: float
+
+
+class ParameterTable(tuple[ParameterRow, ...]):
+    """A row for each trainable parameter of a model; its text is a table."""
+
+    spec: Spec
+
+    @classmethod
+    def of(cls, spec: Spec, parameters: Sequence[Parameter]) -> ParameterTable:
+        """What `spec` makes of these parameters; raises ValueError for a rule that matches none."""
+        table = cls(
+            ParameterRow(
+                *assignment.parameter,
+                assignment.rules,
+                spec.learning_rate * assignment.multipliers.learning_rate,
+                spec.weight_decay * assignment.multipliers.weight_decay,
+                assignment.multipliers.l1_ratio,
+            )
+            for assignment in assign(spec.parameters, spec.l1_ratio, parameters)
+        )
+        table.spec = spec
+        return table
+
+    def __reduce__(self) -> Any:
+        return _restored, (tuple(self), self.spec)
+
+    def __str__(self) -> str:
+        mixed = any(row.l1_ratio for row in self)
+        rows = [("path", "shape", "role", "rule", "learning rate", "weight decay", *(["L1 ratio"] if mixed else []))]
+        for row in self:
+            numbers = [row.learning_rate, row.weight_decay, *([row.l1_ratio] if mixed else [])]
+            shape = " x ".join(map(str, row.shape)) or "scalar"
+            rows.append(
+                (row.path, shape, row.role, ", ".join(map(str, row.rules)), *(f"{number:.6g}" for number in numbers))
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        legend = [f"rule {number}: {rule!r}" for number, rule in enumerate(self.spec.parameters)]
+        return "\n".join([*lines, *legend])
+
+
+def extraction_error(found: str, remedy: str) -> ValueError:
+    """The error for what `extract_weight_decay` cannot read."""
+    return ValueError(f"extract_weight_decay: found {found}; {remedy}.")
+
+
+def _restored(rows: tuple[ParameterRow, ...], spec: Spec) -> ParameterTable:
+    table = ParameterTable(rows)
+    table.spec = spec
+    return table

@@ -1,0 +1,46 @@
+"""What a room knows of each kind of optimizer: one module for each, found by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Protocol, TypeVar
+
+from .spec import Spec
+
+
+class Record(Protocol):
+    """What a room knows of one kind."""
+
+    @property
+    def kind(self) -> type[Spec]:
+        """The class of its specs."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+def records(package: str, path: Iterable[str], kind: type[R]) -> dict[type[Spec], R]:
+    """The records of a package, by the class of their specs: the `RECORD` of each of its modules that has one.
+
+    Args:
+        package: Its name.
+        path: Its `__path__`.
+        kind: The class of its records.
+    """
+    modules = (import_module(f"{package}.{module.name}") for module in iter_modules(path))
+    found = (getattr(module, "RECORD", None) for module in modules)
+    return {record.kind: record for record in found if isinstance(record, kind)}
+
+
+def record_of(known: dict[type[Spec], R], spec: object, who: str) -> R:
+    """The record of a spec's kind.
+
+    Raises:
+        TypeError: It is not a spec, or of a kind that this room cannot compute.
+    """
+    record = known.get(type(spec))  # type: ignore[arg-type]  # of anything else there is none
+    if record is None:
+        raise TypeError(f"{who}: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}.")
+    return record

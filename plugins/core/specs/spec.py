@@ -1,0 +1,121 @@
+"""Optimizer specs: every number of an optimizer, written down, none left to a framework's default."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from ..schedules.serializable import Functions, Value
+from .parameter_rules import ParameterRule, Rule
+
+HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
+"""The hyperparameters that have a schedule, in the order in which everything lists them."""
+
+
+Basis = Literal["learning_rate", "schedule", "update"]
+Clip = Literal["global_clipnorm", "clipnorm", "clipvalue"]
+
+CLIPS: tuple[Clip, ...] = get_args(Clip)
+CLIP_EPSILON = 1e-6
+"""What is added to a norm before clipping by it, as torch.nn.utils.clip_grad_norm_ does."""
+
+
+@dataclass(frozen=True, repr=False)
+class Spec(Value, ABC, family=True):
+    """Base of the optimizer specs: a base value for each hyperparameter by its name, and what they have in common.
+
+    weight_decay_basis: what the weight decay is multiplied with to give the fraction that an update takes off a weight.
+        "learning_rate": the learning rate, as in PyTorch and Keras. "schedule": the learning rate relative to its base
+        value, eta of Loshchilov and Hutter, as in keras-adamw and Composer. "update": nothing, as in TensorFlow Addons.
+    l1_ratio: share of the weight decay that is L1, in [0, 1]: with d what an update takes off,
+        theta <- theta * (1 - d * (1 - l1_ratio)) - d * l1_ratio * sign(theta)
+    parameters: rules that multiply learning rate and weight decay of some parameters; see `ParameterRule`.
+    global_clipnorm: largest norm of all gradients together, in whose proportion all are made smaller.
+    clipnorm: largest norm of each parameter's gradient. clipvalue: largest absolute value of each of its elements.
+        At most one of the three; where a norm n is larger, gradients are multiplied by clip / (n + 1e-6), as by
+        torch.nn.utils.clip_grad_norm_.
+    maximize: whether the update goes up the gradient and not down.
+    """
+
+    _example: ClassVar[str] = "AdamW(learning_rate=1e-3, weight_decay=0.01)"
+
+    learning_rate: float
+    weight_decay: float
+    weight_decay_basis: Basis = field(default="learning_rate", kw_only=True)
+    l1_ratio: float = field(default=0.0, kw_only=True)
+    parameters: tuple[ParameterRule, ...] = field(default=(), kw_only=True)
+    global_clipnorm: float | None = field(default=None, kw_only=True)
+    clipnorm: float | None = field(default=None, kw_only=True)
+    clipvalue: float | None = field(default=None, kw_only=True)
+    maximize: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("learning_rate", "weight_decay"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(
+            self.learning_rate > 0 or self.weight_decay_basis != "schedule",
+            "learning_rate",
+            "a number greater than 0 where weight_decay_basis='schedule'",
+        )
+        self._require(0 <= self.l1_ratio <= 1, "l1_ratio", "a number in [0, 1]")
+        clips = [name for name in CLIPS if getattr(self, name) is not None]
+        for name in clips:
+            self._require(getattr(self, name) > 0, name, "a number greater than 0, or None for no clipping")
+            self._require(name == clips[0], name, f"None where there is a {clips[0]}")
+
+    @property
+    def clip(self) -> tuple[Clip, float] | None:
+        """How gradients are clipped, and the bound; None where they are not."""
+        return next(((name, bound) for name in CLIPS if (bound := getattr(self, name)) is not None), None)
+
+    def shrink(self, learning_rate: float, weight_decay: float, base: float | None = None) -> float:
+        """The fraction of a weight without a gradient that an update takes off, by the values that the update uses.
+
+        base: the learning rate's base value, where it is not the spec's. Arrays of values give an array.
+        """
+        match self.weight_decay_basis:
+            case "learning_rate":
+                return learning_rate * weight_decay
+            case "schedule":
+                return learning_rate / (self.learning_rate if base is None else base) * weight_decay
+            case "update":
+                return weight_decay
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """What an optimizer of this spec keeps of each parameter, by the names that all frameworks and files have."""
+        return ()
+
+    def difference(self, other: Spec) -> str | None:
+        """The first field in which `other` differs, in words, or None if the two are equal."""
+        if type(self) is not type(other):
+            return f"the optimizer is {type(other).__name__} and not {type(self).__name__}"
+        for each in fields(self):
+            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            if ours != theirs:
+                return f"{each.name} is {theirs!r} and not {ours!r}"
+        return None
+
+    @classmethod
+    def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
+        rules = data.get("parameters")
+        if isinstance(rules, (list, tuple)):
+            data = {**data, "parameters": tuple(Rule.from_dict(rule) for rule in rules)}
+        return super()._from_fields(data, functions)
+
+
+def check_options(known: Collection[str], options: Collection[str]) -> None:
+    """Refuse options of `build_optimizer` that are not among the known ones.
+
+    Raises:
+        TypeError: Some are not.
+    """
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Set hyperparameters in the "
+            f"spec."
+        )
