@@ -38,12 +38,10 @@ class ScheduleCallback:
     _policies: Mapping[OptimizerKey | None, Policy]  # by optimizer; None is the one for whichever there is
     _updates: Mapping[OptimizerKey | None, int | None]  # updates_per_epoch=, likewise
 
-    def __init__(self, policies: Policy | Mapping[OptimizerKey, Policy], arguments: Mapping[str, Any]) -> None:
+    def __init__(self, policies: Policy | Mapping[Any, Policy], arguments: Mapping[str, Any]) -> None:
         super().__init__()
         self._arguments = dict(arguments)
-        every: dict[OptimizerKey | None, Policy] = {}
-        every.update({None: policies} if isinstance(policies, Policy) else policies)
-        self._policies = every
+        self._policies = {None: policies} if isinstance(policies, Policy) else dict(policies)
         self._updates = dict.fromkeys(self._policies)
 
     @property
