@@ -14,10 +14,10 @@ import torch
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import KEY, Saved
 from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, replaced, write
-from .counter import Counter
-from .namespaces import modules
-from .parameters import is_sharded, parameters
-from .trainers import callbacks_of, is_a
+from ..torch.parameters import is_sharded, parameters
+from .base_callback import modules
+from .progress import ProgressKeeper
+from .trainer import callbacks_of, is_a
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
@@ -44,7 +44,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         raise hand_over_error("export_state", "a model that no Trainer has trained", "train it first")
     checkpoint: dict[str, Any] = {}
     for callback in callbacks_of(trainer):
-        if isinstance(callback, Counter):
+        if isinstance(callback, ProgressKeeper):
             callback.on_save_checkpoint(trainer, model, checkpoint)
     progress, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
     within = progress.ready > progress.completed

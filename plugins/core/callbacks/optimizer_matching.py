@@ -11,19 +11,29 @@ from .schedule_callback import OptimizerKey, ScheduleCallback
 
 
 class Followed(NamedTuple):
-    """An optimizer that follows a policy.
+    """An optimizer that follows a policy of a callback.
 
     Attributes:
         number: Which optimizer.
-        policy: What it follows.
-        updates_per_epoch: What the user said that an epoch makes, or None.
+        callback: Whose policy it follows.
+        key: Under which the callback has it.
         label: What tells the optimizer from others in a log, or "".
     """
 
     number: int
-    policy: Policy
-    updates_per_epoch: int | None
+    callback: ScheduleCallback
+    key: OptimizerKey | None
     label: str
+
+    @property
+    def policy(self) -> Policy:
+        """What it follows."""
+        return self.callback._policies[self.key]
+
+    @property
+    def updates_per_epoch(self) -> int | None:
+        """What the user said that an epoch makes."""
+        return self.callback._updates[self.key]
 
 
 class Matching:
@@ -42,13 +52,13 @@ class Matching:
         self._scheduled: set[tuple[int, str]] = set()
         driving: dict[tuple[bool, int, str], ScheduleCallback] = {}
         for callback in callbacks:
-            for number, policy, *_ in self._followed[id(callback)]:
-                for name in policy.driven:
-                    other = driving.setdefault((policy.reduces, number, name), callback)
+            for each in self._followed[id(callback)]:
+                for name in each.policy.driven:
+                    other = driving.setdefault((each.policy.reduces, each.number, name), callback)
                     if other is not callback:
                         raise second_driver_error(repr(other), repr(callback), name)
-                    if not policy.reduces:
-                        self._scheduled.add((number, name))
+                    if not each.policy.reduces:
+                        self._scheduled.add((each.number, name))
 
     def meant_by(self, callback: ScheduleCallback) -> list[Followed]:
         """The optimizers that a callback means."""
@@ -100,23 +110,23 @@ def names(paths: Sequence[Sequence[str]]) -> list[str]:
 def followed(callback: ScheduleCallback, paths: Sequence[Sequence[str]]) -> list[Followed]:
     """Which optimizers follow which policy of a callback; raises ValueError where that is not clear."""
     called = names(paths)
-    policy, given = callback._policies.get(None), callback._updates
+    policy = callback._policies.get(None)
     if policy is not None:
         if len(paths) > 1 and not callback._options.shared:
             example = ", ".join(f"{name!r}: Recipe(...)" for name in called)
             raise policy.error(f"{len(paths)} optimizers and one recipe", f"give one for each, as {{{example}}}")
-        return [Followed(number, policy, given[None], label) for number, label in enumerate(labels(paths))]
-    found: dict[int, tuple[OptimizerKey, Followed]] = {}
-    for key, policy in callback._policies.items():
+        return [Followed(number, callback, None, label) for number, label in enumerate(labels(paths))]
+    found: dict[int, Followed] = {}
+    for key in callback._policies:
         assert key is not None  # for the type checker: it is the key of a policy for any optimizer
         number = _number(callback, key, paths, called)
         if number in found:
             raise ValueError(
                 f"{callback._who}: found two recipes for the optimizer of {called[number]!r}, those of "
-                f"{found[number][0]!r} and {key!r}; keep one of them."
+                f"{found[number].key!r} and {key!r}; keep one of them."
             )
-        found[number] = key, Followed(number, policy, given[key], str(key))
-    return [each for _, each in found.values()]
+        found[number] = Followed(number, callback, key, str(key))
+    return list(found.values())
 
 
 def _number(

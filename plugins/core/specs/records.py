@@ -19,6 +19,7 @@ class Record(Protocol):
 
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 def records(package: str, path: Iterable[str], kind: type[R]) -> dict[type[Spec], R]:
@@ -34,7 +35,7 @@ def records(package: str, path: Iterable[str], kind: type[R]) -> dict[type[Spec]
     return {record.kind: record for record in found if isinstance(record, kind)}
 
 
-def record_of(known: dict[type[Spec], R], spec: object, who: str) -> R:
+def record_of(known: dict[type[Spec], T], spec: object, who: str) -> T:
     """The record of a spec's kind.
 
     Raises:

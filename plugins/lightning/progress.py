@@ -1,4 +1,4 @@
-"""What every callback of ours has in the checkpoints of Lightning: how far each optimizer is."""
+"""What every callback of samestep has in the checkpoints of Lightning: how far each optimizer is."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoints.saved import KEY, Driver, Saved
-from .followers import Updates
-from .trainers import is_between_epochs
+from ..torch.update_count import UpdateCount
+from .trainer import is_between_epochs
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
 else:
-    from .namespaces import Callback
+    from .base_callback import Callback
 
     LightningModule = Trainer = Any
 
 
-class Counter(Callback):
+class ProgressKeeper(Callback):
     """Keeps in the checkpoints how many updates each optimizer had made in the epoch, and by what it was driven.
 
     Lightning's own progress has the updates that a loss scaler skipped as well, and under manual optimization those of
     all optimizers and epochs together.
     """
 
-    _counted: dict[int, Updates]  # by the optimizer's number
+    _counts: dict[int, UpdateCount]  # by the optimizer's number
     _ended: Saved | None = None  # of a training that has ended
     _restored: Saved | None = None  # of a checkpoint
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._counted = {}
+        self._counts = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        saved = self.so_far(trainer) if self._counted else self._ended
+        saved = self._so_far(trainer) if self._counts else self._ended
         if saved is not None:
             others = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
             checkpoint[KEY] = saved.beside(others).to_dict()
@@ -47,11 +47,11 @@ class Counter(Callback):
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
 
-    def so_far(self, trainer: Trainer) -> Saved:
+    def _so_far(self, trainer: Trainer) -> Saved:
         """How far the run is, and by what this callback drives it."""
         saved, begins = Saved(trainer.current_epoch), is_between_epochs(trainer)
-        for number, updates in self._counted.items():
-            saved = saved.with_progress(number, 0 if begins else updates.made, *self._drivers_of(number))
+        for number, count in self._counts.items():
+            saved = saved.with_progress(number, 0 if begins else count.made, *self._drivers_of(number))
         return saved
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:
@@ -59,7 +59,7 @@ class Counter(Callback):
         return ()
 
     def _before(self, trainer: Trainer) -> Saved | None:
-        """What this training goes on from, or None where it begins."""
+        """What this training continues, or None where it begins."""
         return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
@@ -85,8 +85,8 @@ class Counter(Callback):
 
     def _end(self, trainer: Trainer) -> None:
         """Count no more; what was counted stays, for a checkpoint that is saved afterwards and for another fit."""
-        for updates in self._counted.values():
-            updates.remove()
-        if self._counted:
-            self._ended = self.so_far(trainer)
-        self._counted, self._restored = {}, None
+        for count in self._counts.values():
+            count.remove()
+        if self._counts:
+            self._ended = self._so_far(trainer)
+        self._counts, self._restored = {}, None

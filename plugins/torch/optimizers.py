@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import kernels
-from ..core import optimizers as specs
 from ..core.callbacks.errors import other_moments_error
-from ..core.callbacks.hyperparameter_scheduler import ScheduleMixin
+from ..core.policies.policy import Policy
+from ..core.specs.adamw import AdamW as AdamWSpec
+from ..core.specs.nadamw import NAdamW as NAdamWSpec
 from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
-from ..core.specs.spec import Spec, check_buildable
-from .groups import number, values
+from ..core.specs.records import record_of
+from ..core.specs.sgdw import SGDW as SGDWSpec
+from ..core.specs.spec import Spec, check_options
+from .param_groups import number, values
 from .parameters import is_sharded, parameters, refuse_flattened
 
 
@@ -28,8 +31,8 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     Raises TypeError for another option or for what is not a spec, and ValueError for a model without trainable
     parameters and for a rule that matches none.
     """
-    check_buildable(spec, options, {kind: made.options for kind, made in _KINDS.items()})
-    kind = _KINDS[type(spec)]
+    kind = record_of(_KINDS, spec, "build_optimizer")
+    check_options(kind.options, options)
     found = parameters(model)
     if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
@@ -47,7 +50,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     native = _torch_expresses(spec, list(by))
     if not native:
         known = tuple(name for name in ("foreach", "fused") if name in kind.options)
-        check_buildable(spec, options, {type(spec): known})
+        check_options(known, options)
     made = kind.optimizer if native else kind.ours
     optimizer: Any = made(params, **_torch_arguments(spec), **_kernel(kind, model, options))
     # A fused kernel under fp16 loss scaling would skip an update by itself, and nobody could count the others.
@@ -149,18 +152,18 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     return None
 
 
-def rewrite(part: ScheduleMixin, optimizer: Any) -> None:
+def rewrite(policy: Policy, optimizer: Any) -> None:
     """Write the numbers of a callback's spec into an optimizer, which keeps its moments.
 
     Raises ValueError for an optimizer that cannot become one of the spec: of another kind, or with other groups.
     """
-    spec: Any = part.spec
+    spec: Any = policy.spec
     built = getattr(optimizer, "spec", spec)
     rules = built.parameters == spec.parameters and (built.l1_ratio == spec.l1_ratio or not spec.parameters)
     every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
     expressed = isinstance(optimizer, _Ours) or _torch_expresses(spec, every)
     if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
-        raise other_moments_error(part, built)
+        raise other_moments_error(policy, built)
     kind = _KINDS[type(spec)]
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
         for key, base in _torch_arguments(spec).items():
@@ -183,7 +186,7 @@ def _torch_arguments(spec: Spec) -> dict[str, Any]:
 def _torch_expresses(spec: Any, every: Sequence[Multipliers]) -> bool:
     """Whether an optimizer of torch's own class makes the update of the spec."""
     return (
-        not isinstance(spec, specs.SGDW)
+        not isinstance(spec, SGDWSpec)
         and spec.weight_decay_basis == "learning_rate"
         and spec.clip is None
         and not any(multipliers.l1_ratio for multipliers in every)
@@ -214,7 +217,7 @@ class _Kind(NamedTuple):
 
 
 _KINDS: dict[type[Spec], _Kind] = {
-    specs.AdamW: _Kind(
+    AdamWSpec: _Kind(
         torch.optim.AdamW,
         AdamW,
         {
@@ -228,7 +231,7 @@ _KINDS: dict[type[Spec], _Kind] = {
         {},
         ("foreach", "fused", "capturable", "differentiable"),
     ),
-    specs.NAdamW: _Kind(
+    NAdamWSpec: _Kind(
         torch.optim.NAdam,
         NAdamW,
         {
@@ -242,7 +245,7 @@ _KINDS: dict[type[Spec], _Kind] = {
         {"decoupled_weight_decay": True},
         ("foreach", "capturable", "differentiable"),
     ),
-    specs.SGDW: _Kind(
+    SGDWSpec: _Kind(
         torch.optim.SGD,
         SGDW,
         {

@@ -12,7 +12,7 @@ else:
     Trainer = Any
 
 
-class Metric:
+class MonitoredMetric:
     """The scores of a metric, each of which is seen once.
 
     Lightning keeps the last one of each metric, also in epochs that have no validation: a new one is a new object.

@@ -20,14 +20,14 @@ import torch
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
 else:
-    from .namespaces import Callback
+    from .base_callback import Callback
 
     LightningModule = Trainer = Any
 
 GRADIENTS = "samestep_gradients"  # the key of a checkpoint: each parameter's, by its name in the module
 
 
-class Resumption(Callback):
+class ResumeFixes(Callback):
     """Resumes a run after any batch, with the gradients that were accumulated for an update that was not made yet.
 
     These are kept of a single process: of several, each has the gradients of its own batches until the update, and only

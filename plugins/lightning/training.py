@@ -1,0 +1,77 @@
+"""What samestep's callbacks of one training share; the first of them that begins finds it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.callbacks.errors import other_driver_error
+from ..core.callbacks.optimizer_matching import Matching
+from ..core.callbacks.schedule_callback import ScheduleCallback
+from ..core.schedules.durations import Clock
+from .progress import ProgressKeeper
+from .trainer import callbacks_of, is_a, optimizers_of, paths_of, run_length, updates_per_epoch
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+else:
+    LightningModule = Trainer = Any
+
+# Callbacks of Lightning that set the learning rate themselves.
+_OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
+
+
+class Training:
+    """The optimizers of a training, what they follow, and how long the run is as far as the trainer knows.
+
+    Args:
+        trainer: Which trains.
+        module: What it trains.
+        drivers: The scheduling callbacks of samestep.
+
+    Raises:
+        ValueError: There is no optimizer of torch, it is not clear which one a callback means, or something else
+            drives what a callback drives.
+    """
+
+    def __init__(self, trainer: Trainer, module: LightningModule, drivers: Sequence[ScheduleCallback]) -> None:
+        self.optimizers = optimizers_of(trainer, drivers[0]._who)
+        self.matching = Matching(drivers, paths_of(module, self.optimizers))
+        self.by_hand = not module.automatic_optimization
+        self.updates = updates_per_epoch(trainer, trainer.current_epoch)
+        self.length = run_length(trainer, len(self.optimizers))
+        self.clock = Clock(self.updates, *self.length)
+        beside = [each for each in callbacks_of(trainer) if not isinstance(each, ProgressKeeper)]
+        self.others = [type(each).__name__ for each in (*beside, module)]
+        for driver in drivers:
+            self._refuse_other_drivers(trainer, driver)
+
+    def _refuse_other_drivers(self, trainer: Trainer, driver: ScheduleCallback) -> None:
+        """Refuse whatever else drives what a callback drives, of the same optimizer."""
+        meant = {(each.number, name) for each in self.matching.meant_by(driver) for name in each.policy.driven}
+        for callback in callbacks_of(trainer):
+            for kind in _OTHER_DRIVERS:
+                if is_a(callback, kind) and any(name == "learning_rate" for _, name in meant):
+                    raise other_driver_error(driver._who, "learning_rate", f"the callback {kind}", "leave one out")
+        for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
+            number = next((n for n, each in enumerate(self.optimizers) if each is scheduler.optimizer), None)
+            # OneCycleLR and CyclicLR cycle the momentum too.
+            for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
+                if (number, name) in meant:
+                    other = f"the {type(scheduler).__name__} of configure_optimizers"
+                    remedy = "return the optimizer alone"
+                    if is_a(scheduler, "ReduceLROnPlateau"):
+                        remedy += ", and give the Trainer samestep.lightning.ReduceOnPlateau.like_torch(...)"
+                    raise other_driver_error(driver._who, name, other, remedy)
+        if trainer.gradient_clip_val and any(map(_clips, self.optimizers)):
+            raise ValueError(
+                f"{driver._who}: found gradient_clip_val={trainer.gradient_clip_val!r} of the Trainer, and an "
+                f"optimizer that clips already; leave one of them out."
+            )
+
+
+def _clips(optimizer: torch.optim.Optimizer) -> bool:
+    spec = getattr(optimizer, "spec", None)
+    return spec is not None and spec.clip is not None

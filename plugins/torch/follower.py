@@ -1,0 +1,195 @@
+"""An optimizer of torch that follows a policy: how many updates it made, and the values that it holds for the next.
+
+Under automatic optimization the values of an update are written when its batch starts, and ahead, when the batch before
+it ends: `LearningRateMonitor` then reads the same ones wherever it stands in the list of callbacks. Under manual
+optimization an optimizer can make several updates of a batch, and they are written before each of them as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..core.callbacks.errors import longer_epoch_error, other_spec_error, other_value_error
+from ..core.callbacks.follower import Follower
+from ..core.callbacks.optimizer_matching import log_name
+from ..core.checkpoints.resuming import ResumedPolicy
+from ..core.schedules.durations import Position
+from . import param_groups
+from .optimizers import spec_difference
+from .update_count import UpdateCount
+
+_AHEAD = 1024  # updates whose values are computed at a time
+
+_Columns = list[tuple[str, list[list[float]]]]  # by hyperparameter, of each group the values of some updates
+
+
+class TorchFollower(Follower):
+    """An optimizer of torch that follows a policy.
+
+    Args:
+        resumed: What gives the values, prepared for its clock.
+        label: What tells the optimizer from others in a log, or "".
+        optimizer: Which one.
+        verify: Whether to check, at every update, that it holds what was written.
+        by_hand: Whether the user's code makes the updates.
+        others: What else runs in this training and could write into the optimizer.
+
+    Raises:
+        ValueError: The policy cannot drive this optimizer.
+    """
+
+    def __init__(
+        self,
+        resumed: ResumedPolicy,
+        label: str,
+        optimizer: torch.optim.Optimizer,
+        *,
+        verify: bool = False,
+        by_hand: bool = False,
+        others: Sequence[str] = (),
+    ) -> None:
+        super().__init__(resumed, label)
+        self.optimizer = optimizer
+        self._verifies, self._by_hand, self._others = verify, by_hand, others
+        if self.policy.spec is not None:
+            difference = spec_difference(self.policy.spec, optimizer)
+            if difference is not None:
+                raise other_spec_error(self.policy, difference)
+        self._bases = {name: self._base_values(name) for name in self.policy.driven}
+        self._groups = len(optimizer.param_groups)
+        self._is_written = False
+        self._last: tuple[_Columns, int] | None = None  # what the last update of this epoch used
+        self._hook: Any = None
+        self.policy.check_bases(self._bases)
+
+    @property
+    def made(self) -> int:
+        return self.count.made
+
+    def begin(self, epoch: int, made: int, continues: bool) -> None:
+        """Training begins in this epoch, of which so many updates were made before.
+
+        Args:
+            epoch: Counted from 0.
+            made: The number of updates.
+            continues: Whether this epoch is one of the run. A run that is resumed after its last update keeps what
+                that used.
+        """
+        self.count = UpdateCount(self.optimizer, made, self._on_update)
+        before = torch.compiler.disable(self._before_update)
+        self._hook = self.optimizer.register_step_pre_hook(before) if self._by_hand else None
+        self._compute(epoch, made)
+        if continues and not self._is_over():
+            self._write(made)
+
+    def end(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+        self.count.remove()
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.count.made, self._last = 0, None
+        self.write_ahead(epoch)
+
+    def before_batch(self) -> None:
+        if self._verifies and self._is_written:
+            self._verify()
+        if self._is_over() and self._by_hand:
+            return
+        self._before_update()
+
+    def _before_update(self, *_: Any) -> None:
+        if self._is_over():
+            raise longer_epoch_error(self.policy, self._epoch, self._most_updates or 0)
+        self._write(self.made)
+
+    def after_batch(self) -> None:
+        if self._varies and not self._is_over():
+            self._write(self.made)
+
+    def write_ahead(self, epoch: int) -> None:
+        """Write the values of an epoch's first update."""
+        self._compute(epoch, 0)
+        self._write(0)
+
+    def _on_update(self) -> None:
+        if self._verifies:
+            self._verify()
+        self._last = self._columns, self._index
+
+    def _used(self) -> dict[str, list[float]]:
+        if self._last is not None:
+            columns, index = self._last
+        else:  # a run that was resumed after the last update, or an epoch without any
+            columns, index = self._values(self._epoch, max(self.made - 1, 0) if self._varies else 0, 1), 0
+        return {name: [column[index] for column in of_groups] for name, of_groups in columns}
+
+    def _is_over(self) -> bool:
+        return self._most_updates is not None and self.made >= self._most_updates
+
+    def _base_values(self, name: str) -> list[float]:
+        every = self.optimizer.param_groups
+        if not all(param_groups.has(group, name) for group in every):
+            kind = type(self.optimizer).__name__
+            raise self.policy.error(
+                f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another"
+            )
+        return self.policy.resolve_bases([param_groups.base_value(group, name) for group in every])
+
+    def _values(self, epoch: int, update: int, count: int) -> _Columns:
+        """By hyperparameter, the values of each parameter group for `count` updates from `update` on."""
+        return [
+            (name, self.policy.reduced_columns(name, bases, Position(epoch, update), count))
+            for name, bases in self._bases.items()
+        ]
+
+    def _compute(self, epoch: int, update: int) -> None:
+        """The values of the updates of an epoch from `update` on, some of them ahead."""
+        self._epoch, self._first, count = epoch, 0, 1
+        # A schedule that is constant within epochs does not ask for the update: an epoch may be longer than the first.
+        if self._varies and self._most_updates is not None:
+            self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
+        self._computed = count
+        self._columns = self._values(epoch, self._first, count)
+        self._checked_groups()
+        # The common case is written without asking each group how it holds its values.
+        self._stored = param_groups.stored(self.optimizer, self._columns)
+
+    def _write(self, update: int) -> None:
+        """Write the values of an update of this epoch into the parameter groups."""
+        index = update - self._first if self._varies else 0
+        if not 0 <= index < self._computed:
+            self._compute(self._epoch, update)
+            index = 0
+        every = self._checked_groups()
+        self._index, self._is_written = index, True
+        if self._stored is not None:
+            for number, key, values in self._stored:
+                every[number][key] = values[index]
+            return
+        for name, columns in self._columns:
+            for group, column in zip(every, columns, strict=True):
+                param_groups.write(group, name, column[index])
+
+    def _checked_groups(self) -> list[dict[str, Any]]:
+        every = self.optimizer.param_groups
+        if len(every) != self._groups:
+            raise self.policy.error(
+                f"{len(every)} parameter groups where training started with {self._groups}",
+                "give the optimizer all of its parameter groups in configure_optimizers",
+            )
+        return every
+
+    def _verify(self) -> None:
+        """Raise ValueError where the optimizer does not hold what was written last."""
+        every = self._checked_groups()
+        for name, columns in self._columns:
+            for number, (group, column) in enumerate(zip(every, columns, strict=True)):
+                planned = column[self._index]
+                if not param_groups.holds(group, name, planned):
+                    found, called = param_groups.held(group, name), log_name(name, self._label, number)
+                    where = Position(self._epoch, self.made)
+                    raise other_value_error(self.policy, called, found, planned, where, self._others)

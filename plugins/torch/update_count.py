@@ -1,0 +1,33 @@
+"""How many updates an optimizer of torch makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from . import param_groups
+
+
+class UpdateCount:
+    """Counts the updates that an optimizer really makes in an epoch: one that a loss scaler skips is none.
+
+    Args:
+        optimizer: Whose updates to count.
+        made: Those of this epoch so far.
+        on_update: Called after each, before it is counted.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None]) -> None:
+        self.made = made
+        self._on_update = on_update
+        self._hook = optimizer.register_step_post_hook(torch.compiler.disable(self._count))
+
+    def _count(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        if not param_groups.skipped(optimizer):
+            self._on_update()
+            self.made += 1
+
+    def remove(self) -> None:
+        """Count no more."""
+        self._hook.remove()
