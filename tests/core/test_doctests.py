@@ -1,68 +1,70 @@
-"""The examples in the core's docstrings are true."""
+"""The examples in the core's docstrings are true, with the names that a user imports."""
 
 from __future__ import annotations
 
 import doctest
 from importlib import import_module
-from inspect import isabstract
-from pkgutil import iter_modules
+from inspect import isabstract, isroutine
+from pkgutil import walk_packages
 from types import ModuleType
 
 import pytest
 
 import samestep
 import samestep.core
-from samestep import Schedule
+from samestep import Schedule, Spec
+from samestep.core import callbacks
 
 NAMES = {name: getattr(samestep, name) for name in samestep.__all__}
-WITHOUT_EXAMPLES = {"explain", "lint", "refusals", "structure", "ticks", "values"}
-MODULES = [import_module(f"samestep.core.{module.name}") for module in iter_modules(samestep.core.__path__)]
-
-
-def short(module: ModuleType) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-@pytest.mark.parametrize("module", MODULES, ids=short)
-def test_the_examples_print_what_they_say(module: ModuleType) -> None:
-    results = doctest.testmod(module, extraglobs=NAMES)
-    assert results.failed == 0
-    assert (results.attempted > 0) is (short(module) not in WITHOUT_EXAMPLES)
-
-
-@pytest.mark.parametrize(
-    ("room", "some"),
-    [
-        ("shapes", {"StepDecay", "Triangular", "Table"}),
-        ("ramps", {"CosineDecay", "Warmup", "RexDecay"}),
-        ("functions", {"EpochFunction"}),
-    ],
-)
-def test_every_public_shape_has_an_example(room: str, some: set[str]) -> None:
-    module = import_module(f"samestep.core.{room}")
-    public = {
-        name
-        for name, found in vars(module).items()
-        if isinstance(found, type) and issubclass(found, Schedule) and found.__module__ == module.__name__
-        if not name.startswith("_") and not isabstract(found)
-    }
-    assert some <= public <= set(samestep.__all__)
-    assert public <= with_examples(module)
-
-
-def test_every_public_composition_has_an_example() -> None:
-    module = import_module("samestep.core.schedules.compositions")
-    assert {"sequence", "one_cycle", "warmup_stable_decay", "noam"} <= with_examples(module)
-
-
-def test_what_is_made_of_schedules_has_examples() -> None:
-    combinators = {"after", "until", "skip", "at_least", "at_most", "repeat"}
-    assert combinators <= with_examples(import_module("samestep.core.schedules.schedule"))
-    assert "Plan" in with_examples(import_module("samestep.core.recipes.plan"))
-    assert {"Clock", "epochs", "updates", "percent"} <= with_examples(
-        import_module("samestep.core.schedules.durations")
-    )
+MODULES = [import_module(module.name) for module in walk_packages(samestep.core.__path__, "samestep.core.")]
+WITHOUT_EXAMPLES = {
+    "Spec",
+    "Ticks",
+    "Trace",
+    "Schedule",
+    "Position",
+    "Ramp",
+    "Multipliers",
+    "Parameter",
+    "ParameterTable",
+}
 
 
 def with_examples(module: ModuleType) -> set[str]:
     return {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(module) if test.examples}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("samestep.core."))
+def test_the_examples_print_what_they_say(module: ModuleType) -> None:
+    assert doctest.testmod(module, extraglobs=NAMES).failed == 0
+
+
+def test_every_public_class_and_function_has_an_example() -> None:
+    public = {name for name, found in NAMES.items() if isinstance(found, type) or isroutine(found)}
+    examples = set().union(*map(with_examples, MODULES))
+    assert {*public, *callbacks.__all__} - examples == {*WITHOUT_EXAMPLES, "TraceRecorder"}
+
+
+def test_every_shape_and_spec_that_is_written_by_its_name_is_public() -> None:
+    for family in (Schedule, Spec):
+        named = {
+            kind
+            for kind in family._registry.values()
+            if kind.__module__.startswith("samestep.") and not isabstract(kind)
+        }
+        made_by_a_method_or_a_function = {
+            "After",
+            "AtLeast",
+            "AtMost",
+            "Product",
+            "Repeat",
+            "Sequence",
+            "Skip",
+            "Until",
+        }
+        assert {kind.__name__ for kind in named} - made_by_a_method_or_a_function <= set(samestep.__all__)
+
+
+def test_the_ways_to_combine_schedules_have_examples() -> None:
+    combinators = {"after", "until", "skip", "at_least", "at_most", "repeat"}
+    assert combinators <= with_examples(import_module("samestep.core.schedules.schedule"))

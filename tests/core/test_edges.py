@@ -139,12 +139,6 @@ def test_weights_that_flip_sign() -> None:
     assert "by 1 in the run" not in Recipe(AdamW(learning_rate=2, weight_decay=1)).plan(4, 4).explain()
 
 
-def test_a_second_class_of_the_same_name_is_refused() -> None:
-    with pytest.raises(TypeError, match="found a second class StepDecay"):
-        type("StepDecay", (Schedule,), {})
-    assert isinstance(Schedule.from_dict(StepDecay(0.5, every=epochs(1)).to_dict()), StepDecay)
-
-
 @pytest.mark.parametrize(("value", "decimal"), [(0.1, 0.1), (1 / 3, 0.33333334), (1e-45, 1e-45), (3e38, 3e38), (0, 0)])
 def test_the_shortest_decimal_of_a_float32_is_the_one_that_was_written(value: float, decimal: float) -> None:
     assert shortest_decimal(float(np.float32(value))) == decimal

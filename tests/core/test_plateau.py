@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samestep import AdamW, Clock, Position, Recipe, Warmup, updates
-from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
 from samestep.core.policies.plateau import Plateau
+from samestep.core.policies.plateau_policy import PlateauPolicy
 
 NAN, INF = math.nan, math.inf
 PLATEAUS = st.builds(
@@ -34,11 +34,15 @@ SCORES = st.sampled_from([0.0, 0.5, 0.75, 1.0, 2.0, NAN, INF, -INF])
 LOGS = st.dictionaries(st.integers(0, 12), SCORES)
 
 
-def log_of(callback: ReduceOnPlateauMixin, scores: list[float]) -> list[int]:
+def reducing(monitor: str = "val_loss", **arguments: Any) -> PlateauPolicy:
+    return PlateauPolicy(monitor, who="ReduceOnPlateau", **arguments)
+
+
+def log_of(policy: PlateauPolicy, scores: list[float]) -> list[int]:
     """How often the value has been reduced when each of the epochs begins, the one after the last score included."""
     for epoch, score in enumerate(scores):
-        callback.observe(epoch, score)
-    return [callback.reductions(epoch) for epoch in range(len(scores) + 1)]
+        policy.observe(epoch, score)
+    return [policy.reductions(epoch) for epoch in range(len(scores) + 1)]
 
 
 # (arguments, scores, reductions when epochs 0, 1, 2, ... begin)
@@ -63,28 +67,28 @@ ROWS: list[tuple[dict[str, Any], list[float], list[int]]] = [
 def test_a_value_is_reduced_after_more_than_patience_bad_scores(
     arguments: dict[str, Any], scores: list[float], expected: list[int]
 ) -> None:
-    assert log_of(ReduceOnPlateauMixin(**arguments), scores) == expected
+    assert log_of(reducing(**arguments), scores) == expected
     assert [Plateau(**arguments).reductions(dict(enumerate(scores)), e) for e in range(len(scores) + 1)] == expected
 
 
 def test_the_multiplier_is_the_factor_to_the_power_of_the_reductions() -> None:
-    callback = ReduceOnPlateauMixin(factor=0.1, patience=0)
-    log_of(callback, [1.0] * 5)
-    assert [callback.multiplier(epoch) for epoch in range(6)] == [1.0, 1.0, 0.1, 0.1**2, 0.1**3, 0.1**4]
-    assert callback.multiplier(10**6) == 0.1**4
-    off = ReduceOnPlateauMixin(factor=0, patience=0)
+    policy = reducing(factor=0.1, patience=0)
+    log_of(policy, [1.0] * 5)
+    assert [policy.multiplier(epoch) for epoch in range(6)] == [1.0, 1.0, 0.1, 0.1**2, 0.1**3, 0.1**4]
+    assert policy.multiplier(10**6) == 0.1**4
+    off = reducing(factor=0, patience=0)
     log_of(off, [1.0] * 3)
     assert [off.reduced([0.5, 0.25], epoch) for epoch in (1, 2, 3)] == [[0.5, 0.25], [0.0, 0.0], [0.0, 0.0]]
 
 
 def test_the_floor_holds_reductions_and_raises_no_schedule_that_is_below_it_by_itself() -> None:
-    callback = ReduceOnPlateauMixin(factor=0.5, patience=0, floor=0.375)
-    log_of(callback, [1.0] * 3)
+    policy = reducing(factor=0.5, patience=0, floor=0.375)
+    log_of(policy, [1.0] * 3)
     warmup = Recipe(AdamW(learning_rate=1.0), learning_rate=Warmup(updates(4))).plan(8, 9).values("learning_rate", 0)
     assert warmup == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]
-    assert callback.reduced(warmup, 1) == warmup
-    assert callback.reduced(warmup, 2) == [0.0, 0.25, 0.375, 0.375, 0.5, 0.5, 0.5, 0.5]
-    assert callback.reduced(warmup, 3) == [0.0, 0.25, 0.375, 0.375, 0.375, 0.375, 0.375, 0.375]
+    assert policy.reduced(warmup, 1) == warmup
+    assert policy.reduced(warmup, 2) == [0.0, 0.25, 0.375, 0.375, 0.5, 0.5, 0.5, 0.5]
+    assert policy.reduced(warmup, 3) == [0.0, 0.25, 0.375, 0.375, 0.375, 0.375, 0.375, 0.375]
 
 
 @given(PLATEAUS, st.floats(0, 0.99), st.floats(0, 1), st.lists(st.floats(0, 1)), st.integers(0, 2000))
@@ -100,38 +104,38 @@ def test_a_reduced_value_lies_between_the_floor_and_what_is_scheduled(
 
 def test_the_callback_alone_reduces_the_base_value_of_what_it_drives() -> None:
     for name in ("learning_rate", "weight_decay"):
-        callback = ReduceOnPlateauMixin("val_accuracy", hyperparameter=name, mode="max", factor=0.5, patience=0)
-        callback.prepare(Clock(3, 4))
-        assert callback.driven == (name,)
-        assert callback.own_bases([0.5, 0.25]) == [0.5, 0.25]
-        log_of(callback, [0.25, 0.75, 0.5])
+        policy = reducing("val_accuracy", hyperparameter=name, mode="max", factor=0.5, patience=0)
+        policy.prepare(Clock(3, 4))
+        assert policy.driven == (name,)
+        assert policy.resolve_bases([0.5, 0.25]) == [0.5, 0.25]
+        log_of(policy, [0.25, 0.75, 0.5])
         expected = [0.5] * 9 + [0.25] * 3
-        assert [callback.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == expected
-        assert [callback.reduced([0.5], epoch) for epoch in range(4)] == [[0.5], [0.5], [0.5], [0.25]]
-        assert not callback.varies_within_epochs()
-    assert ReduceOnPlateauMixin(base=0.125).own_bases([0.5]) == [0.125]
+        assert [policy.value(name, 0.5, Position(*divmod(update, 3))) for update in range(12)] == expected
+        assert [policy.reduced([0.5], epoch) for epoch in range(4)] == [[0.5], [0.5], [0.5], [0.25]]
+        assert not policy.varies_within_epochs()
+    assert reducing(base=0.125).resolve_bases([0.5]) == [0.125]
 
 
 def test_a_score_that_comes_twice_decides_once() -> None:
-    once, twice = ReduceOnPlateauMixin(patience=1), ReduceOnPlateauMixin(patience=1)
+    once, twice = reducing(patience=1), reducing(patience=1)
     for epoch, score in enumerate([1.0, NAN, 1.0, 1.0, 1.0]):
         once.observe(epoch, score)
         for _ in range(3):
             twice.observe(epoch, score)
             assert twice.multiplier(epoch + 1) == once.multiplier(epoch + 1)
     assert once.reductions(5) == 2
-    assert repr(twice.memory()) == repr(once.memory())
+    assert repr(twice.state()) == repr(once.state())
 
 
 def test_a_redone_epoch_replaces_its_own_score_and_no_other() -> None:
-    callback = ReduceOnPlateauMixin(patience=0)
-    assert log_of(callback, [1.0, 2.0, 3.0, 0.5]) == [0, 0, 1, 2, 2]
-    callback.observe(1, 0.75)
-    assert callback.scores == {0: 1.0, 1: 0.75, 2: 3.0, 3: 0.5}
-    assert [callback.reductions(epoch) for epoch in range(5)] == [0, 0, 0, 1, 1]
-    callback.forget(2)
-    assert callback.scores == {0: 1.0, 1: 0.75}
-    assert callback.reductions(4) == 0
+    policy = reducing(patience=0)
+    assert log_of(policy, [1.0, 2.0, 3.0, 0.5]) == [0, 0, 1, 2, 2]
+    policy.observe(1, 0.75)
+    assert policy.scores == {0: 1.0, 1: 0.75, 2: 3.0, 3: 0.5}
+    assert [policy.reductions(epoch) for epoch in range(5)] == [0, 0, 0, 1, 1]
+    policy.forget(2)
+    assert policy.scores == {0: 1.0, 1: 0.75}
+    assert policy.reductions(4) == 0
 
 
 ACTIONS = st.one_of(
@@ -144,48 +148,48 @@ ACTIONS = st.one_of(
 @given(PLATEAUS, st.lists(ACTIONS, max_size=30))
 def test_the_reductions_are_a_function_of_the_log_whatever_came_before(plateau: Plateau, actions: list[Any]) -> None:
     fields = {k: v for k, v in plateau.to_dict().items() if k != "type"}
-    callback, log = ReduceOnPlateauMixin(**fields), dict[int, float]()
+    policy, log = reducing(**fields), dict[int, float]()
     for action in actions:
         match action:
             case "observe", epoch, score:
-                callback.observe(epoch, score)
+                policy.observe(epoch, score)
                 log[epoch] = score
             case "forget", epoch:
-                callback.forget(epoch)
+                policy.forget(epoch)
                 log = {each: score for each, score in log.items() if each < epoch}
             case "ask", epoch:
-                assert callback.reductions(epoch) == plateau.reductions(log, epoch)
-    assert repr(callback.scores) == repr(dict(sorted(log.items())))
-    assert [callback.reductions(e) for e in range(15)] == [plateau.reductions(log, e) for e in range(15)]
+                assert policy.reductions(epoch) == plateau.reductions(log, epoch)
+    assert repr(policy.scores) == repr(dict(sorted(log.items())))
+    assert [policy.reductions(e) for e in range(15)] == [plateau.reductions(log, e) for e in range(15)]
 
 
 @given(PLATEAUS, LOGS)
 def test_a_resumed_run_that_has_the_log_decides_the_same(plateau: Plateau, log: dict[int, float]) -> None:
     fields = {k: v for k, v in plateau.to_dict().items() if k != "type"}
-    before, resumed = ReduceOnPlateauMixin(**fields), ReduceOnPlateauMixin(**fields)
+    before, resumed = reducing(**fields), reducing(**fields)
     for epoch, score in log.items():
         before.observe(epoch, score)
     resumed.observe(0, 123.0)
-    resumed.remember(json.loads(json.dumps(before.memory())))
+    resumed.load_state(json.loads(json.dumps(before.state())))
     again = pickle.loads(pickle.dumps(before))
-    for callback in (resumed, again):
-        assert repr(callback.memory()) == repr(before.memory())
-        assert [callback.reductions(e) for e in range(14)] == [before.reductions(e) for e in range(14)]
+    for policy in (resumed, again):
+        assert repr(policy.state()) == repr(before.state())
+        assert [policy.reductions(e) for e in range(14)] == [before.reductions(e) for e in range(14)]
 
 
-def test_the_memory_is_plain_data_that_does_not_change_with_the_log() -> None:
-    callback = ReduceOnPlateauMixin()
-    callback.observe(4, torch.tensor(0.5))
-    callback.observe(2, np.float32(0.25))
-    callback.observe(3, 7)
-    memory = callback.memory()
-    assert memory == [[2, 0.25], [3, 7.0], [4, 0.5]]
-    assert {type(item) for entry in memory for item in entry} == {int, float}
-    callback.remember(memory)
-    callback.observe(2, 0.0)
-    assert memory == [[2, 0.25], [3, 7.0], [4, 0.5]]
-    callback.scores[9] = 1.0
-    assert 9 not in callback.scores
+def test_the_state_is_plain_data_that_does_not_change_with_the_log() -> None:
+    policy = reducing()
+    policy.observe(4, torch.tensor(0.5))
+    policy.observe(2, np.float32(0.25))
+    policy.observe(3, 7)
+    state = policy.state()
+    assert state == [[2, 0.25], [3, 7.0], [4, 0.5]]
+    assert {type(item) for entry in state for item in entry} == {int, float}
+    policy.load_state(state)
+    policy.observe(2, 0.0)
+    assert state == [[2, 0.25], [3, 7.0], [4, 0.5]]
+    policy.scores[9] = 1.0
+    assert 9 not in policy.scores
 
 
 DAMAGED: list[Any] = [
@@ -211,45 +215,43 @@ DAMAGED: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("memory", DAMAGED, ids=repr)
-def test_a_damaged_memory_is_refused_and_nothing_of_it_is_believed(memory: Any) -> None:
-    callback = ReduceOnPlateauMixin()
-    callback.observe(0, 0.25)
-    words = (
-        r"^ReduceOnPlateauMixin: found .* in a log of scores; expected \[epoch, score\] of one epoch after the .*\.$"
-    )
+@pytest.mark.parametrize("state", DAMAGED, ids=repr)
+def test_a_damaged_state_is_refused_and_nothing_of_it_is_believed(state: Any) -> None:
+    policy = reducing()
+    policy.observe(0, 0.25)
+    words = r"^ReduceOnPlateau: found .* in a log of scores; expected \[epoch, score\] of one epoch after the .*\.$"
     with pytest.raises(ValueError, match=words):
-        callback.remember(memory)
-    assert callback.memory() == [[0, 0.25]]
+        policy.load_state(state)
+    assert policy.state() == [[0, 0.25]]
 
 
-def test_a_memory_too_deep_to_be_printed_is_refused_in_a_sentence() -> None:
+def test_a_state_too_deep_to_be_printed_is_refused_in_a_sentence() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(ValueError, match=r"^ReduceOnPlateauMixin: found .{1,200} in a log of scores; "):
-        ReduceOnPlateauMixin().remember(deep)
+    with pytest.raises(ValueError, match=r"^ReduceOnPlateau: found .{1,200} in a log of scores; "):
+        reducing().load_state(deep)
 
 
 @pytest.mark.parametrize("score", [True, "0.5", b"1", None, [0.5], {}, 1j, torch.zeros(2), np.zeros(2), 10**400])
 def test_a_score_that_is_no_number_is_refused(score: Any) -> None:
-    callback = ReduceOnPlateauMixin()
-    words = r"^ReduceOnPlateauMixin: found the score .* \(\w+\) of 'val_loss'; expected a number\.$"
+    policy = reducing()
+    words = r"^ReduceOnPlateau: found the score .* \(\w+\) of 'val_loss'; expected a number\.$"
     with pytest.raises(TypeError, match=words):
-        callback.observe(0, score)
-    assert callback.memory() == []
+        policy.observe(0, score)
+    assert policy.state() == []
 
 
 @pytest.mark.parametrize("epoch", [-1, 1.0, True, "1", None])
 def test_what_is_no_epoch_is_refused(epoch: Any) -> None:
-    callback = ReduceOnPlateauMixin()
-    for action in (lambda: callback.observe(epoch, 0.5), lambda: callback.forget(epoch)):
-        with pytest.raises(ValueError, match=r"^ReduceOnPlateauMixin: epoch: found .*; expected a whole number of at "):
+    policy = reducing()
+    for action in (lambda: policy.observe(epoch, 0.5), lambda: policy.forget(epoch)):
+        with pytest.raises(ValueError, match=r"^ReduceOnPlateau: epoch: found .*; expected a whole number of at "):
             action()
 
 
 def test_each_score_of_a_long_run_is_looked_at_once() -> None:
-    callback, looked = ReduceOnPlateauMixin(patience=3), 0
+    policy, looked = reducing(patience=3), 0
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal looked
@@ -258,12 +260,12 @@ def test_each_score_of_a_long_run_is_looked_at_once() -> None:
     sys.setprofile(count)
     try:
         for epoch in range(1000):
-            callback.reductions(epoch)
-            callback.observe(epoch, 1.0)
-            callback.observe(epoch, 1.0)
+            policy.reductions(epoch)
+            policy.observe(epoch, 1.0)
+            policy.observe(epoch, 1.0)
             for _ in range(3):
-                callback.reductions(epoch)
+                policy.reductions(epoch)
     finally:
         sys.setprofile(None)
     assert looked == 999
-    assert callback.reductions(1000) == 249
+    assert policy.reductions(1000) == 249

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from samestep.core.callbacks import ReduceOnPlateau
 from samestep.core.policies.plateau import Plateau
 
 NAN = math.nan
@@ -60,13 +60,13 @@ KERAS_REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 @pytest.mark.parametrize(
     ("make", "arguments", "error", "words"),
-    [(ReduceOnPlateauMixin, *row) for row in REFUSED]
-    + [(ReduceOnPlateauMixin.like_keras, *row) for row in KERAS_REFUSED]
-    + [(ReduceOnPlateauMixin.like_torch, {"min_lr": -1}, ValueError, "min_lr: found -1; expected a number of at lea")],
+    [(ReduceOnPlateau, *row) for row in REFUSED]
+    + [(ReduceOnPlateau.like_keras, *row) for row in KERAS_REFUSED]
+    + [(ReduceOnPlateau.like_torch, {"min_lr": -1}, ValueError, "min_lr: found -1; expected a number of at lea")],
     ids=lambda case: repr(case) if isinstance(case, dict) else "",
 )
 def test_a_bad_argument_is_refused(make: Any, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=f"^{re.escape(f'ReduceOnPlateauMixin: {words}')}"):
+    with pytest.raises(error, match=f"^{re.escape(f'ReduceOnPlateau: {words}')}"):
         make(**arguments)
 
 
@@ -108,7 +108,7 @@ def test_data_that_no_plateau_wrote_is_refused(data: Any) -> None:
 
 
 def test_the_callback_prints_its_arguments() -> None:
-    assert repr(ReduceOnPlateauMixin.like_keras("loss", patience=3, base=0.5)) == (
-        "ReduceOnPlateauMixin(monitor='loss', hyperparameter='learning_rate', mode='min', factor=0.1, patience=2, "
+    assert repr(ReduceOnPlateau.like_keras("loss", patience=3, base=0.5)) == (
+        "ReduceOnPlateau(monitor='loss', hyperparameter='learning_rate', mode='min', factor=0.1, patience=2, "
         "threshold=0.0001, threshold_mode='abs', cooldown=0, floor=0.0, start_epoch=0, base=0.5, on_change='raise')"
     )

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
+from samestep.core.callbacks import ReduceOnPlateau
 
 NAN, INF = math.nan, math.inf
 RECORDED = json.loads((Path(__file__).parents[1] / "golden" / "plateau_scores.json").read_text())
@@ -59,12 +59,17 @@ OF_KERAS += [{"patience": 5, "cooldown": 2, "factor": 0.0}, {"min_delta": 2**-13
 BASES = [0.1, 0.003, 1e-4]
 
 
-def ours(callback: ReduceOnPlateauMixin, scores: list[float], bases: list[float]) -> list[list[float]]:
+def reductions(callback: ReduceOnPlateau, epoch: int) -> int:
+    """How often the value has been reduced when `epoch` begins."""
+    return callback.plateau.reductions(callback.scores, epoch)
+
+
+def ours(callback: ReduceOnPlateau, scores: list[float], bases: list[float]) -> list[list[float]]:
     """The learning rates of the groups after each epoch."""
     rows = []
     for epoch, score in enumerate(scores):
         callback.observe(epoch, score)
-        rows.append(callback.reduced(bases, epoch + 1))
+        rows.append(callback.plateau.reduced(bases, reductions(callback, epoch + 1)))
     return rows
 
 
@@ -83,7 +88,7 @@ def torch_runs(scores: list[float], bases: list[float], eps: float = 0.0, **sett
 
 def same_as_torch(scores: list[float], bases: list[float], settings: dict[str, Any]) -> int:
     """Compares every learning rate and the state behind it; how many reductions there were."""
-    callback = ReduceOnPlateauMixin.like_torch(**settings)
+    callback = ReduceOnPlateau.like_torch(**settings)
     rates, states = torch_runs(scores, bases, **settings)
     plateau, progress = callback.plateau, callback.plateau.begin
     for epoch, row in enumerate(ours(callback, scores, bases)):
@@ -110,7 +115,7 @@ def test_the_recorded_sequences_are_reduced_several_times() -> None:
 
 def test_the_learning_rates_of_ten_reductions_are_within_2_ulps_of_torch() -> None:
     rates, _ = torch_runs([1.0] * 11, BASES, patience=0)
-    rows = ours(ReduceOnPlateauMixin.like_torch(patience=0), [1.0] * 11, BASES)
+    rows = ours(ReduceOnPlateau.like_torch(patience=0), [1.0] * 11, BASES)
     assert rows[:2] == rates[:2]
     for row, rate in zip(rows, rates, strict=True):
         assert all(abs(a - b) <= 2 * math.ulp(b) for a, b in zip(row, rate, strict=True))
@@ -140,12 +145,12 @@ def test_like_torch_reduces_where_torch_does_for_any_scores(
 
 @given(ANY_SCORES, st.integers(0, 10), TORCH_SETTINGS)
 def test_the_gate_hides_the_scores_before_it(scores: list[float], start: int, settings: dict[str, Any]) -> None:
-    gated = ReduceOnPlateauMixin.like_torch(start_epoch=start, **settings)
-    later = ReduceOnPlateauMixin.like_torch(**settings)
+    gated = ReduceOnPlateau.like_torch(start_epoch=start, **settings)
+    later = ReduceOnPlateau.like_torch(**settings)
     ours(gated, scores, BASES)
     ours(later, scores[start:], BASES)
     for epoch in range(len(scores) + 1):
-        assert gated.reductions(epoch) == later.reductions(max(epoch - start, 0))
+        assert reductions(gated, epoch) == reductions(later, max(epoch - start, 0))
 
 
 @cache
@@ -174,12 +179,12 @@ def keras_rates(scores: list[float], base: float, monitor: str = "val_loss", **s
 def test_like_keras_reduces_where_keras_does(
     settings: dict[str, Any], scores: list[float], ulps: Callable[[float, float], int]
 ) -> None:
-    callback = ReduceOnPlateauMixin.like_keras(**settings)
+    callback = ReduceOnPlateau.like_keras(**settings)
     rates = keras_rates(scores, BASES[0], **settings)
     for epoch, (row, rate) in enumerate(zip(ours(callback, scores, BASES[:1]), rates, strict=True)):
         # Keras has rounded the base to float32, and each reduction.
-        reductions = callback.reductions(epoch + 1)
-        assert ulps(row[0], rate) <= (reductions + 1 if reductions else 0)
+        times = reductions(callback, epoch + 1)
+        assert ulps(row[0], rate) <= (times + 1 if times else 0)
 
 
 GRID = st.integers(-8, 8).map(lambda n: n / 64)  # and min_delta too, so that no sum is rounded
@@ -204,14 +209,14 @@ def test_like_keras_is_equal_to_keras_for_any_scores_where_float32_rounds_nothin
     first: float, rest: list[float], settings: dict[str, Any]
 ) -> None:
     exact = {"factor": 0.25, "min_delta": 2**-10, **settings}
-    rows = ours(ReduceOnPlateauMixin.like_keras(**exact), [first, *rest], [0.25])
+    rows = ours(ReduceOnPlateau.like_keras(**exact), [first, *rest], [0.25])
     assert [row[0] for row in rows] == keras_rates([first, *rest], 0.25, **exact)
 
 
 def test_the_presets_have_the_arguments_and_defaults_of_the_peers() -> None:
     for preset, peer, without in (
-        (ReduceOnPlateauMixin.like_torch, ReduceLROnPlateau, {"optimizer", "eps"}),
-        (ReduceOnPlateauMixin.like_keras, keras.callbacks.ReduceLROnPlateau, {"verbose", "kwargs"}),
+        (ReduceOnPlateau.like_torch, ReduceLROnPlateau, {"optimizer", "eps"}),
+        (ReduceOnPlateau.like_keras, keras.callbacks.ReduceLROnPlateau, {"verbose", "kwargs"}),
     ):
         of_ours = {name: each.default for name, each in inspect.signature(preset).parameters.items()}
         theirs = {name: each.default for name, each in inspect.signature(peer).parameters.items()}
@@ -223,7 +228,7 @@ def test_the_presets_have_the_arguments_and_defaults_of_the_peers() -> None:
 @pytest.mark.parametrize("monitor", ["loss", "val_loss"])
 def test_auto_is_min_for_the_losses_as_it_is_in_keras(monitor: str) -> None:
     scores = [1.0, 0.5, 0.75, 0.75]
-    rows = ours(ReduceOnPlateauMixin.like_keras(monitor, patience=2, factor=0.5), scores, [0.25])
+    rows = ours(ReduceOnPlateau.like_keras(monitor, patience=2, factor=0.5), scores, [0.25])
     assert [row[0] for row in rows] == [0.25, 0.25, 0.25, 0.125]
     assert keras_rates(scores, 0.25, monitor, patience=2, factor=0.5) == [0.25, 0.25, 0.25, 0.125]
 
@@ -231,7 +236,7 @@ def test_auto_is_min_for_the_losses_as_it_is_in_keras(monitor: str) -> None:
 def test_where_torch_differs_its_eps_ends_the_reductions_at_1e_8() -> None:
     rates, _ = torch_runs([1.0] * 4, [1e-7], eps=1e-8, patience=0)
     assert rates == [[1e-7], [1e-8], [1e-8], [1e-8]]
-    rows = ours(ReduceOnPlateauMixin.like_torch(patience=0), [1.0] * 4, [1e-7])
+    rows = ours(ReduceOnPlateau.like_torch(patience=0), [1.0] * 4, [1e-7])
     assert [row[0] for row in rows] == [1e-7, 1e-8, 1e-7 * 0.1**2, 1e-7 * 0.1**3]
 
 
@@ -239,19 +244,19 @@ def test_where_torch_differs_a_relative_threshold_of_1_takes_every_score_as_bad(
     rates, _ = torch_runs([4.0, 3.0, 2.0], [1.0], patience=0, factor=0.5, threshold=1.0)
     assert rates == [[0.5], [0.25], [0.125]]
     with pytest.raises(ValueError, match=r"threshold: found 1.0; expected a fraction below 1"):
-        ReduceOnPlateauMixin.like_torch(threshold=1.0)
+        ReduceOnPlateau.like_torch(threshold=1.0)
 
 
 @pytest.mark.parametrize(("first", "theirs"), [(NAN, [0.25, 0.125, 0.0625]), (INF, [0.25, 0.25, 0.25])], ids=str)
 def test_where_keras_differs_its_first_score_is_the_best_whatever_it_is(first: float, theirs: list[float]) -> None:
     scores, settings = [first, 1.0, 0.5], {"patience": 1, "factor": 0.5}
     assert keras_rates(scores, 0.25, **settings) == theirs
-    rows = ours(ReduceOnPlateauMixin.like_keras(**settings), scores, [0.25])
+    rows = ours(ReduceOnPlateau.like_keras(**settings), scores, [0.25])
     assert [row[0] for row in rows] == [0.125, 0.125, 0.125]
 
 
 def test_where_keras_differs_it_compares_in_float32() -> None:
     scores, settings = [0.5, 0.5 - 1e-4 - 1e-9], {"patience": 1, "factor": 0.5}
     assert keras_rates(scores, 0.25, **settings) == [0.25, 0.125]
-    rows = ours(ReduceOnPlateauMixin.like_keras(**settings), scores, [0.25])
+    rows = ours(ReduceOnPlateau.like_keras(**settings), scores, [0.25])
     assert [row[0] for row in rows] == [0.25, 0.25]

@@ -1,7 +1,8 @@
-"""By which of two recipes a run goes on, and in which words that is refused or told."""
+"""With which of two recipes a run continues, and in which words that is refused or told."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,19 +24,21 @@ from samestep import (
     epochs,
     percent,
 )
-from samestep.core.checkpoints.resuming import check_loaded, continued, differences
+from samestep.core.checkpoints.resuming import check_loaded, differences, resumed
+from samestep.core.policies.recipe_policy import RecipePolicy
 
-from .resumed import (
+from .resuming_helpers import (
     CLOCK,
     FOUND,
     HALVED,
+    REMEDY,
     SPEC,
     TENTH,
     WHERE,
-    EpochGatedDecay,
-    HyperparameterScheduler,
-    LearningRateScheduler,
-    goes_on,
+    continues,
+    follow,
+    function,
+    gated,
     halving,
     refused,
     saved,
@@ -45,18 +48,16 @@ from .resumed import (
 HALF_OF_IT = CosineDecay(over=percent(100))
 
 
-def test_the_same_recipe_goes_on_without_a_word() -> None:
-    for on_change in ("raise", "use_new", "use_saved"):
-        again = Recipe(AdamW(0.5, 0.25), StepDecay(0.5, every="1 epoch"))
-        part = HyperparameterScheduler(again, on_change=on_change)  # type: ignore[arg-type]
-        assert goes_on(HALVED, part) == (part, CLOCK)
+def test_the_same_recipe_continues_without_a_word() -> None:
+    again = follow(Recipe(AdamW(0.5, 0.25), StepDecay(0.5, every="1 epoch")))
+    for on_change in (None, "raise", "use_new", "use_saved"):
+        assert continues(HALVED, again, on_change=on_change) == (again, CLOCK)
 
 
 def test_a_difference_is_told_field_by_field_with_the_position_and_both_values() -> None:
     assert refused(HALVED, TENTH) == (
         f"{FOUND}: recipe.learning_rate.factor was 0.5 and is 0.1; there the saved and the new give learning_rate 0.25 "
-        f"and 0.05, weight_decay 0.25 and 0.25, momentum 0.9 and 0.9; give what it was trained with, or write "
-        f"on_change='use_new' or 'use_saved'."
+        f"and 0.05, weight_decay 0.25 and 0.25, momentum 0.9 and 0.9; {REMEDY}"
     )
 
 
@@ -92,7 +93,7 @@ def test_a_difference_is_told_field_by_field_with_the_position_and_both_values()
         (
             Recipe(learning_rate=EpochFunction(halving)),
             Recipe(learning_rate=EpochFunction(slower)),
-            ": recipe.learning_rate.function was 'tests.core.resumed:halving' and is ",
+            ": recipe.learning_rate.function was 'tests.core.resuming_helpers:halving' and is ",
         ),
         (HALVED, Recipe(SPEC, 0.5 * HALVED.learning_rate), ": recipe.learning_rate was StepDecay(factor=0.5, every="),
     ],
@@ -104,47 +105,49 @@ def test_whatever_differs_is_told(before: Recipe, now: Recipe, expected: str) ->
 
 def test_another_resolution_is_another_setting() -> None:
     ramp = Recipe(learning_rate=LinearDecay(over=epochs(3)))
-    now = HyperparameterScheduler(ramp, resolution="epoch")
+    now = follow(ramp, resolution="epoch")
     message = refused(ramp, now)
     assert message.startswith(f"{FOUND}: resolution was 'update' and is 'epoch'; there the saved and the new give ")
     assert "give learning_rate 0.5 times its base value and 0.66666666666666" in message
-    now = HyperparameterScheduler(ramp, resolution="epoch", on_change="use_saved")
-    assert goes_on(ramp, now).part.resolution == "update"
-    assert HyperparameterScheduler(ramp, updates_per_epoch=4).settings() == HyperparameterScheduler(ramp).settings()
+    found = continues(ramp, now, on_change="use_saved").policy
+    assert isinstance(found, RecipePolicy)
+    assert found.resolution == "update"
 
 
-def test_use_new_goes_on_by_the_new_recipe_and_the_length_of_this_run() -> None:
-    part = HyperparameterScheduler(TENTH, on_change="use_new")
-    assert goes_on(HALVED, part, Clock(2, 6)) == (part, Clock(2, 6))
+def test_use_new_continues_with_the_new_recipe_and_the_length_of_this_run() -> None:
+    policy = follow(TENTH)
+    assert continues(HALVED, policy, Clock(2, 6), on_change="use_new") == (policy, Clock(2, 6))
 
 
-def test_use_saved_goes_on_by_the_saved_recipe_and_the_length_that_it_had() -> None:
+def test_use_saved_continues_with_the_saved_recipe_and_the_length_that_it_had() -> None:
     before = Recipe(SPEC, HALF_OF_IT)
-    part = HyperparameterScheduler(TENTH, on_change="use_saved", updates_per_epoch=4)
+    policy = follow(TENTH)
     with pytest.warns(UserWarning, match="percentages are still of 3 epochs"):
-        going_on, clock = continued(part, saved(before), Clock(4, 6), WHERE)
-    assert isinstance(going_on, HyperparameterScheduler)
-    assert going_on.recipe == before
-    assert (going_on.on_change, going_on.updates_per_epoch, clock) == ("use_saved", 4, CLOCK)
-    assert part.recipe == TENTH, "the callback keeps its own"
+        found, clock = resumed(policy, saved(before), Clock(4, 6), WHERE, "use_saved")
+    assert isinstance(found, RecipePolicy)
+    assert (found.recipe, clock) == (before, CLOCK)
+    assert policy.recipe == TENTH, "the one that was given stays as it is"
 
 
 def test_a_named_function_is_read_by_the_name_that_the_new_recipe_has_it_under() -> None:
     before = Recipe(learning_rate=EpochFunction(halving))
-    assert goes_on(before, Recipe(learning_rate=EpochFunction(halving))).clock == CLOCK
+    assert continues(before, Recipe(learning_rate=EpochFunction(halving))).clock == CLOCK
     now = Recipe(learning_rate=EpochFunction(halving) * StepDecay(0.5, every=epochs(1)))
-    going_on = goes_on(before, now, on_change="use_saved").part
-    assert isinstance(going_on, HyperparameterScheduler)
-    assert going_on.recipe == before
+    found = continues(before, now, on_change="use_saved").policy
+    assert isinstance(found, RecipePolicy)
+    assert found.recipe == before
 
 
 def test_a_saved_function_that_the_new_recipe_lacks_cannot_be_used() -> None:
     before, now = Recipe(learning_rate=EpochFunction(halving)), Recipe(learning_rate=EpochFunction(slower))
     message = refused(before, now, on_change="use_saved")
-    assert message.startswith(f"{FOUND}, and the latter cannot be read here: recipe.learning_rate.function was '")
-    assert message.endswith("give a recipe with the functions that it names, or write on_change='use_new'.")
-    assert goes_on(before, now, on_change="use_new").part.on_change == "use_new"
-    assert "there" not in refused(before, now).split(": ", 1)[1], "the values of what cannot be read are not known"
+    assert message.startswith(f"{FOUND}: recipe.learning_rate.function was '")
+    assert message.endswith(
+        ", and those of the checkpoint cannot be read here; import the classes of its schedules, give a recipe with "
+        "the functions that it names, or write on_change='use_new'."
+    )
+    assert continues(before, now, on_change="use_new").policy.settings() == follow(now).settings()
+    assert "; there" not in refused(before, now), "the values of what cannot be read are not known"
 
 
 def test_a_function_without_a_name_cannot_be_compared() -> None:
@@ -155,7 +158,7 @@ def test_a_function_without_a_name_cannot_be_compared() -> None:
     nameless = Recipe(learning_rate=EpochFunction(Halving()))
     assert saved(nameless).settings is None
     for before, now in ((nameless, HALVED), (HALVED, nameless)):
-        assert goes_on(before, now).clock == CLOCK
+        assert continues(before, now).clock == CLOCK
 
 
 def test_a_schedule_of_the_user_s_own_is_compared_and_read_where_its_class_is_known() -> None:
@@ -173,50 +176,54 @@ def test_a_schedule_of_the_user_s_own_is_compared_and_read_where_its_class_is_kn
         f"{FOUND}: recipe.learning_rate.rate was 0.5 and is 0.25; there the saved and the new give learning_rate 0.5 "
         in refused(recipe(0.5), recipe(0.25))
     )
-    going_on = goes_on(recipe(0.5), HALVED, on_change="use_saved").part
-    assert isinstance(going_on, HyperparameterScheduler)
-    assert going_on.recipe == recipe(0.5)
-    del Schedule._registry["ResumedHalving"]  # as in a process that has not imported it
+    found = continues(recipe(0.5), HALVED, on_change="use_saved").policy
+    assert isinstance(found, RecipePolicy)
+    assert found.recipe == recipe(0.5)
+    del Schedule._registry[f"{__name__}:{ResumedHalving.__qualname__}"]  # as in a process that has not imported it
     message = refused(recipe(0.5), HALVED, on_change="use_saved")
-    assert "the latter cannot be read here: recipe.optimizer was None and is AdamW(" in message
+    assert f"{FOUND}: recipe.optimizer was None and is AdamW(" in message
+    assert ", and those of the checkpoint cannot be read here; " in message
     assert "recipe.learning_rate was ResumedHalving(rate=0.5) and is StepDecay(" in refused(
         recipe(0.5), Recipe(learning_rate=HALVED.learning_rate)
     )
 
 
 def test_a_gated_decay_that_was_changed_holds_with_a_warning() -> None:
-    before, now = EpochGatedDecay(0.5, start_epoch=1), EpochGatedDecay(0.1, start_epoch=1, base=0.5)
+    before, now = gated(0.5, start_epoch=1), gated(0.1, start_epoch=1, base=0.5)
     with pytest.warns(UserWarning, match=": found ") as warned:
-        assert continued(now, saved(before), CLOCK, WHERE) == (now, CLOCK)
+        assert resumed(now, saved(before), CLOCK, WHERE, None) == (now, CLOCK)
     assert [str(each.message) for each in warned] == [
-        "EpochGatedDecay: found other settings than those that the run was trained with up to epoch 1, update 2: "
+        "EpochGatedDecay: found a checkpoint (epoch 1, update 2) that was trained with different settings: "
         "factor was 0.5 and is 0.1, base was None and is 0.5; there the saved and the new give learning_rate 0.5 "
-        "times its base value and 0.1 times its base value; the new one holds."
+        "times its base value and 0.1 times its base value; the new settings are used."
     ]
-    again = EpochGatedDecay(0.5, start_epoch=1)
-    assert goes_on(before, again, Clock(2, 9)) == (again, Clock(2, 9))
+    again = gated(0.5, start_epoch=1)
+    assert continues(before, again, Clock(2, 9), on_change=None) == (again, Clock(2, 9))
 
 
-def test_a_function_of_the_learning_rate_scheduler_is_not_compared() -> None:
-    now = LearningRateScheduler(slower)
-    assert goes_on(LearningRateScheduler(halving), now) == (now, CLOCK)
+def test_the_user_s_function_is_not_compared() -> None:
+    now = function(slower)
+    assert continues(function(halving), now, on_change=None) == (now, CLOCK)
 
 
-def test_a_callback_of_another_class_is_a_change() -> None:
-    gated, function = EpochGatedDecay(0.5, start_epoch=1), LearningRateScheduler(halving)
-    message = refused(gated, HALVED)
-    assert message == (
-        f"{FOUND}: the callback was EpochGatedDecay and is HyperparameterScheduler; give what it was trained with, or "
-        f"write on_change='use_new' or 'use_saved'."
-    )
-    assert "was LearningRateScheduler and is HyperparameterScheduler" in refused(function, HALVED)
-    assert f"{FOUND}, and the latter cannot be read here: the" in refused(gated, HALVED, on_change="use_saved")
-    assert isinstance(goes_on(gated, HALVED, on_change="use_new").part, HyperparameterScheduler)
-    for before, now in ((HyperparameterScheduler(HALVED), gated), (function, gated), (gated, function)):
+def test_a_policy_of_another_kind_is_a_change() -> None:
+    gate, own = gated(0.5, start_epoch=1), function(halving)
+    assert refused(gate, HALVED) == f"{FOUND}: it followed a gated decay and now follows a recipe; {REMEDY}"
+    assert "it followed a function and now follows a recipe" in refused(own, HALVED)
+    assert ", and those of the checkpoint cannot be read here; import" in refused(gate, HALVED, on_change="use_saved")
+    assert isinstance(continues(gate, HALVED, on_change="use_new").policy, RecipePolicy)
+    for before, now in ((follow(HALVED), gate), (own, gate), (gate, own)):
         with pytest.warns(
-            UserWarning, match=f"the callback was {type(before).__name__} and is {type(now).__name__}; the"
+            UserWarning, match=f"it followed a {before.kind} and now follows a {now.kind}; the new settings are used"
         ):
-            assert continued(now, saved(before), CLOCK, WHERE).part == now
+            assert resumed(now, saved(before), CLOCK, WHERE, None).policy == now
+
+
+def test_what_drove_a_run_of_a_kind_that_is_unknown_is_compared_by_its_settings() -> None:
+    before = dataclasses.replace(saved(HALVED), kind="")
+    assert resumed(follow(HALVED), before, CLOCK, WHERE, "raise").clock == CLOCK
+    with pytest.raises(ValueError, match=r"settings: recipe.learning_rate.factor was 0.5 and is 0.1; there"):
+        resumed(follow(TENTH), before, CLOCK, WHERE, "raise")
 
 
 @pytest.mark.parametrize(
@@ -235,40 +242,39 @@ def test_moments_of_another_optimizer_are_refused_before_they_are_loaded(
     now: Recipe, expected: str, on_change: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"^HyperparameterScheduler: found an optimizer that [^\n]*[^.]\.$") as caught:
-        check_loaded(HyperparameterScheduler(now, on_change=on_change), saved(Recipe(SPEC)), WHERE)
-    assert f"cannot go on with the moments of the run up to epoch 1, update 2: {expected}" in str(caught.value)
+        check_loaded(follow(now), saved(Recipe(SPEC)), WHERE, on_change)
+    assert f"cannot continue with the moments of the run up to epoch 1, update 2: {expected}" in str(caught.value)
 
 
 def test_before_an_optimizer_is_loaded_another_recipe_is_refused_as_it_is_afterwards() -> None:
-    with pytest.raises(ValueError, match=r"^HyperparameterScheduler: found other") as caught:
-        check_loaded(HyperparameterScheduler(TENTH), saved(HALVED), WHERE)
+    with pytest.raises(ValueError, match=r"^HyperparameterScheduler: found a checkpoint") as caught:
+        check_loaded(follow(TENTH), saved(HALVED), WHERE, "raise")
     assert str(caught.value) == refused(HALVED, TENTH)
-    with pytest.raises(ValueError, match="up to epoch 2, update 0: recipe"):
-        check_loaded(HyperparameterScheduler(TENTH), saved(HALVED), Position(1, 4))
+    with pytest.raises(ValueError, match=r"\(epoch 2, update 0\) that was trained with different settings: recipe"):
+        check_loaded(follow(TENTH), saved(HALVED), Position(1, 4), "raise")
 
 
 @pytest.mark.parametrize(
     ("now", "on_change"),
     [(HALVED, "raise"), (TENTH, "use_new"), (TENTH, "use_saved"), (Recipe(AdamW(0.1, betas=(0.5, 0.5))), "use_new")],
 )
-def test_what_can_go_on_is_loaded(now: Recipe, on_change: Any) -> None:
-    check_loaded(HyperparameterScheduler(now, on_change=on_change), saved(HALVED), WHERE)
+def test_what_can_continue_is_loaded(now: Recipe, on_change: Any) -> None:
+    check_loaded(follow(now), saved(HALVED), WHERE, on_change)
 
 
 def test_a_recipe_without_a_spec_says_nothing_of_moments() -> None:
     without = Recipe(learning_rate=HALVED.learning_rate)
-    for before, now in ((without, HALVED), (HALVED, without), (LearningRateScheduler(halving), HALVED)):
-        check_loaded(HyperparameterScheduler(now, on_change="use_new"), saved(before), WHERE)
+    for before, now in ((without, HALVED), (HALVED, without), (function(halving), HALVED)):
+        check_loaded(follow(now), saved(before), WHERE, "use_new")
 
 
 def test_parameter_rules_are_compared_where_a_framework_has_moments_by_their_groups() -> None:
     ruled = Recipe(AdamW(0.5, 0.25, parameters=[ParameterRule(role="bias", weight_decay=0)]))
-    scheduler = HyperparameterScheduler(ruled, on_change="use_new")
-    check_loaded(scheduler, saved(Recipe(SPEC)), WHERE)
+    check_loaded(follow(ruled), saved(Recipe(SPEC)), WHERE, "use_new")
     with pytest.raises(
         ValueError, match=r"parameters was \[\] and is \[ParameterRule\(role=\('bias',\), weight_decay=0.0\)\]; give "
     ):
-        check_loaded(scheduler, saved(Recipe(SPEC)), WHERE, ("parameters",))
+        check_loaded(follow(ruled), saved(Recipe(SPEC)), WHERE, "use_new", ("parameters",))
 
 
 def test_differences_go_as_deep_as_both_are_of_the_same_type() -> None:

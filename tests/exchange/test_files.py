@@ -14,7 +14,7 @@ from samestep.core.checkpoints.saved import Driver, Saved
 from samestep.core.schedules.durations import Clock
 from samestep.exchange import Exchange, Parameter, mapped, read, replaced, write
 
-DRIVER = Driver("HyperparameterScheduler", ("learning_rate",), {"recipe": {"x": [1.5, None]}}, Clock(4, 3), ([0, 0.5],))
+DRIVER = Driver("recipe", ("learning_rate",), {"recipe": {"x": [1.5, None]}}, Clock(4, 3), ([0, 0.5],))
 MOMENTS = {"momentum": np.arange(6, dtype="float32").reshape(3, 2), "velocity": np.full((3, 2), 0.1, "float64")}
 EXCHANGE = Exchange(
     Saved(2).with_progress(0, 0, DRIVER),

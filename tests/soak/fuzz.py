@@ -33,10 +33,10 @@ from samestep import (
     exchange,
     percent,
 )
-from samestep.core.callbacks.hyperparameter_scheduler import HyperparameterSchedulerMixin
-from samestep.core.callbacks.reduce_on_plateau import ReduceOnPlateauMixin
-from samestep.core.checkpoints.resuming import check_loaded, continued, driver_before
+from samestep.core.checkpoints.resuming import check_loaded, driver_before, resumed
 from samestep.core.checkpoints.saved import Driver, Saved, seal
+from samestep.core.policies.plateau_policy import PlateauPolicy
+from samestep.core.policies.recipe_policy import RecipePolicy
 from samestep.core.schedules.durations import updates
 
 INPUTS = 120_000
@@ -54,6 +54,8 @@ RECIPE = Recipe(
     weight_decay=StepDecay(0.5, every=epochs(1)).after("1 epoch").at_least(0.1),
 )
 CLOCK = Clock(4, 3)
+RECIPE_POLICY = RecipePolicy(RECIPE, who="HyperparameterScheduler")
+PLATEAU_POLICY = PlateauPolicy("val_loss", who="ReduceOnPlateau")
 SCALARS: list[Any] = [
     None, True, False, 0, 1, -1, 2, 10**30, 10**400, -(10**400), 0.0, -0.0, 1e-320, 1e308, float("nan"), float("inf"),
     "", "x", "5 epochs", "-5 epochs", "1/0 epochs", "9" * 5000 + " epochs", "0." + "9" * 5000 + " updates", "1e999999%",
@@ -64,11 +66,10 @@ SCALARS: list[Any] = [
 
 def main_objects() -> dict[str, Any]:
     """What is mutated: data as it is written."""
-    scheduler, plateau = HyperparameterSchedulerMixin(RECIPE), ReduceOnPlateauMixin()
-    memory = tuple([epoch, 1.0 / (epoch + 1)] for epoch in range(5))
+    scores = tuple([epoch, 1.0 / (epoch + 1)] for epoch in range(5))
     drivers = (
-        Driver("HyperparameterSchedulerMixin", RECIPE.driven, scheduler.settings(), CLOCK),
-        Driver("ReduceOnPlateauMixin", plateau.driven, plateau.settings(), CLOCK, memory, reduces=True),
+        Driver(RECIPE_POLICY.kind, RECIPE.driven, RECIPE_POLICY.settings(), CLOCK),
+        Driver(PLATEAU_POLICY.kind, PLATEAU_POLICY.driven, PLATEAU_POLICY.settings(), CLOCK, scores, reduces=True),
     )
     saved = Saved(2).with_progress(0, 3, *drivers)
     return {"recipe": RECIPE.to_dict(), "state": saved.to_dict(), "saved": saved}
@@ -158,25 +159,19 @@ def state_of(data: Any) -> None:
 
 
 def sealed_state_of(data: Any) -> None:
-    """Read a state that has the right digest, and go on by it."""
+    """Read a state that has the right digest, and continue with it."""
     inner = {key: value for key, value in data.items() if key != "digest"} if isinstance(data, dict) else data
     try:
         whole = seal(inner)
     except Exception:  # it cannot have been written
         return
     saved = Saved.from_dict(whole)
-    for part in (
-        HyperparameterSchedulerMixin(RECIPE, on_change="use_saved"),
-        HyperparameterSchedulerMixin(RECIPE),
-        ReduceOnPlateauMixin(on_change="use_saved"),
-        ReduceOnPlateauMixin(),
-    ):
+    for policy in (RECIPE_POLICY, PLATEAU_POLICY):
         for progress in saved.optimizers.values():
-            driver = driver_before(part, progress.drivers)
-            if driver is not None:
-                check_loaded(part, driver, saved.position(0), ("parameters",))
-                continued(part, driver, CLOCK, Position(2))
-                part.recall(driver.memory)
+            driver = driver_before(policy, progress.drivers)
+            for on_change in ("use_saved", "raise") if driver is not None else ():
+                check_loaded(policy, driver, saved.position(0), on_change, ("parameters",))
+                resumed(policy, driver, CLOCK, Position(2), on_change).policy.load_state(driver.state)
 
 
 def text_of(data: bytes) -> None:

@@ -30,10 +30,6 @@ class AdamFamily(Spec):
         self._require(self.epsilon > 0, "epsilon", "a number greater than 0")
 
     @property
-    def moments(self) -> tuple[str, ...]:
-        return ("momentum", "velocity")
-
-    @property
     def momentum(self) -> float:
         """beta_1, the momentum of Adam."""
         return self.betas[0]

@@ -41,4 +41,4 @@ class AdamW(AdamFamily):
 
     @property
     def moments(self) -> tuple[str, ...]:
-        return (*super().moments, *(["largest_velocity"] if self.amsgrad else []))
+        return ("momentum", "velocity", *(["largest_velocity"] if self.amsgrad else []))

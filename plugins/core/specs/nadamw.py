@@ -42,3 +42,7 @@ class NAdamW(AdamFamily):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(self.momentum_decay >= 0, "momentum_decay", "a number of at least 0")
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        return ("momentum", "velocity")

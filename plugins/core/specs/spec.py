@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -85,9 +85,9 @@ class Spec(Value, ABC, family=True):
                 return weight_decay
 
     @property
+    @abstractmethod
     def moments(self) -> tuple[str, ...]:
         """What an optimizer of this spec keeps of each parameter, by the names that all frameworks and files have."""
-        return ()
 
     def difference(self, other: Spec) -> str | None:
         """The first field in which `other` differs, in words, or None if the two are equal."""
