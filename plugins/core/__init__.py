@@ -1,1 +1,3 @@
-"""The pure-Python half: time, schedules, specs, recipes, plans, traces. Imports no framework and no NumPy."""
+"""The pure-Python half: schedules, specs, recipes, policies, checkpoints, callbacks. Imports no framework, no NumPy."""
+
+from . import moved as moved

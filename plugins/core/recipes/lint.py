@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from ..schedules.compositions import Sequence
 from ..schedules.durations import DurationLike
 from ..schedules.ramps import Ramp, Warmup
-from ..schedules.repeat import Repeat
-from ..schedules.schedule import After
+from ..schedules.schedule import After, Repeat
 from ..schedules.shapes import MultiStepDecay, StepDecay, Table
 from ..schedules.timeline import CYCLES, Part, parts
 from .float32 import float32

@@ -11,9 +11,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from .durations import Clock, Duration, DurationLike
+from .growing_cycles import growing_cycles
 from .serializable import Value
 from .ticks import Curve, Ticks, finite
 
@@ -116,7 +118,7 @@ class Schedule(Value, ABC, family=True):
         """
         return AtMost(self, bound)
 
-    def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Schedule:
+    def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Repeat:
         """Start this schedule again in each cycle.
 
         every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
@@ -127,8 +129,6 @@ class Schedule(Value, ABC, family=True):
         >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
         [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336312, 0.25]
         """
-        from .repeat import Repeat
-
         return Repeat(self, every, growth, decay)
 
     def __mul__(self, other: Schedule | float) -> Product:
@@ -189,7 +189,7 @@ class After(Schedule):
         return lambda t: inner(t - begin if t > begin else 0)
 
     def __repr__(self) -> str:
-        return f"{operand(self.schedule)}.after({self.begin!r})"
+        return f"{_operand(self.schedule)}.after({self.begin!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -205,7 +205,7 @@ class Until(Schedule):
         return lambda t: inner(t if t < end else end)
 
     def __repr__(self) -> str:
-        return f"{operand(self.schedule)}.until({self.end!r})"
+        return f"{_operand(self.schedule)}.until({self.end!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -221,7 +221,7 @@ class Skip(Schedule):
         return lambda t: inner(t + time)
 
     def __repr__(self) -> str:
-        return f"{operand(self.schedule)}.skip({self.time!r})"
+        return f"{_operand(self.schedule)}.skip({self.time!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -244,7 +244,7 @@ class AtLeast(_Bounded):
         return lambda t: max(inner(t), bound)
 
     def __repr__(self) -> str:
-        return f"{operand(self.schedule)}.at_least({self.bound!r})"
+        return f"{_operand(self.schedule)}.at_least({self.bound!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -263,7 +263,7 @@ class AtMost(_Bounded):
         return eta
 
     def __repr__(self) -> str:
-        return f"{operand(self.schedule)}.at_most({self.bound!r})"
+        return f"{_operand(self.schedule)}.at_most({self.bound!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -280,13 +280,58 @@ class Product(Schedule):
 
     def __repr__(self) -> str:
         # a * (b * c) keeps its brackets: as a tree, and in the last bit, it is not (a * b) * c.
-        return f"{self.left!r} * {operand(self.right)}"
+        return f"{self.left!r} * {_operand(self.right)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Repeat(Schedule):
+    """`schedule.repeat(every, growth, decay)`: warm restarts, in cycles n = 0, 1, 2, ...
+
+    eta(t) = decay ** n * schedule((t - begin) / growth ** n), where cycle n begins at
+    begin = every * (1 + growth + ... + growth ** (n - 1)) and is every * growth ** n long
+
+    Cycles begin exactly where the decimal that growth was written as says. A growth with decimals costs time, the more
+    the nearer it is to 1: its cycles are many, and begin at fractions with n times as many digits.
+
+    >>> LinearDecay(over=epochs(2)).repeat(epochs(2), decay=0.5).preview(epochs=5)
+    [1.0, 0.5, 0.5, 0.25, 0.25]
+    """
+
+    schedule: Schedule
+    every: DurationLike
+    growth: float = 1.0
+    decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_length("every")
+        # Between the two, the fractions that say where the cycles begin have too many digits to calculate with.
+        self._require(self.growth == 1 or self.growth >= 1.01, "growth", "1, or a factor of at least 1.01")
+        self._require(self.decay >= 0, "decay", "a multiplier of at least 0")
+
+    @property
+    def stepwise(self) -> bool:
+        return self.schedule.stepwise and self.growth.is_integer()
+
+    def curve(self, ticks: Ticks) -> Curve:
+        every, decay = ticks.length(self.every), self.decay
+        if self.growth == 1:
+            inner = self.schedule.curve(ticks)
+            if decay == 1:
+                return lambda t: inner(t % every)
+            return lambda t: decay ** (t // every) * inner(t % every)
+        growth = Fraction(repr(self.growth))  # 1.1 is eleven tenths, as durations read their floats
+        return growing_cycles(self.schedule.curve, ticks, every, growth, decay)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name in ("growth", "decay") if (value := getattr(self, name)) != 1)
+        return f"{_operand(self.schedule)}.repeat({self.every!r}{options})"
 
 
 def _as_schedule(factor: Schedule | float) -> Schedule:
     return factor if isinstance(factor, Schedule) else Constant(factor)
 
 
-def operand(schedule: Schedule) -> str:
+def _operand(schedule: Schedule) -> str:
     """The source of a schedule that something is done to."""
     return f"({schedule!r})" if isinstance(schedule, Product) else repr(schedule)

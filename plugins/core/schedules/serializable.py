@@ -90,7 +90,7 @@ class Value:
         if len(found) == 1:
             return found[0]
         if found:
-            where = " and ".join(repr(_qualified(kind)) for kind in found)
+            where = " or ".join(repr(_qualified(kind)) for kind in found)
             raise ValueError(f"found the {cls.__name__.lower()} type {name!r}, which is ambiguous; write {where}.")
         expected = ", ".join(sorted({kind.__name__ for kind in known.values()}))
         raise ValueError(

@@ -11,8 +11,7 @@ from .compositions import Sequence
 from .durations import Clock, DurationLike, epochs
 from .epoch_function import EpochFunction
 from .ramps import Ramp
-from .repeat import Repeat
-from .schedule import After, Schedule, Skip, Until, ticks
+from .schedule import After, Repeat, Schedule, Skip, Until, ticks
 from .shapes import InverseTimeDecay, MultiStepDecay, StepDecay, Table
 from .ticks import Ticks
 
