@@ -12,7 +12,7 @@ from keras import ops
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import Saved
 from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, write
-from .models import iterations, optimizers_of
+from .models import optimizers_of
 from .parameters import parameters
 from .scheduled import ScheduledOptimizer
 
@@ -34,7 +34,7 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
             raise hand_over_error("export_state", f"a run within epoch {progress.epoch}", "call it between two epochs")
         saved = saved or Saved(progress.epoch)
         saved = saved.with_progress(number, 0, *progress.optimizers[0].drivers)
-        moments, product, made = optimizer.moments(), optimizer.product(), iterations(optimizer)
+        moments, product, made = optimizer.moments(), optimizer.product(), optimizer.count.total
         for variable in optimizer._trainable_variables:
             index = optimizer._get_variable_index(variable)
             arrays = {name: np.array(ops.convert_to_numpy(each[index])) for name, each in moments.items()}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
-from types import CodeType
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
-from keras import ops
 from keras.optimizers import MultiOptimizer, Optimizer
 
 from .parameters import parameters
@@ -26,10 +23,17 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
     """The optimizers of a model that is about to be trained, built where that is possible.
 
     They are the one of compile(), or those inside of it if it is a MultiOptimizer, and those that a model with a
-    train_step of its own keeps as attributes.
-    Raises ValueError for none, and for several whose parameters are not known.
+    train_step of its own keeps as attributes; without the one of `set_aside`.
+
+    Args:
+        model: What is about to be trained.
+        who: What messages call the one that asks.
+
+    Raises:
+        ValueError: There is none, or there are several and the parameters of one are unknown.
     """
-    outer = _outer(model)
+    aside = set_aside(model)
+    outer = [each for each in _outer(model) if each is not aside]
     if not outer:
         raise ValueError(f"{who}: found no optimizer; give one to compile().")
     if outer != [model.optimizer] and keras.backend.backend() == "jax":
@@ -51,10 +55,22 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
     return [each for each in found if each.paths]  # a MultiOptimizer may have one for no variable
 
 
-def left_out(model: keras.Model) -> Optimizer | None:
-    """The optimizer of compile() where the model's own train_step does without it, by all that can be seen."""
-    outer = _outer(model)
-    return model.optimizer if all(each is not model.optimizer for each in outer) else None
+def set_aside(model: keras.Model) -> Optimizer | None:
+    """The optimizer of compile() that a model which keeps others as attributes does not train with, if it does not.
+
+    compile() makes one even where it is given none. So it is taken to be unused if it is what compile() makes, or if
+    each of its parameters is another optimizer's; unless the model keeps it as an attribute as well. That it makes
+    updates nevertheless can be seen by their count.
+    """
+    own = model.optimizer
+    others = [each for each in _outer(model) if each is not own]
+    if own is None or not others or any(each in (own, _unscaled(own)) for each in _kept(model)):
+        return None
+    if _is_default(_unscaled(own)):
+        return own
+    its = {id(variable) for variable in _variables(own, model.trainable_variables)}
+    covered = {id(variable) for each in others for variable in _variables(each, [])}
+    return own if its and its <= covered else None
 
 
 def has_own_train_step(model: keras.Model) -> bool:
@@ -65,19 +81,24 @@ def has_own_train_step(model: keras.Model) -> bool:
     )
 
 
-def iterations(optimizer: Optimizer) -> int:
-    """How many updates an optimizer has made."""
-    return int(ops.convert_to_numpy(optimizer.iterations))
-
-
 def _trained(optimizer: Optimizer, model: keras.Model) -> Trained:
     path = {id(variable): parameter.path for parameter, variable in parameters(model)}
-    variables = list(optimizer._trainable_variables)
-    if isinstance(optimizer, ScheduledOptimizer):
+    return Trained(optimizer, [path.get(id(each), each.path) for each in _variables(optimizer, [])])
+
+
+def _variables(optimizer: Optimizer, unbuilt: Sequence[keras.Variable]) -> list[keras.Variable]:
+    """The variables that an optimizer updates, or those of `unbuilt` where that is not known before it is built."""
+    unscaled = _unscaled(optimizer)
+    if _is_multi(unscaled):
+        inner = [variable for each in unscaled.optimizers for variable in _variables(each, [])]
+        return inner or list(unbuilt)
+    variables = list(unscaled._trainable_variables) if unscaled.built else []
+    if isinstance(unscaled, ScheduledOptimizer):
         # Keras builds the optimizer of compile() for the whole model, where its own train_step uses it for a part.
-        own = {id(variable) for variable in optimizer.variables_of_its_model()}
-        variables = [each for each in variables if id(each) in own] or variables
-    return Trained(optimizer, [path.get(id(each), each.path) for each in variables])
+        its = unscaled.variables_of_its_model()
+        known = {id(variable) for variable in its}
+        variables = [each for each in variables if id(each) in known] or variables or its
+    return variables or list(unbuilt)
 
 
 def _unscaled(optimizer: Optimizer) -> Optimizer:
@@ -89,21 +110,29 @@ def _is_multi(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, MultiOptimizer)
 
 
+def _is_default(optimizer: Optimizer) -> bool:
+    """Whether an optimizer is what compile() makes where it is given none."""
+    default = keras.optimizers.RMSprop
+    return type(optimizer) is default and bool(optimizer.get_config() == default().get_config())
+
+
 def _within(optimizer: Optimizer) -> list[Optimizer]:
     unscaled = _unscaled(optimizer)
     return list(unscaled.optimizers) if _is_multi(unscaled) else [unscaled]
 
 
 def _outer(model: keras.Model) -> list[Optimizer]:
-    """The optimizers that the model's train step calls, as the model has them."""
+    """The optimizers that the model's train step may call, each once, as the model has them."""
     own = [] if model.optimizer is None else [model.optimizer]
     if not has_own_train_step(model):
         return own
     inside = [id(each) for optimizer in own for each in (optimizer, _unscaled(optimizer), *_within(optimizer))]
-    held = [each for name, value in vars(model).items() if name != "optimizer" for each in _held(value)]
-    others = list({id(each): each for each in held if id(each) not in inside}.values())
-    # compile() makes one even where the subclass that calls it has its own ones.
-    return others if others and not _uses_that_of_compile(type(model)) else own + others
+    return own + list({id(each): each for each in _kept(model) if id(each) not in inside}.values())
+
+
+def _kept(model: keras.Model) -> list[Optimizer]:
+    """The optimizers that a model keeps as attributes of its own."""
+    return [each for name, value in vars(model).items() if name != "optimizer" for each in _held(value)]
 
 
 def _held(value: Any) -> Iterator[Optimizer]:
@@ -115,24 +144,6 @@ def _held(value: Any) -> Iterator[Optimizer]:
             yield from _held(each)
     elif isinstance(value, Mapping):
         yield from _held(list(value.values()))
-
-
-def _uses_that_of_compile(model: type) -> bool:
-    """Whether the code of a model's classes, Keras' own excepted, has `self.optimizer` or `super().train_step`."""
-    for each in model.__mro__:
-        if each.__module__.split(".")[0] == "keras" or each is object:
-            continue
-        for name, member in vars(each).items():
-            function = member.fget if isinstance(member, property) else getattr(member, "python_function", member)
-            code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
-            if name not in ("__init__", "compile") and code is not None and _mentions(code):
-                return True
-    return False
-
-
-def _mentions(code: CodeType) -> bool:
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return not {"optimizer", "train_step"}.isdisjoint(code.co_names) or any(map(_mentions, inner))
 
 
 def _build_one_of_several(optimizer: Optimizer, model: keras.Model, who: str) -> None:

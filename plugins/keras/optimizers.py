@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..core import optimizers as specs
+from ..core.specs import adamw, nadamw, sgdw
 from ..core.specs.parameter_rules import Parameter, assign
-from ..core.specs.spec import Spec, check_buildable
+from ..core.specs.spec import Spec, check_options
 from .compiled import rounded_sum
 from .parameters import parameters
 from .scheduled import OPTIONS, ScaledOptimizer, ScheduledOptimizer
@@ -29,9 +29,10 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
     matches nothing, at once if the model is built and otherwise once it is.
     """
     on_torch = keras.backend.backend() == "torch"
-    check_buildable(
-        spec, options, {kind: (*OPTIONS, *(made.kernels if on_torch else ())) for kind, made in _OPTIMIZERS.items()}
-    )
+    known = _OPTIMIZERS.get(type(spec))
+    if known is None:
+        raise TypeError(f"build_optimizer: found {spec!r} ({type(spec).__name__}); expected a spec.")
+    check_options((*OPTIONS, *(known.kernels if on_torch else ())), options)
     if not isinstance(model, keras.Model):
         raise TypeError(f"build_optimizer: found {model!r} ({type(model).__name__}); expected a keras.Model.")
     if model.built and spec.parameters:
@@ -188,7 +189,7 @@ class NAdamW(_Adam):
 class SGDW(ScheduledOptimizer):
     """Stochastic gradient descent with decoupled weight decay, as `samestep.SGDW` defines it."""
 
-    spec: specs.SGDW
+    spec: sgdw.SGDW
     kernels = ("foreach", "fused")
 
     def _build_state(self, variables: list[Any]) -> None:
@@ -229,4 +230,4 @@ def _scalar_tensors(value: float, count: int, device: Any) -> list[Any]:
     return list(torch.full((count,), value, device=device).unbind())
 
 
-_OPTIMIZERS: dict[type[Spec], Any] = {specs.AdamW: AdamW, specs.NAdamW: NAdamW, specs.SGDW: SGDW}
+_OPTIMIZERS: dict[type[Spec], Any] = {adamw.AdamW: AdamW, nadamw.NAdamW: NAdamW, sgdw.SGDW: SGDW}

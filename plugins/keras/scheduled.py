@@ -11,14 +11,15 @@ import keras
 from keras import ops
 
 from ..core.callbacks.errors import other_moments_error
-from ..core.callbacks.hyperparameter_scheduler import ScheduleMixin
 from ..core.checkpoints.saved import KEY
+from ..core.policies.policy import Policy
 from ..core.specs.parameter_rules import Multipliers, Parameter, assign
 from ..core.specs.spec import Spec
 from .clipping import clipped
 from .compiled import outside_of_traces, rounded_sum
-from .runs import Run, read
+from .run_state import RunState, read
 from .table import EagerTable, GraphTable, Rows
+from .update_count import UpdateCount
 
 OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
 
@@ -54,8 +55,9 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         super().__init__(learning_rate=self._next_learning_rate, **options)
         self.spec = spec
         self.foreach, self.fused = foreach, fused
+        self.count = UpdateCount(self)
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
-        self.run = Run(lambda: int(ops.convert_to_numpy(self.iterations)))
+        self.run = RunState(self.count)
         self._parameters = parameters
         self._multipliers = multipliers
 
@@ -102,14 +104,14 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             )
         return [by_variable[id(variable)] for variable in variables]
 
-    def rewrite(self, part: ScheduleMixin, parameters: Parameters) -> None:
+    def rewrite(self, policy: Policy, parameters: Parameters) -> None:
         """Go on by the numbers of a callback's spec, with the moments that there are; a traced step has the former.
 
         parameters: gives those of the model. Raises ValueError for a spec that needs other moments.
         """
-        spec: Any = part.spec
-        if type(spec) is not type(self.spec) or _moments(spec) != _moments(self.spec):
-            raise other_moments_error(part, self.spec)
+        spec: Any = policy.spec
+        if type(spec) is not type(self.spec) or spec.moments != self.spec.moments:
+            raise other_moments_error(policy, self.spec)
         regroup = (spec.parameters, spec.l1_ratio) != (self.spec.parameters, self.spec.l1_ratio)
         self.spec = spec
         if regroup:
@@ -297,11 +299,6 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> ScheduledOptimizer:
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
-
-
-def _moments(spec: Any) -> tuple[bool, bool]:
-    """What decides which moments the optimizer of a spec has, beside its kind."""
-    return getattr(spec, "amsgrad", False), spec.momentum > 0 or hasattr(spec, "betas")
 
 
 @keras.saving.register_keras_serializable(package="samestep")

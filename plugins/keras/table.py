@@ -55,12 +55,11 @@ class HyperparameterTable(ABC):
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
-        self._optimizer = optimizer
+        self._optimizer, self._count = optimizer, optimizer.count
         self._spec = spec
         self._sources: dict[str, Source] = dict.fromkeys(HYPERPARAMETERS, _constant)
         self.groups: list[Multipliers] = []
         self._group_of: list[int] = []
-        self.start = 0
         self.columns = 1
         self.recorded_columns = 0
         self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
@@ -94,11 +93,6 @@ class HyperparameterTable(ABC):
         # A model that is built by its first batch shows its groups when the epoch has begun already.
         self._values = {name: source(self.base[name]) for name, source in self._sources.items()}
 
-    @property
-    def made(self) -> int:
-        """The number of updates since the epoch began."""
-        return int(ops.convert_to_numpy(self._optimizer.iterations)) - self.start
-
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         """Make room for an epoch of `columns` updates and for recording `recorded` of them.
 
@@ -114,7 +108,7 @@ class HyperparameterTable(ABC):
 
         sources: by hyperparameter, what gives the values.
         """
-        self.start += self.made
+        self._count.begin_epoch()
         self._sources.update(sources)
         self._values.update({name: source(self.base[name]) for name, source in sources.items()})
 
@@ -220,7 +214,7 @@ class GraphTable(HyperparameterTable):
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         super().begin_epoch(sources)
-        self._start.assign(self.start)
+        self._start.assign(self._count.start)
         self._table.assign(self.rows())
 
     def held(self) -> tuple[np.ndarray, int]:
@@ -237,7 +231,7 @@ class GraphTable(HyperparameterTable):
         self._log.assign(ops.where(here, used, self._log.value))
 
     def used(self) -> list[dict[str, float]]:
-        log = ops.convert_to_numpy(self._log)[:, :, : self.made]
+        log = ops.convert_to_numpy(self._log)[:, :, : self._count.made]
         return [self._named(log[:, :, update]) for update in range(log.shape[2])]
 
     def _index(self) -> Any:
@@ -282,10 +276,10 @@ class EagerTable(HyperparameterTable):
         self._log = []
 
     def held(self) -> tuple[np.ndarray, int]:
-        return self._held, self.start
+        return self._held, self._count.start
 
     def column(self) -> list[list[float]]:
-        column: list[list[float]] = self._held[:, :, min(max(self.made, 0), self.columns - 1)].tolist()
+        column: list[list[float]] = self._held[:, :, min(max(self._count.made, 0), self.columns - 1)].tolist()
         return column
 
     def record(self, column: list[list[float]]) -> None:

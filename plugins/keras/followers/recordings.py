@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import keras
 
-from ..core.checkpoints.trace import Trace
-from ..core.schedules.durations import Position
-from .followers import number, reserve
-from .models import Optimizer, has_own_train_step, iterations
-from .scheduled import ScheduledOptimizer
+from ...core.checkpoints.trace import Trace
+from ...core.schedules.durations import Position
+from ..models import has_own_train_step
+from ..scheduled import ScheduledOptimizer
+from ..update_count import UpdateCount
+from .values import number, reserve
 
 _COLUMNS = 65536  # of an epoch whose number of updates is unknown
 _IN_A_BATCH = 16  # updates, of a train_step that makes as many as it likes
 
 
-def record(optimizer: Optimizer, model: keras.Model, params: dict[str, Any], who: str) -> Recording:
+def record(
+    optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, batches: int | None, who: str
+) -> Recording:
     """A recording of an optimizer of a model that is about to be trained.
 
-    params: what Keras knows of the run. Raises ValueError where the updates cannot be seen one by one.
+    Args:
+        optimizer: What is recorded.
+        count: Of its updates.
+        model: What it trains.
+        batches: The number of batches in an epoch; None where it is unknown.
+        who: What messages call the recorder.
+
+    Raises:
+        ValueError: The updates cannot be seen one by one.
     """
     if isinstance(optimizer, ScheduledOptimizer):
-        return _TableRecording(optimizer, model, params.get("steps"), who)
-    return _StockRecording(optimizer, model, who)
+        return _TableRecording(optimizer, model, batches, who)
+    return _StockRecording(optimizer, count, model, who)
 
 
 class Recording(ABC):
-    """The updates of an optimizer; each_batch: whether it has to look at it after each batch."""
+    """The updates of an optimizer.
+
+    Attributes:
+        each_batch: Whether it has to look at the optimizer after each batch.
+        trace: What it has seen.
+    """
 
     each_batch = False
 
@@ -51,7 +66,7 @@ class Recording(ABC):
 class _TableRecording(Recording):
     def __init__(self, optimizer: ScheduledOptimizer, model: keras.Model, batches: int | None, who: str) -> None:
         super().__init__()
-        self._table, self._who = optimizer.table, who
+        self._table, self._count, self._who = optimizer.table, optimizer.count, who
         many = _IN_A_BATCH if has_own_train_step(model) else 1
         reserve(model, optimizer, 1, _COLUMNS if batches is None else min(_COLUMNS, many * batches))
 
@@ -60,9 +75,10 @@ class _TableRecording(Recording):
         self._table.begin_epoch({})
 
     def end_epoch(self) -> None:
-        if self._table.made > self._table.recorded_columns:
+        made = self._count.made
+        if made > self._table.recorded_columns:
             raise ValueError(
-                f"{self._who}: found {self._table.made} updates in an epoch of unknown length; it records at "
+                f"{self._who}: found {made} updates in an epoch of unknown length; it records at "
                 f"most {self._table.recorded_columns}: give fit(steps_per_epoch=...)."
             )
         for update, values in enumerate(self._table.used()):
@@ -77,9 +93,11 @@ class _StockRecording(Recording):
 
     each_batch = True
 
-    def __init__(self, optimizer: Optimizer, model: keras.Model, who: str) -> None:
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, who: str
+    ) -> None:
         super().__init__()
-        self._optimizer = optimizer
+        self._optimizer, self._count = optimizer, count
         if model.steps_per_execution != 1:
             raise ValueError(
                 f"{who}: found steps_per_execution={model.steps_per_execution} and Keras' own "
@@ -89,11 +107,12 @@ class _StockRecording(Recording):
 
     def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
-        self._start = self._made = iterations(self._optimizer)
+        self._count.begin_epoch()
+        self._seen = 0
 
     def after_batch(self) -> None:
-        made = iterations(self._optimizer)
-        if made > self._made:
+        made = self._count.made
+        if made > self._seen:
             values = {"learning_rate": number(self._optimizer.learning_rate)}
-            self.trace.record(Position(self._epoch, self._made - self._start), values)
-            self._made = made
+            self.trace.record(Position(self._epoch, self._seen), values)
+            self._seen = made

@@ -7,54 +7,62 @@ from typing import Any
 
 import numpy as np
 
-from ..core.checkpoints.resuming import Continued, driver_of
 from ..core.checkpoints.saved import Driver, Saved
 from ..core.schedules.durations import Position
+from .update_count import UpdateCount
 
 
-class Run:
+class RunState:
     """How far an optimizer is in a run, and what drives it there.
 
-    made: gives the number of updates that the optimizer has made.
-    before: what drove it up to where the present training begins. going_on: what drives it now.
-    loaded: whether it comes from a checkpoint, and no epoch has ended since.
+    Args:
+        count: Of its updates.
+
+    Attributes:
+        before: What drove it up to where the present training begins.
+        loaded: Whether it comes from a checkpoint, and no epoch has ended since.
     """
 
-    def __init__(self, made: Callable[[], int]) -> None:
-        self._made = made
+    def __init__(self, count: UpdateCount) -> None:
+        self._count = count
         self.forget()
 
     def forget(self) -> None:
         """There was no run."""
         self.before: Sequence[Driver] = ()
-        self.going_on: list[Continued] = []
         self.loaded = False
+        self._driving: list[Callable[[], Sequence[Driver]]] = []
         self._epoch: int | None = None
-        self._start = 0
+        self._has_ended = False  # the epoch
+        self._before_loading = 0  # updates of the epoch, before a checkpoint that was loaded within it
 
     def begin(self) -> None:
         """Training begins."""
         if not self.loaded:
             self.end()
-        self.going_on = []
+        self._driving = []
 
     def end(self) -> None:
         """Training has ended: what drove it has seen what it has, whatever it sees in other trainings."""
-        self.before, self.going_on = self._drivers() or self.before, []
+        self.before, self._driving = self._drivers() or self.before, []
+
+    def driven_by(self, drivers: Callable[[], Sequence[Driver]]) -> None:
+        """In this training these drive it, besides what does already; they are asked for where a checkpoint is made."""
+        self._driving.append(drivers)
 
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch begins, or the one before it has ended."""
-        self._epoch, self._start = epoch, self._made()
+        """The next update is the first of an epoch."""
+        self._epoch, self._has_ended, self._before_loading = epoch, False, 0
 
     def end_epoch(self, epoch: int) -> None:
         """An epoch has ended."""
-        self.loaded = False
-        self.begin_epoch(epoch + 1)
+        self._epoch, self._has_ended, self.loaded = epoch + 1, True, False
 
     @property
     def position(self) -> Position:
         """Where it is."""
-        return Position(self._epoch or 0, max(self._made() - self._start, 0))
+        update = 0 if self._has_ended else max(self._before_loading + self._count.made, 0)
+        return Position(self._epoch or 0, update)
 
     def progress(self) -> Saved | None:
         """What a checkpoint has of this run, or None where nothing has driven the optimizer."""
@@ -69,17 +77,19 @@ class Run:
         return None if progress is None else np.frombuffer(progress.to_text().encode(), "uint8")
 
     def load(self, saved: Saved) -> None:
-        """Go on from what a checkpoint had; the optimizer's number of updates is loaded already."""
+        """Continue with what a checkpoint had; the optimizer's number of updates is loaded already."""
         progress = saved.optimizers[0]
-        self.before, self.going_on, self.loaded = progress.drivers, [], True
-        self._epoch, self._start = saved.epoch, self._made() - progress.update
+        self.forget()
+        self._count.begin_epoch()
+        self.before, self.loaded = progress.drivers, True
+        self._epoch, self._before_loading = saved.epoch, progress.update
 
     def _drivers(self) -> Sequence[Driver]:
-        return [driver_of(*each) for each in self.going_on]
+        return [driver for drivers in self._driving for driver in drivers()]
 
 
 def read(array: Any) -> Saved:
-    """What `Run.saved` gave; raises ValueError for what it did not give."""
+    """What `RunState.saved` gave; raises ValueError for what it did not give."""
     found = np.asarray(array)
     saved = Saved.from_text(found.tobytes() if found.dtype == "uint8" and found.ndim == 1 else b"")
     if set(saved.optimizers) != {0}:

@@ -1,0 +1,68 @@
+"""Which callbacks train together, and how to be called before all of them at the end of a batch or an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from .private_names import list_that_begins
+
+
+class TrainedTogether:
+    """The callbacks that train together with one of them.
+
+    Args:
+        callback: One of them, in its `on_train_begin`. Where the user's own code calls its hooks there is no list, and
+            no other callback.
+    """
+
+    def __init__(self, callback: keras.callbacks.Callback) -> None:
+        self._list = list_that_begins(callback)
+        self.callbacks = [callback] if self._list is None else list(_flat(self._list))
+
+    def others(self, callback: keras.callbacks.Callback) -> list[str]:
+        """The class names of all but this one and Keras' own display and history."""
+        kept = (keras.callbacks.History, keras.callbacks.ProgbarLogger, Ahead)
+        return [type(each).__name__ for each in self.callbacks if each is not callback and type(each) not in kept]
+
+    def go_ahead(self, batch_end: Callable[[], None], epoch_end: Callable[[int, Any], None]) -> Ahead | None:
+        """Have these called at each end before any callback of the list is; None where there is no list."""
+        if self._list is None:
+            return None
+        ahead = Ahead(self._list, batch_end, epoch_end)
+        # A list of its own, since Keras is iterating over the old one; without what a failed fit has left in it.
+        self._list.callbacks = [ahead, *(each for each in self._list.callbacks if not isinstance(each, Ahead))]
+        return ahead
+
+
+class Ahead(keras.callbacks.Callback):
+    """Calls functions at the end of batches and epochs; first in its list until it is removed."""
+
+    def __init__(
+        self,
+        callback_list: keras.callbacks.CallbackList,
+        batch_end: Callable[[], None],
+        epoch_end: Callable[[int, Any], None],
+    ) -> None:
+        super().__init__()
+        self._list, self._batch_end, self._epoch_end = callback_list, batch_end, epoch_end
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._batch_end()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._epoch_end(epoch, logs)
+
+    def remove(self) -> None:
+        """Leave the list, which the user may give to another fit."""
+        self._list.callbacks = [each for each in self._list.callbacks if each is not self]
+
+
+def _flat(callback_list: keras.callbacks.CallbackList) -> Iterator[keras.callbacks.Callback]:
+    for each in callback_list.callbacks:
+        if isinstance(each, keras.callbacks.CallbackList):
+            yield from _flat(each)
+        else:
+            yield each

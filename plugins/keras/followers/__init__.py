@@ -1,0 +1,1 @@
+"""Optimizers of a Keras model that follow policies, and what a recorder hears of them."""

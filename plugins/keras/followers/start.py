@@ -1,0 +1,59 @@
+"""How an optimizer of a Keras model starts to follow a policy."""
+
+from __future__ import annotations
+
+from ...core.callbacks.errors import warn_of_first_epoch
+from ...core.callbacks.optimizer_matching import Followed
+from ...core.callbacks.schedule_callback import Options
+from ...core.callbacks.start import start
+from ...core.checkpoints.resuming import driver_before
+from ...core.policies.policy import Policy
+from ...core.schedules.durations import Position
+from ..parameters import parameters
+from ..scheduled import ScheduledOptimizer
+from ..training import Training
+from .stock_follower import StockFollower
+from .table_follower import TableFollower
+
+KerasFollower = StockFollower | TableFollower
+
+
+def follow(
+    training: Training, meant: Followed, options: Options, others: list[str], epoch: int
+) -> KerasFollower:
+    """A follower for an optimizer of a model that is about to be trained.
+
+    Args:
+        training: Of the model; its reducers have their scores already.
+        meant: Which optimizer, and which policy.
+        options: Of the callback.
+        others: The class names of the callbacks that could write besides.
+        epoch: The first one of this training.
+
+    Raises:
+        ValueError: The policy cannot drive the optimizer, or cannot continue its run.
+    """
+    policy, number, on_change = meant.policy, meant.number, options.on_change
+    optimizer, count, model = training.optimizers[number], training.counts[number], training.model
+    clock = training.clock(policy, meant.updates_per_epoch, number)
+
+    def rewrite(new: Policy) -> None:
+        if new.spec != optimizer.spec:
+            optimizer.rewrite(new, lambda: parameters(model))
+            model.make_train_function(force=True)
+
+    if not isinstance(optimizer, ScheduledOptimizer):
+        resumed = start(policy, clock, None, Position(epoch), on_change, rewrite, training.reducing)
+        return StockFollower(resumed, meant.label, optimizer, model, count, others)
+    run = optimizer.run
+    if run.loaded and not epoch and run.position.epoch and on_change != "use_new":
+        warn_of_first_epoch(policy, run.position.epoch)
+    saved = driver_before(policy, run.before)
+    if not run.loaded and not epoch:
+        # A run of its own, of which nothing before holds; where another spec may take the place of the optimizer's
+        # in a run that continues, it may here.
+        saved, on_change = (saved if on_change in ("use_new", "use_saved") else None), "use_new"
+    where = run.position if run.loaded else Position(epoch)
+    resumed = start(policy, clock, saved, where, on_change, rewrite, training.reducing)
+    run.driven_by(lambda: training.drivers_of(*resumed))
+    return TableFollower(resumed, meant.label, optimizer, model, others, options.verify)

@@ -1,0 +1,153 @@
+"""An optimizer of Keras' own that follows a schedule by its learning rate, as far as its train step can see it.
+
+The learning rate lies in a variable, which is written at the start of an epoch, and before each batch where it changes
+within the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+from keras import ops
+from keras.optimizers import Optimizer
+
+from ...core.callbacks.errors import other_driver_error, other_spec_error
+from ...core.callbacks.follower import Follower
+from ...core.callbacks.optimizer_matching import log_name
+from ...core.checkpoints.resuming import ResumedPolicy
+from ...core.recipes.float32 import float32
+from ...core.schedules.durations import Position
+from ..update_count import UpdateCount
+from .values import number, other_value
+
+# Of optimizers that are not samestep's: the learning rate before any decay, and the one that was written last.
+_KNOWN: WeakKeyDictionary[Optimizer, tuple[float | None, float]] = WeakKeyDictionary()
+
+
+class StockFollower(Follower):
+    """An optimizer of Keras' own, or of somebody else's.
+
+    Args:
+        resumed: What gives the values, prepared for its clock.
+        label: What tells the optimizer from others in a log, or "".
+        optimizer: What follows.
+        model: What it trains.
+        count: Of the optimizer's updates.
+        others: The class names of the callbacks that could write besides.
+
+    Attributes:
+        each_batch: Whether values are written before each batch.
+
+    Raises:
+        ValueError: The train step would not see some of the values, or the base value is unknown.
+    """
+
+    def __init__(
+        self,
+        resumed: ResumedPolicy,
+        label: str,
+        optimizer: Optimizer,
+        model: keras.Model,
+        count: UpdateCount,
+        others: Sequence[str],
+    ) -> None:
+        super().__init__(resumed, label)
+        self._optimizer, self._count, self._others = optimizer, count, others
+        policy, kind = self.policy, type(optimizer).__name__
+        if policy.spec is not None:
+            raise other_spec_error(policy, f"the optimizer is Keras' own {kind}")
+        for name in policy.driven:
+            if name != "learning_rate":
+                raise policy.error(
+                    f"a {name} schedule for Keras' own {kind}, whose compiled train step would not see it",
+                    "build the optimizer with build_optimizer(spec, model)",
+                )
+        rate = optimizer._learning_rate
+        if not isinstance(rate, keras.Variable):
+            raise other_driver_error(
+                policy.who,
+                "learning_rate",
+                f"an optimizer built with the schedule {type(rate).__name__}",
+                "build the optimizer with a number as its learning rate",
+            )
+        if self._varies and model.steps_per_execution != 1:
+            raise policy.error(
+                f"a learning_rate schedule that changes within an epoch, and Keras' own {kind} with "
+                f"steps_per_execution={model.steps_per_execution}",
+                "build the optimizer with build_optimizer(spec, model), set steps_per_execution=1, or give "
+                "resolution='epoch'",
+            )
+        self.each_batch = self._varies
+        self._columns = (self.clock.updates_per_epoch or 1) if self._varies else 1
+        self._base = self._base_value(rate)
+        policy.check_bases({"learning_rate": [self._base]})
+        self._seen = count.total  # the updates so far, when it was looked at last
+
+    @property
+    def made(self) -> int:
+        return self._count.made
+
+    def begin_epoch(self, epoch: int) -> None:
+        # Otherwise it was restored, by a callback such as BackupAndRestore, with its learning rate.
+        if self._count.total == self._seen:
+            self.check()
+        self._epoch = epoch
+        self._count.begin_epoch()
+        (self._values,) = self.policy.reduced_columns("learning_rate", [self._base], Position(epoch), self._columns)
+        self._seen = self._count.total
+        self._write(0)
+
+    def before_batch(self) -> None:
+        self.check()
+        self._check_batch()
+        self._write(self.made)
+
+    def end_epoch(self, may_be_short: bool) -> dict[str, float]:
+        self._check_batch()
+        return super().end_epoch(may_be_short)
+
+    def check(self) -> None:
+        variable = ops.convert_to_numpy(self._optimizer.learning_rate)
+        if variable != np.asarray(self._written, variable.dtype):
+            name, where = log_name("learning_rate", self._label), Position(self._epoch, self._update)
+            raise other_value(self.policy, name, number(variable), self._written, where, self._others)
+
+    def _check_batch(self) -> None:
+        """Refuse a batch of several updates, all but the first of which used a value that was not theirs."""
+        made = self._count.total
+        if self.each_batch and made > self._seen + 1:
+            raise self.policy.error(
+                f"{made - self._seen} updates of one batch, by Keras' own {type(self._optimizer).__name__}, whose "
+                f"learning_rate can be set once for a batch",
+                "build the optimizer with build_optimizer(spec, model), or give resolution='epoch'",
+            )
+        self._seen = made
+
+    def _used(self) -> Mapping[str, Sequence[float]]:
+        return {"learning_rate": [self._values[min(max(self.made - 1, 0), self._columns - 1)]]}
+
+    def _write(self, update: int) -> None:
+        self._update, self._written = update, self._values[min(update, self._columns - 1)]
+        self._optimizer.learning_rate = self._written
+        _KNOWN[self._optimizer] = (self._own_base, self._written)
+
+    def _base_value(self, rate: keras.Variable) -> float:
+        """The learning rate before any decay."""
+        made = self._count.total
+        self._written, self._update = number(rate), 0
+        written: float | None
+        self._own_base: float | None
+        self._own_base, written = _KNOWN.get(self._optimizer, (None, None))
+        if written is None or float32(written) != float32(self._written):
+            # Nobody decayed it yet, or somebody set it since: a fresh optimizer's own is its base value.
+            self._own_base = self._written if made == 0 else None
+        base = self._own_base if self.policy.base is None else self.policy.base
+        if base is None:
+            raise self.policy.error(
+                f"an optimizer that has made {made} updates already, whose learning rate before any decay is not known",
+                "give base=, or build a fresh optimizer",
+            )
+        return base

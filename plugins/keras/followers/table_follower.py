@@ -1,0 +1,127 @@
+"""An optimizer of `build_optimizer`, which gets the values of an epoch's updates at its start, in its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import keras
+import numpy as np
+
+from ...core.callbacks.errors import other_spec_error
+from ...core.callbacks.follower import Follower
+from ...core.callbacks.optimizer_matching import log_name
+from ...core.checkpoints.resuming import ResumedPolicy
+from ...core.schedules.durations import Position
+from ...core.specs.spec import HYPERPARAMETERS
+from ..models import has_own_train_step
+from ..scheduled import ScheduledOptimizer
+from ..table import Rows
+from .values import other_value, reserve
+
+
+class TableFollower(Follower):
+    """An optimizer of `build_optimizer`.
+
+    Args:
+        resumed: What gives the values, prepared for its clock.
+        label: What tells the optimizer from others in a log, or "".
+        optimizer: What follows.
+        model: What it trains.
+        others: The class names of the callbacks that could write besides.
+        verify: Whether `check` looks at what the optimizer holds.
+
+    Raises:
+        ValueError: The optimizer was not built from the policy's spec, or the policy cannot start from its base values.
+    """
+
+    each_batch = False  # nothing is written before a batch
+
+    def __init__(
+        self,
+        resumed: ResumedPolicy,
+        label: str,
+        optimizer: ScheduledOptimizer,
+        model: keras.Model,
+        others: Sequence[str],
+        verify: bool,
+    ) -> None:
+        super().__init__(resumed, label)
+        self._optimizer, self._others, self._verify = optimizer, others, verify
+        policy, updates = self.policy, self.clock.updates_per_epoch
+        difference = None if policy.spec is None else policy.spec.difference(optimizer.spec)
+        if difference is not None:
+            raise other_spec_error(policy, difference)
+        self._columns = (updates or 1) if self._varies else 1
+        reserve(model, optimizer, self._columns)
+        # Of an epoch, where nothing but a change of the optimizer's variables explains another number: a train_step of
+        # the user's own makes as many as it likes.
+        self._sure_updates = None if has_own_train_step(model) else updates
+        self._may_be_short = False
+        self._written: dict[str, list[list[float]]] = {}
+        self._checked = optimizer.built
+        if self._checked:
+            policy.check_bases({name: self._bases(name, optimizer.table.base[name]) for name in policy.driven})
+
+    @property
+    def made(self) -> int:
+        return self._optimizer.count.made
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._optimizer.run.begin_epoch(epoch)
+        self._optimizer.table.begin_epoch({name: partial(self._rows, name) for name in self.policy.driven})
+
+    def _bases(self, name: str, found: Sequence[float]) -> list[float]:
+        return self.policy.resolve_bases(found) if name == "learning_rate" else list(found)
+
+    def _rows(self, name: str, found: Sequence[float]) -> list[list[float]]:
+        """The values of an epoch for each base value that was found."""
+        bases = self._bases(name, found)
+        if not self._checked:
+            self.policy.check_bases({name: bases})
+        self._written[name] = self.policy.reduced_columns(name, bases, Position(self._epoch), self._columns)
+        return self._written[name]
+
+    def _used(self) -> Mapping[str, Sequence[float]]:
+        last = min(max(self.made - 1, 0), self._columns - 1)
+        return {name: [values[last] for values in self._written[name]] for name in self.policy.driven}
+
+    def end_epoch(self, may_be_short: bool) -> dict[str, float]:
+        self._may_be_short = may_be_short
+        return super().end_epoch(may_be_short)
+
+    def check(self) -> None:
+        if not self._verify:
+            return
+        self._check_count()
+        table = self._optimizer.table
+        held, start = table.held()
+        if start != self._optimizer.count.start:
+            raise self._other_value("the number of updates before the epoch", start, self._optimizer.count.start, 0)
+        for name in self.policy.driven:
+            planned = np.array(self._written[name])
+            found = held[:, HYPERPARAMETERS.index(name), : planned.shape[1]]
+            for group, update in np.argwhere(found != planned.astype(found.dtype))[:1]:
+                value = float(found[group, update]), float(planned[group, update])
+                raise self._other_value(log_name(name, self._label, group), *value, int(update))
+        formed = table.rows().astype(held.dtype)
+        for group, row, update in np.argwhere((held != formed) & ~(np.isnan(held) & np.isnan(formed)))[:1]:
+            value = float(held[group, row, update]), float(formed[group, row, update])
+            name = Rows._fields[row]
+            named = log_name(name, self._label) if name in HYPERPARAMETERS else name
+            raise self._other_value(named, *value, int(update))
+
+    def _check_count(self) -> None:
+        """Refuse a number of updates that only a change of the optimizer's variables explains."""
+        made, planned = self.made, self._sure_updates
+        if made < 0 or (not self._may_be_short and planned is not None and made != planned):
+            raise self.policy.error(
+                f"{made} updates in epoch {self._epoch} by the count of the optimizer, where it should have made "
+                f"{'some' if planned is None else planned}",
+                f"give the number of updates that an epoch makes, or remove what has changed the optimizer's "
+                f"variables, perhaps one of {', '.join(self._others)}",
+            )
+
+    def _other_value(self, name: str, found: float, planned: float, update: int) -> ValueError:
+        return other_value(self.policy, name, found, planned, Position(self._epoch, update), self._others)

@@ -1,0 +1,167 @@
+"""One training of a model, as all callbacks of samestep in it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from ..core.callbacks.errors import other_driver_error
+from ..core.callbacks.optimizer_matching import Matching, labels
+from ..core.callbacks.reduce_on_plateau import ReduceOnPlateau
+from ..core.callbacks.schedule_callback import ScheduleCallback
+from ..core.callbacks.start import clock_of
+from ..core.checkpoints.resuming import driver_of
+from ..core.checkpoints.saved import Driver
+from ..core.policies.plateau_policy import PlateauPolicy
+from ..core.policies.policy import Policy
+from ..core.schedules.durations import Clock
+from .callback_list import Ahead, TrainedTogether
+from .models import has_own_train_step, optimizers_of, set_aside
+from .scheduled import ScheduledOptimizer
+from .update_count import UpdateCount
+
+# Keras' own callbacks that set the learning rate; what can be written instead.
+_OTHER_DRIVERS = {
+    keras.callbacks.LearningRateScheduler: "write its function as samestep.keras.LearningRateScheduler(function)",
+    keras.callbacks.ReduceLROnPlateau: "write it as samestep.keras.ReduceOnPlateau.like_keras(...)",
+}
+
+
+class Training:
+    """What the callbacks of samestep share in a training; the first of them to begin makes it.
+
+    Args:
+        who: What messages call the one that makes it.
+        model: What is about to be trained.
+        params: What Keras knows of the run.
+        together: All callbacks of this training.
+
+    Attributes:
+        optimizers: Those that make the model's updates.
+        counts: Of the updates of each.
+        labels: What tells each from the others.
+        batches: The number of batches in an epoch; None where it is unknown.
+        drivers: The callbacks of samestep that schedule.
+        reducers: Those among them that reduce values.
+        has_started: Whether the optimizers follow the drivers already, from the first epoch on.
+
+    Raises:
+        ValueError: The optimizers are not known, or another callback drives what samestep's do.
+    """
+
+    def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
+        self.model, self.together, self.has_started = model, together, False
+        found = optimizers_of(model, who)
+        self.optimizers = [each.optimizer for each in found]
+        self.counts = [
+            each.count if isinstance(each, ScheduledOptimizer) else UpdateCount(each) for each in self.optimizers
+        ]
+        self._paths = [each.paths for each in found]
+        self.labels = labels(self._paths)
+        self._epochs, self.batches = params.get("epochs"), params.get("steps")
+        self.drivers: list[Any] = [each for each in together.callbacks if isinstance(each, ScheduleCallback)]
+        self.reducers: list[Any] = [each for each in self.drivers if isinstance(each, ReduceOnPlateau)]
+        self._refuse_other_drivers()
+        aside = set_aside(model)
+        self._aside = None if aside is None else UpdateCount(aside)
+        if self._aside is not None:
+            self._aside.begin_epoch()
+        self._ahead: Ahead | None = None
+        for optimizer in self.scheduled:
+            optimizer.table.reset()  # a fit that failed has left it as it was
+            optimizer.run.begin()
+
+    @property
+    def scheduled(self) -> list[ScheduledOptimizer]:
+        """The optimizers of `build_optimizer`."""
+        return [each for each in self.optimizers if isinstance(each, ScheduledOptimizer)]
+
+    @property
+    def reducing(self) -> list[PlateauPolicy]:
+        """What reduces values in this training."""
+        return [reducer._policy for reducer in self.reducers]
+
+    def match(self) -> Matching:
+        """Which policies drive which optimizers."""
+        return Matching(self.drivers, self._paths)
+
+    def clock(self, policy: Policy, given: int | None, number: int) -> Clock:
+        """What is known of the length of the run of an optimizer; see `core.callbacks.start.clock_of`."""
+        return clock_of(policy, given, self._updates(policy, given, number), self._epochs, None)
+
+    def drivers_of(self, policy: Policy, clock: Clock) -> list[Driver]:
+        """What a checkpoint has of a policy that an optimizer follows, and of what reduces its values."""
+        for reducer in self.reducers:
+            reducer._take_score()
+        return [driver_of(each, clock) for each in (policy, *self.reducing)]
+
+    @property
+    def may_be_short(self) -> bool:
+        """Whether an epoch may make fewer updates than planned: it was stopped, or the loss scaling skips some."""
+        return bool(self.model.stop_training) or hasattr(self.model.optimizer, "inner_optimizer")
+
+    def check_set_aside(self, who: str) -> None:
+        """Raise ValueError where the optimizer that was taken to be unused has made updates."""
+        if self._aside is not None and self._aside.made:
+            raise ValueError(
+                f"{who}: found updates by the optimizer of compile(), {self.model.optimizer.name!r}, beside those that "
+                f"the model keeps as attributes and that seemed to be all; keep it as an attribute too, as in "
+                f"model.main_optimizer = model.optimizer."
+            )
+
+    def go_ahead(
+        self, batch_ends: Sequence[Callable[[], None]], epoch_ends: Sequence[Callable[[int, Any], None]]
+    ) -> bool:
+        """Have these called at each end before any callback of the list; returns whether there is a list."""
+
+        def end_batch() -> None:
+            for end in batch_ends:
+                end()
+
+        def end_epoch(epoch: int, logs: Any) -> None:
+            for end in epoch_ends:
+                end(epoch, logs)
+
+        self._ahead = self.together.go_ahead(end_batch, end_epoch)
+        return self._ahead is not None
+
+    def end(self) -> None:
+        """Training has ended; the base values hold again."""
+        if self._ahead is not None:
+            self._ahead.remove()
+        for optimizer in self.scheduled:
+            optimizer.run.end()
+            optimizer.table.reset()
+
+    def _refuse_other_drivers(self) -> None:
+        for driver in self.drivers:
+            if all("learning_rate" not in policy.driven for policy in driver._policies.values()):
+                continue
+            for each in self.together.callbacks:
+                for kind, remedy in _OTHER_DRIVERS.items():
+                    if isinstance(each, kind):
+                        other = f"Keras' own {type(each).__name__}"
+                        raise other_driver_error(driver._who, "learning_rate", other, remedy)
+
+    def _updates(self, policy: Policy, given: int | None, number: int) -> int | None:
+        """The number of updates in an epoch, as far as Keras knows it."""
+        if given is not None and has_own_train_step(self.model):
+            return None  # it may make any number of updates of a batch
+        accumulated = self.optimizers[number].gradient_accumulation_steps or 1
+        strategy = getattr(self.model, "distribute_strategy", None)  # tensorflow has one
+        if accumulated > 1 and strategy is not None and strategy.num_replicas_in_sync > 1:
+            raise policy.error(
+                f"gradient_accumulation_steps={accumulated} under {type(strategy).__name__}, where Keras cannot "
+                f"accumulate",
+                "leave it out, and make the batches larger",
+            )
+        if self.batches is None or self.batches % accumulated == 0:
+            return None if self.batches is None else self.batches // accumulated
+        raise policy.error(
+            f"{self.batches} batches in an epoch and gradient_accumulation_steps={accumulated}, which does not divide "
+            f"them",
+            "make it divide: Keras would carry the rest over into the next epoch, where Lightning makes an update of "
+            "it",
+        )
