@@ -55,7 +55,7 @@ class Change:
 
     @property
     def unreadable(self) -> str:
-        return f"{FOUND}, and the latter cannot be read here: {self.told}{UNREADABLE}"
+        return f"{FOUND}: {self.told}, and those of the checkpoint cannot be read here{UNREADABLE}"
 
     def specs(self) -> tuple[AdamW, AdamW]:
         """What the optimizers are built from."""
@@ -75,8 +75,8 @@ class Change:
         return rows  # type: ignore[return-value]
 
 
-FOUND = "HyperparameterScheduler: found other settings than those that the run was trained with up to epoch 2, update 0"
-REMEDY = "; give what it was trained with, or write on_change='use_new' or 'use_saved'."
+FOUND = "HyperparameterScheduler: found a checkpoint (epoch 2, update 0) that was trained with different settings"
+REMEDY = "; pass what it was trained with, or write on_change='use_new' or 'use_saved'."
 UNREADABLE = (
     "; import the classes of its schedules, give a recipe with the functions that it names, or write "
     "on_change='use_new'."

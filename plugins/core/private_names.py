@@ -59,6 +59,12 @@ def _is_set(kind: type, name: str) -> bool:
     """Whether a class, or one that it derives from, gives its instances an attribute."""
     annotated = any(name in vars(each).get("__annotations__", {}) for each in kind.__mro__)
     return annotated or any(
-        f"self.{name} =" in source or f"self.{name}:" in source
-        for source in (inspect.getsource(each) for each in kind.__mro__ if each.__module__ != "builtins")
+        f"self.{name} =" in source or f"self.{name}:" in source for source in map(_source, kind.__mro__)
     )
+
+
+def _source(kind: type) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # of what is built in, or was made by a function, there is none
+        return ""

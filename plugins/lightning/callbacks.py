@@ -41,22 +41,20 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         training = self._begin_training(trainer, pl_module)
-        self._resumed, self._counts, made = {}, {}, {}
-        followers = []
-        for each in training.matching.driven_by(self):
-            before = self._made_before(trainer, each.number)
-            made[each.number] = before or 0
-            followers.append(self._follow(trainer, pl_module, training, each, before))
+        self._resumed, self._counts = {}, {}
+        self._followers = followers = list[TorchFollower]()
+        meant = training.matching.driven_by(self)
+        for each in meant:
+            followers.append(self._follow(trainer, training, each))
         self._counts_updates = any(follower.policy.counts_updates() for follower in followers)
         if self._counts_updates:
             for epoch in epochs_of_another_accumulation(trainer):
                 self._check_length(trainer, epoch)
         self._is_new_epoch = True
-        self._followers = followers
         continues = has_epoch(trainer, trainer.current_epoch)
-        for follower, (number, before) in zip(followers, made.items(), strict=True):
-            follower.begin(trainer.current_epoch, before, continues)
-            self._counts[number] = follower.count
+        for follower, each in zip(followers, meant, strict=True):
+            follower.begin(trainer.current_epoch, self._made_before(trainer, each.number) or 0, continues)
+            self._counts[each.number] = follower.count
 
     def _begin_training(self, trainer: Trainer, pl_module: LightningModule) -> Training:
         """What all callbacks of samestep share in this training, which the first of them finds out."""
@@ -71,13 +69,11 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         assert self._training is not None  # for the type checker
         return self._training
 
-    def _follow(
-        self, trainer: Trainer, module: LightningModule, training: Training, meant: Followed, made: int | None
-    ) -> TorchFollower:
-        """A follower of an optimizer that had made so many updates of this epoch before, or nobody knows how many."""
+    def _follow(self, trainer: Trainer, training: Training, meant: Followed) -> TorchFollower:
         policy, optimizer, on_change = meant.policy, training.optimizers[meant.number], self._options.on_change
         clock = clock_of(policy, meant.updates_per_epoch, training.updates, *training.length)
-        before, where = self._before(trainer), Position(trainer.current_epoch, made or 0)
+        before, made = self._before(trainer), self._made_before(trainer, meant.number)
+        where = Position(trainer.current_epoch, made or 0)
         progress = Progress() if before is None else before.optimizers.get(meant.number, Progress())
         saved = driver_before(policy, progress.drivers)
         if saved is not None and trainer.ckpt_path is not None and not policy.reduces:

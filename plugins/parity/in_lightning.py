@@ -14,7 +14,7 @@ from ..core.recipes.plan import Plan
 from ..core.specs.nadamw import NAdamW
 from ..core.specs.sgdw import SGDW
 from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
-from ..lightning.namespaces import Callback, modules
+from ..lightning.base_callback import Callback, modules
 from .problem import PROBE, Problem, Weights
 from .runs import Run
 

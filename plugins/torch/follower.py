@@ -62,8 +62,10 @@ class TorchFollower(Follower):
         self._groups = len(optimizer.param_groups)
         self._is_written = False
         self._last: tuple[_Columns, int] | None = None  # what the last update of this epoch used
-        self._hook: Any = None
         self.policy.check_bases(self._bases)
+        before = torch.compiler.disable(self._before_update)
+        self._hook = optimizer.register_step_pre_hook(before) if by_hand else None
+        self.count = UpdateCount(optimizer, 0, self._on_update)
 
     @property
     def made(self) -> int:
@@ -78,9 +80,7 @@ class TorchFollower(Follower):
             continues: Whether this epoch is one of the run. A run that is resumed after its last update keeps what
                 that used.
         """
-        self.count = UpdateCount(self.optimizer, made, self._on_update)
-        before = torch.compiler.disable(self._before_update)
-        self._hook = self.optimizer.register_step_pre_hook(before) if self._by_hand else None
+        self.count.made = made
         self._compute(epoch, made)
         if continues and not self._is_over():
             self._write(made)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from samestep import Trace
+from samestep.lightning import HyperparameterScheduler
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 _spec = spec_from_file_location("two_processes", SCRIPT)
@@ -24,7 +25,7 @@ _spec.loader.exec_module(two_processes)
 
 WITH_US = [name for name, case in two_processes.CASES.items() if case.callback]
 SAME_BATCHES = [name for name in WITH_US if not two_processes.CASES[name].at_random]
-BY_RECIPE = [name for name in WITH_US if two_processes.CASES[name].callback.recipe.optimizer]
+BY_RECIPE = [name for name in WITH_US if isinstance(two_processes.CASES[name].callback, HyperparameterScheduler)]
 TIMEOUT = 240
 
 

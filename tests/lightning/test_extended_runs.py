@@ -176,8 +176,8 @@ def test_each_of_several_optimizers_is_compared_with_its_own(tmp_path: Path, key
     with pytest.raises(ValueError, match=r"^[^\n]*[^.]\.$") as caught:
         train_gan(keys, SLOWER, path=path)
     assert str(caught.value).startswith(
-        f"HyperparameterScheduler of {keys[1]!r}: found other settings than those that the run was trained with up to "
-        f"epoch 1, update 0: recipe.optimizer.learning_rate was 0.25 and is 0.125, recipe.learning_rate.factor was"
+        f"HyperparameterScheduler of {keys[1]!r}: found a checkpoint (epoch 1, update 0) that was trained with "
+        f"different settings: recipe.optimizer.learning_rate was 0.25 and is 0.125, recipe.learning_rate.factor was"
     )
     assert train_gan(keys, SLOWER, path=path, on_change="use_saved") == [whole[0][4:], whole[1][8:]]
     generator, discriminator = train_gan(keys, SLOWER, path=path, on_change="use_new")
@@ -196,5 +196,5 @@ def test_an_optimizer_of_several_that_cannot_take_over_the_moments_is_refused(
         ValueError, match=r"^HyperparameterScheduler of '?(discriminator|1)'?: found [^\n]*[^.]\.$"
     ) as caught:
         train_gan(keys, other, path=tmp_path / "epoch=0.ckpt", on_change=on_change)
-    expected = "other settings" if on_change == "raise" else "type was 'SGDW' and is 'AdamW'"
+    expected = "different settings" if on_change == "raise" else "type was 'SGDW' and is 'AdamW'"
     assert expected in str(caught.value)

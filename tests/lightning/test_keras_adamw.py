@@ -11,7 +11,7 @@ import torch
 from samestep import Recipe, from_keras_adamw
 from samestep.core.specs.parameter_table import ParameterTable
 from samestep.lightning import build_optimizer
-from samestep.lightning.parameters import parameters
+from samestep.torch.parameters import parameters
 
 CYCLE, UPDATES, PER_EPOCH = 24, 60, 12  # two restarts
 SHAPES = {"conv1d/kernel": (4, 3), "conv1d_1/kernel": (5,), "dense/kernel": (3, 2), "dense/bias": (2,)}

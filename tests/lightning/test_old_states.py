@@ -74,6 +74,7 @@ def test_version_1_knows_no_recipe_and_goes_on_by_any() -> None:
 def test_version_2_knows_the_recipe_and_the_length() -> None:
     path, _ = state(2)
     with pytest.raises(
-        ValueError, match=r"up to epoch 1, update 2: recipe\.weight_decay was LinearDecay\(over=epochs\(3\)"
+        ValueError,
+        match=r"\(epoch 1, update 2\) that was trained with different settings: recipe\.weight_decay was LinearDecay\(",
     ):
         train(OTHER, path)

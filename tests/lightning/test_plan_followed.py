@@ -103,7 +103,7 @@ def test_every_update_of_a_stock_optimizer_moves_by_the_plans_learning_rate(
 def test_values_that_are_computed_ahead_go_on_where_those_before_ended(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
-    monkeypatch.setattr("samestep.lightning.followers._AHEAD", ahead)
+    monkeypatch.setattr("samestep.torch.follower._AHEAD", ahead)
     run = train(build, HyperparameterScheduler(RECIPE), gradient=0.0)
     plan = RECIPE.plan(updates_per_epoch=5, epochs=3)
     for name in ("learning_rate", "weight_decay"):

@@ -123,7 +123,7 @@ def test_an_optimizer_of_other_numbers_than_the_spec(
 ) -> None:
     numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
     message = refusal(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
-    assert f"not the recipe's: {difference};" in message
+    assert f"not built from this recipe's spec: {difference};" in message
     assert "build_optimizer(recipe.optimizer, model)" in message
 
 
@@ -142,7 +142,7 @@ def test_an_optimizer_of_another_kind_than_the_spec(
         lambda m: other(m.parameters(), lr=0.1, weight_decay=0.05),  # type: ignore[call-arg]
         HyperparameterScheduler(Recipe(SPEC)),
     )
-    assert f"not the recipe's: the optimizer is {other.__name__} and not AdamW;" in message
+    assert f"not built from this recipe's spec: the optimizer is {other.__name__} and not AdamW;" in message
 
 
 class Engine:
@@ -192,7 +192,7 @@ def test_a_floor_above_the_learning_rate(
 
 
 @pytest.mark.parametrize(
-    "callback", [EpochGatedDecay(0.1, start_epoch=1, base=0.2), LearningRateScheduler(pow, base=1)]
+    "callback", [EpochGatedDecay(0.1, start_epoch=1, base=0.2), LearningRateScheduler(pow, base=0.2)]
 )
 def test_one_base_for_groups_of_their_own(refusal: Callable[..., str], sgd: Callable[..., Any], callback: Any) -> None:
     message = refusal(sgd(0.1, 0.3), callback)

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import OnExceptionCheckpoint
 
 from samestep import CosineDecay, LinearDecay, Recipe, percent
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler
-from samestep.lightning.resumption import GRADIENTS
+from samestep.lightning.resume_fixes import GRADIENTS
 
 TELLING = {
     "after the first batch": "batch-1",

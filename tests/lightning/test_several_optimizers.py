@@ -177,7 +177,8 @@ UNKNOWN = Recipe(learning_rate=LinearDecay(over=percent(100)))
         ),
         (
             lambda: HyperparameterScheduler({"generator": DISCRIMINATOR}, updates_per_epoch=5),
-            "of 'generator': found an optimizer that is not the recipe's: learning_rate is 1.0 and not 8.0",
+            "of 'generator': found an optimizer that was not built from this recipe's spec: learning_rate is 1.0 and "
+            "not 8.0",
         ),
         (
             lambda: HyperparameterScheduler({"generator": GENERATOR}),

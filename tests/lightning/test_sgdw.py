@@ -97,7 +97,7 @@ def test_a_recipe_drives_learning_rate_weight_decay_and_momentum(train: Callable
 
 def test_another_spec_is_refused(refusal: Callable[..., str]) -> None:
     scheduler = HyperparameterScheduler(Recipe(SGDW(0.5, momentum=0.9)))
-    assert "found an optimizer that is not the recipe's: momentum is 0.8 and not 0.9; " in refusal(
+    assert "found an optimizer that was not built from this recipe's spec: momentum is 0.8 and not 0.9; " in refusal(
         lambda module: build_optimizer(SGDW(0.5, momentum=0.8), module), scheduler
     )
     # torch's own SGD would put the weight decay into the gradient.

@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.callbacks import GradientAccumulationScheduler, ModelCheckpoint
 from pytorch_lightning.plugins import MixedPrecision
 
-from samestep import AdamW, LinearDecay, Position, Recipe, StepDecay, epochs, updates
+from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler
 
 LINEAR = Recipe(learning_rate=LinearDecay(over=epochs(3)))
@@ -265,7 +265,7 @@ def test_callbacks_pickle_before_and_after_a_run(train: Callable[..., Any], sgd:
     for callback in (LearningRateScheduler(halve), HyperparameterScheduler(LINEAR)):
         fresh = pickle.loads(pickle.dumps(callback))
         assert repr(fresh) == repr(callback)
-        fresh.prepare(fresh.clock(5, 3))
-        callback.prepare(callback.clock(5, 3))
+        run = train(sgd(1.0), callback)
+        del callback.log, callback.log_dict  # which Lightning has put there, and with them the module
         again = pickle.loads(pickle.dumps(callback))
-        assert again.value("learning_rate", 1.0, Position(2)) == fresh.value("learning_rate", 1.0, Position(2))
+        assert train(sgd(1.0), again).trace == train(sgd(1.0), fresh).trace == run.trace

@@ -55,7 +55,9 @@ def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
     with pytest.raises(ValueError, match=f"found {named} at epoch 1, update 2, where the plan has ") as caught:
         train(None, callback, Meddler(hook, key, value, group), module=module)
     message = str(caught.value)
-    assert f"which {callback!r} is the last known to have written; remove what has changed it since" in message
+    assert (
+        "which HyperparameterScheduler is the last known to have written; remove what has changed it since" in message
+    )
     assert "perhaps one of Meddler, Ramp." in message
     assert module.batches == 8
     trained = train(build, HyperparameterScheduler(RECIPE), Meddler(hook, key, value, group), weights=2)

@@ -27,7 +27,7 @@ from samestep.lightning import (
     TraceRecorder,
     build_optimizer,
 )
-from samestep.lightning.resumption import GRADIENTS
+from samestep.lightning.resume_fixes import GRADIENTS
 
 RANK = int(os.environ.get("LOCAL_RANK", "-1"))
 EPOCHS, BATCHES, BATCH = 3, 4, 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..policies.function_policy import FunctionPolicy
 from ..policies.gated_decay import GatedDecayPolicy
 from ..schedules.epoch_function import EpochCallable
-from .schedule_callback import ScheduleCallback
+from .schedule_callback import Argument, ScheduleCallback
 
 
 class EpochGatedDecay(ScheduleCallback):
@@ -31,6 +31,12 @@ class EpochGatedDecay(ScheduleCallback):
     EpochGatedDecay(factor=0.1, start_epoch=5, every_epochs=5, floor=0.0, base=None)
     """
 
+    factor = Argument()
+    start_epoch = Argument()
+    every_epochs = Argument()
+    floor = Argument()
+    base = Argument()
+
     def __init__(
         self,
         factor: float,
@@ -51,8 +57,6 @@ class EpochGatedDecay(ScheduleCallback):
             factor, start_epoch=start_epoch, every_epochs=every_epochs, floor=floor, base=base, who=self._who
         )
         super().__init__(policy, arguments)
-        self.factor, self.start_epoch, self.every_epochs = factor, start_epoch, every_epochs
-        self.floor, self.base = policy.floor, policy.base
 
 
 class LearningRateScheduler(ScheduleCallback):
@@ -78,7 +82,9 @@ class LearningRateScheduler(ScheduleCallback):
     True
     """
 
+    function = Argument()
+    base = Argument()
+
     def __init__(self, function: EpochCallable, *, base: float | None = None) -> None:
         policy = FunctionPolicy(function, base=base, who=self._who)
         super().__init__(policy, {"function": function, "base": base})
-        self.function, self.base = function, policy.base

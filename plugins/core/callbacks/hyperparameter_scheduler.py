@@ -8,7 +8,7 @@ from typing import Any
 from ..policies.recipe_policy import RecipePolicy, Resolution
 from ..recipes.recipe import Recipe
 from ..schedules.durations import Clock
-from .schedule_callback import OnChange, OptimizerKey, Options, ScheduleCallback, checked_on_change
+from .schedule_callback import Argument, OnChange, OptimizerKey, Options, ScheduleCallback, checked_on_change
 
 
 class HyperparameterScheduler(ScheduleCallback):
@@ -46,6 +46,12 @@ class HyperparameterScheduler(ScheduleCallback):
     'update'
     """
 
+    recipe = Argument()
+    resolution = Argument()
+    updates_per_epoch = Argument()
+    on_change = Argument()
+    verify = Argument()
+
     def __init__(
         self,
         recipe: Recipe | Mapping[OptimizerKey, Recipe],
@@ -72,8 +78,6 @@ class HyperparameterScheduler(ScheduleCallback):
             "verify": verify,
         }
         super().__init__(policies, arguments)
-        self.recipe, self.resolution, self.updates_per_epoch = recipe, resolution, updates_per_epoch
-        self.on_change, self.verify = on_change, verify
         self._updates = _updates_of(list(self._policies), updates_per_epoch, who)
 
 

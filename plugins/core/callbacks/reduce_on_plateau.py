@@ -9,7 +9,7 @@ from ..checkpoints.saved import Driver
 from ..policies.plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
 from ..policies.plateau_policy import PlateauPolicy, Reducible
 from ..schedules.durations import Clock, Position
-from .schedule_callback import OnChange, Options, ScheduleCallback, checked_on_change
+from .schedule_callback import Argument, OnChange, Options, ScheduleCallback, checked_on_change
 
 
 class ReduceOnPlateau(ScheduleCallback):
@@ -50,6 +50,8 @@ class ReduceOnPlateau(ScheduleCallback):
     2
     """
 
+    on_change = Argument()
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -81,7 +83,6 @@ class ReduceOnPlateau(ScheduleCallback):
         self._options = Options(checked_on_change(self._who, on_change))
         self._policy = PlateauPolicy(monitor, **arguments, who=self._who)
         super().__init__(self._policy, {"monitor": monitor, **arguments, "on_change": on_change})
-        self.on_change = on_change
         self._given = self._policy.settings()
 
     @classmethod

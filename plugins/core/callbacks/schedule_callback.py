@@ -27,6 +27,21 @@ class Options(NamedTuple):
     shared: bool = True
 
 
+class Argument:
+    """An argument of a callback's constructor, which can be read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, callback: ScheduleCallback | None, owner: type) -> Any:
+        return self if callback is None else callback._arguments[self._name]
+
+    def __set__(self, callback: ScheduleCallback, value: Any) -> None:
+        raise AttributeError(
+            f"{type(callback).__name__}: found {self._name} set to {value!r}; make a new callback of it instead."
+        )
+
+
 class ScheduleCallback:
     """A callback that drives optimizers by policies.
 

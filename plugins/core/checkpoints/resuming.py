@@ -103,7 +103,7 @@ def _chosen(
     message += f"; there the saved and the new give {', '.join(values)}" if values else ""
     if on_change == "raise":
         raise policy.error(
-            message, "pass the recipe that it was trained with, or write on_change='use_new' or 'use_saved'"
+            message, "pass what it was trained with, or write on_change='use_new' or 'use_saved'"
         )
     warnings.warn(f"{policy.who}: found {message}; the new settings are used.", stacklevel=2)
     return policy, True

@@ -1,0 +1,29 @@
+"""The private and undocumented names of torch that this room relies on."""
+
+from __future__ import annotations
+
+from ..core.private_names import PrivateName
+
+_SEEN = "torch 2.13"
+
+PRIVATE_NAMES = tuple(
+    PrivateName(owner, name, _SEEN, why)
+    for owner, name, why in (
+        ("torch", "_foreach_mul", "updates of many tensors at a time"),
+        ("torch", "_foreach_mul_", "likewise"),
+        ("torch", "_foreach_clamp_min_", "clipping by value"),
+        ("torch", "_foreach_clamp_max_", "likewise"),
+        ("torch.nn.modules.batchnorm", "_NormBase", "the role of a normalization's parameters"),
+        ("torch.distributed.fsdp._common_utils", "FSDP_FLATTENED", "flattened parameters are refused"),
+        ("torch.optim.optimizer", "_default_to_fused_or_foreach", "whether fused kernels take some weights"),
+        ("torch.optim.optimizer", "_use_grad_for_differentiable", "AdamW.step is torch's but for memory layouts"),
+        ("torch.optim.Optimizer", "_accelerator_graph_capture_health_check", "likewise"),
+        ("torch.optim.AdamW", "_init_group", "an optimizer keeps the state that torch's class has"),
+        ("torch.optim.NAdam", "_init_group", "likewise"),
+        ("torch.optim.AdamW", "_step_supports_amp_scaling", "a scaler is to skip an update itself"),
+        ("torch.optim.adamw", "adamw", "the update, by torch's own kernels"),
+        ("torch.optim.nadam", "nadam", "likewise"),
+        ("torch.optim.sgd", "sgd", "likewise"),
+        ("torch.amp.GradScaler", "_maybe_opt_step", "what a scaler tells a fused optimizer, as found_inf"),
+    )
+)
