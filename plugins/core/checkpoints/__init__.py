@@ -1,0 +1,1 @@
+"""What a run leaves behind, how another one continues it, and what a run used."""
