@@ -9,11 +9,11 @@ import numpy as np
 
 from ..core.recipes.plan import Plan
 from ..core.schedules.durations import Position
-from ..core.specs.nadamw import NAdamW
 from ..core.specs.parameter_rules import Parameter, assign
-from ..core.specs.sgdw import SGDW
+from ..core.specs.records import record_of
 from ..core.specs.spec import CLIP_EPSILON, HYPERPARAMETERS
 from .problem import PROBE, UNITS, Problem, Weights, forward
+from .references import REFERENCES
 from .runs import Run
 
 PARAMETERS = {
@@ -46,15 +46,11 @@ def train(plan: Plan, problem: Problem) -> Run:
 
 
 class _Optimizer:
-    """The update of a spec as the papers have it (Loshchilov and Hutter 2019, Dozat 2016, Reddi et al. 2018)."""
+    """The update of a spec as the papers have it: clipping, the decay of the weights, and the step of its kind."""
 
     def __init__(self, spec: Any, weights: Weights) -> None:
         self._spec = spec
-        self._t = 0
-        self._product = 1.0
-        self._first, self._second, self._largest = (
-            {name: np.zeros_like(value) for name, value in weights.items()} for _ in range(3)
-        )
+        self._reference = record_of(REFERENCES, spec, "parity").reference(spec, weights)
         # A rule that matches nothing has been refused by the frameworks, whose names it may be written in.
         rules = [replace(rule, optional=True) for rule in spec.parameters]
         assigned = assign(rules, spec.l1_ratio, [PARAMETERS[name] for name in weights])
@@ -62,9 +58,8 @@ class _Optimizer:
 
     def update(self, weights: Weights, gradients: Weights, rate: float, decay: float, momentum: float) -> None:
         """One update of `weights`, in place."""
-        self._t += 1
         clipped = self._clipped(gradients)
-        mu, following = self._momenta(momentum)
+        self._reference.begin_update(momentum)
         for name, gradient in clipped.items():
             given = self._multipliers[name]
             own = rate * given.learning_rate
@@ -73,36 +68,7 @@ class _Optimizer:
             theta = weights[name]
             decayed = theta - shrink * ((1 - given.l1_ratio) * theta + given.l1_ratio * np.sign(theta))
             signed = -gradient if self._spec.maximize else gradient
-            weights[name] = decayed - self._step(name, signed, own, momentum, mu, following)
-
-    def _step(self, name: str, g: Any, rate: float, beta_1: float, mu: float, following: float) -> Any:
-        spec, t = self._spec, self._t
-        if isinstance(spec, SGDW):
-            inside = spec.momentum_mode == "keras"
-            scaled = rate * g if inside else g
-            self._first[name] = beta_1 * self._first[name] + scaled
-            direction = scaled + beta_1 * self._first[name] if spec.nesterov else self._first[name]
-            return direction if inside else rate * direction
-        beta_2 = spec.betas[1]
-        self._first[name] = m = beta_1 * self._first[name] + (1 - beta_1) * g
-        self._second[name] = v = beta_2 * self._second[name] + (1 - beta_2) * g**2
-        self._largest[name] = np.maximum(self._largest[name], v)
-        correction = np.sqrt(1 - beta_2**t)
-        if isinstance(spec, NAdamW):
-            p = self._product
-            direction = following * m / (1 - p * following) + (1 - mu) * g / (1 - p)
-            return rate * direction / (np.sqrt(v) / correction + spec.epsilon)
-        root = np.sqrt(self._largest[name] if spec.amsgrad else v)
-        epsilon = spec.epsilon / (correction if spec.epsilon_mode == "hat" else 1.0)
-        return rate * m / (1 - beta_1**t) / (root / correction + epsilon)
-
-    def _momenta(self, beta_1: float) -> tuple[float, float]:
-        """NAdam's momentum of this update and of the next."""
-        if not isinstance(self._spec, NAdamW):
-            return 0.0, 0.0
-        mu, following = (beta_1 * (1 - 0.5 * 0.96 ** (t * self._spec.momentum_decay)) for t in (self._t, self._t + 1))
-        self._product *= mu
-        return mu, following
+            weights[name] = decayed - self._reference.step(name, signed, own, momentum)
 
     def _clipped(self, gradients: Weights) -> Weights:
         if self._spec.clip is None:

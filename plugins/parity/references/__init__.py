@@ -1,0 +1,6 @@
+"""The updates of each kind of optimizer in NumPy float64, written from the papers."""
+
+from ...core.specs.records import records
+from .reference import ReferenceRecord
+
+REFERENCES = records(__name__, __path__, ReferenceRecord)
