@@ -78,9 +78,7 @@ def check_loaded(
             )
 
 
-def _chosen(
-    policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None
-) -> tuple[Policy, bool]:
+def _chosen(policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None) -> tuple[Policy, bool]:
     """Which policy holds, and whether it is a new one."""
     before = _read(policy, saved)
     settings, found = policy.settings(), saved.settings if before is None else before.settings()
@@ -102,9 +100,7 @@ def _chosen(
     values = [] if before is None else list(_values(before, saved.clock, _with(policy, settings, saved), clock, where))
     message += f"; there the saved and the new give {', '.join(values)}" if values else ""
     if on_change == "raise":
-        raise policy.error(
-            message, "pass what it was trained with, or write on_change='use_new' or 'use_saved'"
-        )
+        raise policy.error(message, "pass what it was trained with, or write on_change='use_new' or 'use_saved'")
     warnings.warn(f"{policy.who}: found {message}; the new settings are used.", stacklevel=2)
     return policy, True
 

@@ -1,4 +1,4 @@
-"""What a checkpoint carries of a run: how far each optimizer was, and by what it was driven; never a value of the plan.
+"""What a checkpoint carries of a run: how far each optimizer was, and what drove it; never a value of the plan.
 
 It is plain data, so that it loads where nothing may be executed, and it is sealed: a digest tells what was written from
 what a damaged file has.
@@ -39,7 +39,8 @@ _KIND_OF_CALLBACK = {
     "LearningRateScheduler": "function",
     "ReduceOnPlateau": "plateau",
 }
-_KIND_OF_SETTINGS = {"recipe": "recipe", "start_epoch": "gated decay"}  # of a subclass's; a plateau is told by `reduces`
+# Of a subclass, by a field of its settings; a plateau is told by `reduces`.
+_KIND_OF_SETTINGS = {"recipe": "recipe", "start_epoch": "gated decay"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ class Driver:
 
     @classmethod
     def from_dict(cls, data: Any) -> Driver:
-        """The driver that `to_dict` wrote; raises ValueError for anything else."""
+        """The driver that `to_dict` wrote.
+
+        Raises:
+            ValueError: It is not one.
+        """
         kind, hyperparameters, settings, updates, epochs, max_updates, state, reduces = _fields(data, _DRIVER)
         known = isinstance(hyperparameters, list) and all(name in HYPERPARAMETERS for name in hyperparameters)
         fitting = isinstance(kind, str) and isinstance(state, list) and isinstance(settings, (dict, type(None)))
@@ -164,9 +169,10 @@ class Saved:
 
     @classmethod
     def from_dict(cls, data: Any) -> Saved:
-        """What `to_dict` wrote, by this version of samestep or by an older one.
+        """What `to_dict` wrote, by this version of samestep or an older one.
 
-        Raises ValueError, in one sentence, for what is of a newer version and for what is not as it was written.
+        Raises:
+            ValueError: In one sentence: it was written by a newer version, or is not as it was written.
         """
         version = data.get("version") if isinstance(data, Mapping) else None
         if version == _FIRST and not isinstance(version, bool):
@@ -217,7 +223,11 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unseal(data: Any) -> dict[str, Any]:
-    """The data that `seal` was given; raises ValueError where it is not the same any more."""
+    """The data that `seal` was given.
+
+    Raises:
+        ValueError: It is not the same any more.
+    """
     inner = {key: value for key, value in data.items() if key != "digest"}
     if data.get("digest") != _digest(inner):
         raise ValueError("it is not what was written")

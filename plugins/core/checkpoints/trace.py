@@ -1,4 +1,4 @@
-"""A trace: the values that an optimizer really used, update by update, and the comparison of two of them."""
+"""A trace: the values that an optimizer really used, update by update, and the comparison of two traces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The first update at which two traces part. `ours` or `theirs` is None where that trace has no such update."""
+    """The first update at which two traces part. `ours` or `theirs` is None if that trace has no such update."""
 
     number: int
     position: Position
@@ -52,13 +52,17 @@ class Trace:
         self.entries.append(Entry(position, dict(values)))
 
     def column(self, hyperparameter: str) -> list[float]:
-        """The value of one hyperparameter at every update; raises KeyError where an update did not record it."""
+        """The value of one hyperparameter at every update.
+
+        Raises:
+            KeyError: An update did not record it.
+        """
         return [entry.values[hyperparameter] for entry in self.entries]
 
     def first_difference(self, other: Trace) -> Difference | None:
         """Where `other` first used another value, after rounding both to float32, or None if it never did.
 
-        Positions and the hyperparameters that both traces recorded are compared.
+        Positions are compared, and the hyperparameters that both traces recorded.
         """
         for index in range(max(len(self), len(other))):
             if index >= len(self) or index >= len(other):
@@ -77,7 +81,8 @@ class Trace:
     def largest_difference(self, other: Trace, hyperparameter: str) -> float:
         """The largest absolute difference of one hyperparameter at any update, both rounded to float32.
 
-        Raises ValueError where the traces are not equally long.
+        Raises:
+            ValueError: The traces are not equally long.
         """
         if len(self) != len(other):
             raise ValueError(f"found traces of {len(self)} and {len(other)} updates; expected equally many.")

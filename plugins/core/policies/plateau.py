@@ -24,35 +24,44 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Reaction(Value, family=True):
-    """Base of what reacts to scores, of which there is one kind."""
+    """Base of what reacts to scores. There is one kind."""
 
     _example: ClassVar[str] = "Plateau(patience=5)"
 
 
 @dataclass(frozen=True, repr=False)
 class Plateau(Reaction):
-    """Reduce a value when a score has stopped improving, by the conventions of PyTorch's ReduceLROnPlateau.
+    """Reduce a value when a score has stopped improving, in the conventions of PyTorch's ReduceLROnPlateau.
 
-    value in epoch e = max(scheduled * factor ** n, min(scheduled, floor)),
-    where n is the number of reductions by the scores of the epochs before e
+    The value in epoch e is::
 
-    A score is better than the best before it (inf for "min", -inf for "max") if it is
-    less than best * (1 - threshold) for "min" and "rel", less than best - threshold for "min" and "abs",
-    greater than best * (1 + threshold) for "max" and "rel", greater than best + threshold for "max" and "abs";
-    otherwise, as if it is NaN, it is bad. More than `patience` bad scores in a row reduce the value.
+        max(scheduled * factor ** n, min(scheduled, floor))
 
-    mode: whether lower ("min") or higher ("max") scores are better.
-    factor: multiplier of each reduction, in [0, 1).
-    patience: the number of bad scores in a row that do not reduce the value yet, at least 0.
-    threshold: by how much a score must be better, at least 0; below 1 for "min" and "rel".
-    threshold_mode: "rel" is a fraction of the best score and "abs" a difference. For scores below 0 write "abs": there
-        "rel" takes scores as better that are a little worse.
-    cooldown: the number of scores after a reduction of which none counts as bad, at least 0.
-    floor: the value below which no reduction goes, in the value's own unit. It raises nothing: a scheduled value that
-        is below it by itself, as in a warmup, stays as it is.
-    start_epoch: scores of the epochs before it are not looked at.
+    where n is the number of reductions by the scores of the epochs before e. The best score is inf for "min" and -inf
+    for "max" before the first one. A score improves on the best before it if it is::
 
-    Raises ValueError or TypeError for an argument out of range, by name.
+        less than best * (1 - threshold)        for "min" and "rel"
+        less than best - threshold              for "min" and "abs"
+        greater than best * (1 + threshold)     for "max" and "rel"
+        greater than best + threshold           for "max" and "abs"
+
+    Otherwise, and if it is NaN, it is bad. More than `patience` bad scores in a row reduce the value.
+
+    Args:
+        mode: Whether lower ("min") or higher ("max") scores are better.
+        factor: Multiplier of each reduction, in [0, 1).
+        patience: The number of bad scores in a row that do not reduce the value yet, at least 0.
+        threshold: By how much a score must improve, at least 0; below 1 for "min" and "rel".
+        threshold_mode: "rel" is a fraction of the best score and "abs" a difference. For scores below 0 write "abs":
+            there "rel" takes scores that are a little worse as improvements.
+        cooldown: The number of scores after a reduction of which none counts as bad, at least 0.
+        floor: The value below which no reduction goes, in the value's own unit. It raises nothing: a scheduled value
+            that is below it by itself, as in a warmup, stays as it is.
+        start_epoch: Scores of the epochs before it are not looked at.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of range.
 
     >>> plateau, scores = Plateau(factor=0.5, patience=1), {0: 1.0, 1: 0.9, 2: 0.9, 3: 0.95, 4: 0.8}
     >>> [plateau.reductions(scores, epoch) for epoch in range(6)]
@@ -112,9 +121,11 @@ class Plateau(Reaction):
         return score < bound if self.mode == "min" else score > bound
 
     def reductions(self, scores: Mapping[int, float], epoch: int) -> int:
-        """How often the value has been reduced when `epoch` begins: a fold over the scores of the epochs before it.
+        """How often the value has been reduced when an epoch begins: a fold over the scores of the epochs before it.
 
-        scores: one for each epoch that has any, in whatever order.
+        Args:
+            scores: One for each epoch that has any, in whatever order.
+            epoch: Counted from 0.
 
         >>> Plateau(patience=0).reductions({2: 0.6, 0: 0.5, 1: 0.5}, epoch=3)
         2
@@ -126,7 +137,7 @@ class Plateau(Reaction):
         return progress.reductions
 
     def multiplier(self, reductions: int) -> float:
-        """factor ** reductions, as `StepDecay` has it: 1.0 before the first reduction.
+        """factor ** reductions, as in `StepDecay`: 1.0 before the first reduction.
 
         >>> [Plateau(factor=0.5).multiplier(n) for n in (0, 1, 2)]
         [1.0, 0.5, 0.25]

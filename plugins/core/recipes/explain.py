@@ -36,7 +36,7 @@ def table(plan: PlanValues) -> str:
 
 
 def explain(plan: PlanValues) -> str:
-    """What each hyperparameter starts from, when it changes and to what; the decay's shrink; what is probably wrong."""
+    """What each hyperparameter starts from, when it changes and to what; the decay's shrink; possible mistakes."""
     total, known = plan.updates("explain()"), plan.clock.updates_per_epoch
     epochs = -(-total // (known or 1))
     ends = f", ending after {total} updates" if known is not None and total < epochs * known else ""

@@ -1,4 +1,4 @@
-"""The arguments of another package's optimizers, as a recipe."""
+"""The recipe of a keras-adamw optimizer."""
 
 from __future__ import annotations
 
@@ -47,20 +47,47 @@ def from_keras_adamw(
 ) -> Recipe:
     """The recipe of a keras-adamw optimizer: pass the arguments that it was made with.
 
-    In update k = 0, 1, ..., with T = total_iterations and n = total_iterations_wd or T:
+    In update k = 0, 1, ..., with T = total_iterations and n = total_iterations_wd or T, annealing is::
 
-    eta(k) = eta_min + (eta_max - eta_min) * (1 + cos(pi * c / (T - 1))) / 2, c = (t_cur + k) % T; 1 without annealing
-    learning rate = learning_rate * eta(k) / (1 + decay * k)
-    a weight's decay = eta(k) * sqrt(1 / n) * (l1 * sign(theta) + l2 * theta), not multiplied by the learning rate
+        eta(k) = eta_min + (eta_max - eta_min) * (1 + cos(pi * c / (T - 1))) / 2        where c = (t_cur + k) % T
+        eta(k) = 1                                                                      without annealing
 
-    lr_multipliers: by a part of a parameter's path; the first that is in the path holds. weight_decays: pairs (l1, l2)
-        by path; parameters that are not listed do not decay. Paths are those of `describe_parameters`, and a ":0" at
-        their end is left out.
-    autorestart: False keeps eta_min from the end of the cycle on, where keras-adamw goes up again.
-    model: where weight decays were taken from a model, pass weight_decays=extract_weight_decay(model) instead.
+    and the values are::
 
-    Raises ValueError for a decay or an annealing without total_iterations, for autorestart without annealing, and for
-    numbers out of their range. `docs/keras_adamw.md` lists what deviates, and why.
+        learning rate    = learning_rate * eta(k) / (1 + decay * k)
+        a weight's decay = eta(k) * sqrt(1 / n) * (l1 * sign(theta) + l2 * theta)
+
+    The decay is not multiplied by the learning rate. `docs/keras_adamw.md` lists what deviates, and why.
+
+    Args:
+        optimizer: Which of keras-adamw's optimizers.
+        learning_rate: Of it; 0.01 for SGDW and 0.001 for the others by default.
+        beta_1: Of AdamW and NadamW.
+        beta_2: Of AdamW and NadamW.
+        epsilon: Of AdamW and NadamW.
+        decay: Decay of the learning rate per update.
+        amsgrad: Of AdamW.
+        schedule_decay: Of NadamW.
+        momentum: Of SGDW.
+        nesterov: Of SGDW.
+        total_iterations: Updates in a cycle.
+        total_iterations_wd: Updates by which the weight decays are normalized; total_iterations by default.
+        use_cosine_annealing: Whether learning rate and weight decays are annealed.
+        autorestart: False keeps eta_min from the end of the cycle on, where keras-adamw goes up again.
+        eta_min: Multiplier at the end of a cycle.
+        eta_max: Multiplier at its start.
+        t_cur: Where in the cycle the first update is.
+        lr_multipliers: By a part of a parameter's path; the first that occurs in the path holds.
+        weight_decays: Pairs (l1, l2) by path, as in `describe_parameters`; a ":0" at the end is left out. Parameters
+            that are not listed do not decay.
+        clipnorm: Largest norm of each parameter's gradient.
+        clipvalue: Largest absolute value in a gradient.
+        model: Not used here: pass weight_decays=extract_weight_decay(model) instead.
+
+    Raises:
+        ValueError: A decay or an annealing without total_iterations, autorestart without annealing, or a number out of
+            range.
+
     Source: keras-adamw 1.38; Loshchilov and Hutter 2019.
 
     >>> recipe = from_keras_adamw(total_iterations=5, use_cosine_annealing=True)

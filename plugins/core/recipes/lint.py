@@ -1,4 +1,4 @@
-"""What a plan probably does not mean to do: each finding is a sentence, none is an error."""
+"""Possible mistakes in a plan: each finding is a sentence, none is an error."""
 
 from __future__ import annotations
 

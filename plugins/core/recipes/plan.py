@@ -12,7 +12,9 @@ class Plan(PlanValues):
     A value depends on the position alone: the same position gives the same bits in any order of asking, in another
     process and after a resume. Positions past the end of the run are allowed and follow the same schedules.
 
-    Raises ValueError where a schedule needs a length that the clock does not know, and TypeError for what is no clock.
+    Raises:
+        TypeError: `clock` is not a `Clock`.
+        ValueError: A schedule needs a length that the clock does not know.
 
     >>> plan = Recipe(AdamW(0.5), StepDecay(0.5, every=epochs("1.5"))).plan(updates_per_epoch=3, epochs=3)
     >>> [plan.value("learning_rate", *position) for position in [(0, 0), (1, 1), (1, 2), (2, 2), (3, 0)]]
@@ -24,27 +26,31 @@ class Plan(PlanValues):
     def table(self) -> str:
         """One row per epoch: its first update, counted over the run, and each value there and at the epoch's end.
 
-        Raises ValueError where the number of epochs is unknown.
+        Raises:
+            ValueError: The number of epochs is unknown.
         """
         return explain.table(self)
 
     def explain(self) -> str:
         """The plan in words: what each hyperparameter starts from, when it changes, and to which value.
 
-        A stretch ends where a part of the schedule begins, ends, drops or restarts, and a jump is told alone; of a part
-        with more than 20 drops the stretch as a whole, and of each hyperparameter 50 changes at most.
+        A stretch ends where a part of the schedule begins, ends, drops or restarts, and a jump is told alone. A part
+        with more than 20 drops is told as one stretch; of each hyperparameter, 50 changes at most. Without a spec,
+        values are multiples of the base value.
 
-        The values of a recipe without a spec are shown as multiples of the base value. Raises ValueError where the
-        number of epochs is unknown.
+        Raises:
+            ValueError: The number of epochs is unknown.
         """
         return explain.explain(self)
 
     def diff(self, other: Plan) -> str:
-        """Where two plans part: a line for each hyperparameter that differs, empty where none does.
+        """Where two plans part: a line for each hyperparameter that differs, empty if none does.
 
-        Each line has the first update at which the values differ, and the one at which they are furthest apart. Raises
-        ValueError for plans of different or unknown numbers of updates in an epoch, or of unknown length, and TypeError
-        for what is no plan.
+        Each line has the first update at which the values differ, and the one at which they are furthest apart.
+
+        Raises:
+            TypeError: `other` is not a plan.
+            ValueError: The plans have different or unknown numbers of updates in an epoch, or an unknown length.
         """
         if not isinstance(other, Plan):
             raise TypeError(
@@ -53,9 +59,12 @@ class Plan(PlanValues):
         return explain.diff(self, other)
 
     def lint(self) -> list[str]:
-        """What is probably not meant, a sentence each: a first or last update at 0, a gate that the run never reaches,
-        a warmup longer than the run, an end that comes early or never, changes that float32 cannot hold.
+        """Possible mistakes, a sentence each.
 
-        Raises ValueError where the number of epochs is unknown.
+        A first or last update at 0, a gate that the run never reaches, a warmup longer than the run, an end that comes
+        early or never, changes that float32 cannot hold.
+
+        Raises:
+            ValueError: The number of epochs is unknown.
         """
         return lint.lint(self)

@@ -57,7 +57,16 @@ class PlanValues:
         return type(self), (self.recipe, self.clock)
 
     def multiplier(self, hyperparameter: str, epoch: int, update: int = 0) -> float:
-        """eta of `hyperparameter` at a position, both counted from 0; arguments and errors as for `value`."""
+        """eta of a hyperparameter at a position.
+
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            epoch: Counted from 0.
+            update: Counted from 0 within the epoch.
+
+        Raises:
+            ValueError: As for `value`.
+        """
         curve, scale = self._curve(hyperparameter)
         epoch, update = _position(epoch, update)
         if self.clock.updates_per_epoch is not None:
@@ -75,13 +84,18 @@ class PlanValues:
             raise ValueError(f"the {hyperparameter} schedule at epoch {epoch}, update {update}: {error}") from None
 
     def value(self, hyperparameter: str, epoch: int, update: int = 0, base: float | None = None) -> float:
-        """The value of `hyperparameter` for the update at a position.
+        """The value of a hyperparameter for the update at a position.
 
-        epoch: from 0. update: from 0 within the epoch; updates_per_epoch of them reach the next epoch's first.
-        base: the base value where the recipe has no spec (or where a parameter group has its own).
-        Raises ValueError for an unknown name, a negative position, a missing base value, an update within an epoch
-        of unknown length where the schedule changes within epochs, and a value that cannot be used: one too large for
-        a float, or a momentum of 1 or more.
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            epoch: Counted from 0.
+            update: Counted from 0 within the epoch; updates_per_epoch of them reach the next epoch's first.
+            base: The base value if the recipe has no spec, or if a parameter group has its own.
+
+        Raises:
+            ValueError: The name is unknown, the position negative or the base value missing; the schedule changes
+                within an epoch and the number of its updates is unknown; or the value cannot be used: it is too large
+                for a float, or a momentum of 1 or more.
         """
         value = self._base(hyperparameter, base) * self.multiplier(hyperparameter, epoch, update)
         if not _usable(hyperparameter, value):
@@ -90,11 +104,15 @@ class PlanValues:
         return value
 
     def values(self, hyperparameter: str, epoch: int | None = None, base: float | None = None) -> list[float]:
-        """The value of `hyperparameter` for each update of an epoch, or, with none given, of the whole run.
+        """The value for each update of an epoch, or of the whole run; one per epoch if its length is unknown.
 
-        Where the number of updates in an epoch is unknown, an epoch has a single value.
-        Raises ValueError as `value` does, for an epoch of unknown length within which the schedule changes, and for
-        the whole of a run of unknown length.
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            epoch: Which one, or None for the whole run.
+            base: As for `value`.
+
+        Raises:
+            ValueError: As for `value`; or the length of the run is unknown.
         """
         known = self.clock.updates_per_epoch
         if known is None and not self.constant_within_epochs(hyperparameter):
@@ -113,9 +131,17 @@ class PlanValues:
     def between(
         self, hyperparameter: str, begin: int, end: int, base: float | None = None, every: int = 1
     ) -> list[float]:
-        """The value for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+        """The value for each of the run's updates `begin` to `end` - 1, or epochs if their length is unknown.
 
-        every: take only each so-many-th of them. Raises ValueError as `value` does.
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            begin: The first update, counted over the run.
+            end: The one after the last.
+            base: As for `value`.
+            every: Take only each so-many-th of them.
+
+        Raises:
+            ValueError: As for `value`.
         """
         return self.columns(hyperparameter, begin, end, [self._base(hyperparameter, base)], every)[0]
 
@@ -124,7 +150,8 @@ class PlanValues:
     ) -> list[list[float]]:
         """As `between`, for each of several base values, such as those of parameter groups; equal ones share a list.
 
-        Raises ValueError as `value` does.
+        Raises:
+            ValueError: As for `value`.
         """
         etas = self.multipliers(hyperparameter, begin, end, every)
         bases = [self._base(hyperparameter, base) for base in bases]
@@ -138,9 +165,16 @@ class PlanValues:
         return [by_base[base] for base in bases]
 
     def multipliers(self, hyperparameter: str, begin: int, end: int, every: int = 1) -> list[float]:
-        """eta for each of the run's updates `begin` to `end` - 1 (epochs, where their length is unknown).
+        """eta for each of the run's updates `begin` to `end` - 1, or epochs if their length is unknown.
 
-        every: take only each so-many-th of them. Raises ValueError as `multiplier` does.
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            begin: The first update, counted over the run.
+            end: The one after the last.
+            every: Take only each so-many-th of them.
+
+        Raises:
+            ValueError: As for `value`.
         """
         curve, scale = self._curve(hyperparameter)
         begin, end, every = index(begin), index(end), index(every)  # as in `multiplier`
@@ -159,16 +193,20 @@ class PlanValues:
         return etas
 
     def check(self, hyperparameter: str, base: float | None = None) -> None:
-        """Raise, as `value` would, for a value of the run that cannot be used; of a long run 100,000 are looked at."""
+        """Raise, as `value` does, for a value of the run that cannot be used; of a long run, 100,000 are looked at."""
         length = self.clock.length()
         total = 1 if length is None else int(length)
         for begin, every in ((0, -(-total // 100_000)), (total - 1, 1)):
             self.between(hyperparameter, begin, total, base, every)
 
     def updates(self, what: str = "this") -> int:
-        """The number of updates in the run, or of epochs where their length is unknown.
+        """The number of updates in the run, or of epochs if their length is unknown.
 
-        Raises ValueError, in the name of `what` needs it, where the run's length is unknown.
+        Args:
+            what: What needs it, for the error message.
+
+        Raises:
+            ValueError: The run's length is unknown.
         """
         length = self.clock.length()
         if length is None and self.clock.max_updates is not None:

@@ -21,11 +21,15 @@ _VERSION = 1
 class Recipe:
     """What a training run does with its hyperparameters; the same object drives Lightning and Keras.
 
-    optimizer: the spec, or None for a recipe whose schedules drive whatever optimizer the user has.
-    learning_rate, weight_decay, momentum: schedules, multipliers of the spec's base values. Momentum is beta_1 of Adam
-        and SGD's momentum; its values must stay below 1.
+    Args:
+        optimizer: The spec, or None for a recipe whose schedules drive whatever optimizer you have.
+        learning_rate: Schedule, the multiplier of the spec's learning rate.
+        weight_decay: Schedule, the multiplier of the spec's weight decay.
+        momentum: Schedule, the multiplier of Adam's beta_1 or of SGD's momentum. The values must stay below 1.
 
-    Raises TypeError for what is not a spec or a schedule; ValueError for a recipe that would drive nothing.
+    Raises:
+        TypeError: `optimizer` is not a spec, or a schedule is not one.
+        ValueError: The recipe would drive nothing.
 
     >>> from samestep import AdamW, StepDecay, epochs
     >>> recipe = Recipe(AdamW(learning_rate=0.5), learning_rate=StepDecay(0.5, every=epochs(2)))
@@ -59,13 +63,17 @@ class Recipe:
 
     @property
     def driven(self) -> tuple[str, ...]:
-        """The hyperparameters that this recipe decides: all of them with a spec, else those with a schedule."""
+        """The hyperparameters that this recipe decides: all of them with a spec, otherwise those with a schedule."""
         if self.optimizer is not None:
             return HYPERPARAMETERS
         return tuple(name for name in HYPERPARAMETERS if self.schedule(name) != UNCHANGED)
 
     def schedule(self, hyperparameter: str) -> Schedule:
-        """The schedule of `hyperparameter`; raises ValueError for a name that is not one."""
+        """The schedule of a hyperparameter.
+
+        Raises:
+            ValueError: There is no hyperparameter of this name.
+        """
         if hyperparameter not in HYPERPARAMETERS:
             raise ValueError(
                 f"found the hyperparameter {hyperparameter!r}; expected one of {', '.join(HYPERPARAMETERS)}."
@@ -74,12 +82,16 @@ class Recipe:
         return schedule
 
     def base(self, hyperparameter: str) -> float | None:
-        """The base value of `hyperparameter` in the spec, or None without one; errors as for `schedule`."""
+        """The base value of a hyperparameter in the spec, or None without a spec.
+
+        Raises:
+            ValueError: There is no hyperparameter of this name.
+        """
         self.schedule(hyperparameter)
         return None if self.optimizer is None else float(getattr(self.optimizer, hyperparameter))
 
     def functions(self) -> Functions:
-        """The user's functions in the schedules, by the names that `to_dict` writes."""
+        """Your functions in the schedules, by the names that `to_dict` writes."""
         return {name: each for kind in HYPERPARAMETERS for name, each in functions(self.schedule(kind)).items()}
 
     def plan(
@@ -88,7 +100,16 @@ class Recipe:
         epochs: int | None = None,
         max_updates: int | None = None,
     ) -> Plan:
-        """This recipe resolved against a run's length; see `Clock` for the arguments and `Plan` for the errors."""
+        """This recipe resolved against a run's length.
+
+        Args:
+            updates_per_epoch: Updates in each epoch, or None if unknown; see `Clock`.
+            epochs: Epochs of the run, or None if unknown.
+            max_updates: The run ends after this many updates even if `epochs` are not complete.
+
+        Raises:
+            ValueError: A schedule needs a length that is unknown; see `Plan`.
+        """
         return Plan(self, Clock(updates_per_epoch, epochs, max_updates))
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,11 +122,14 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], functions: Functions | None = None) -> Recipe:
-        """The recipe that `to_dict` wrote; nothing in `data` is imported or executed.
+        """The recipe that `to_dict` wrote; nothing in the data is imported or executed.
 
-        functions: the functions of `EpochFunction`s, by the names that `to_dict` wrote.
-        Raises ValueError for another version, for missing, unknown or invalid fields, and for data that is nested too
-        deeply.
+        Args:
+            data: What `to_dict` wrote.
+            functions: The functions of each `EpochFunction`, by the names that `to_dict` wrote.
+
+        Raises:
+            ValueError: Another version; fields that are missing, unknown or invalid; or data that is nested too deeply.
         """
         try:
             return cls._from_dict(data, functions)

@@ -1,4 +1,4 @@
-"""Schedules that are made of others: one after the other, and the well-known sequences."""
+"""Schedules made of others: one after the other, and the well-known sequences."""
 
 from __future__ import annotations
 
@@ -58,10 +58,16 @@ class Sequence(Schedule):
 
 
 def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
-    """`first`, and from each given time on the schedule that is given with it, with its own clock from there.
+    """Start with one schedule and switch to others at given times.
 
-    rest: pairs (time since the sequence's start, schedule), in order of time. Of two at the same time the later holds.
-    Raises TypeError for what is not such a pair; ValueError, when resolved, for times out of order.
+    Args:
+        first: The schedule from the start.
+        *rest: Pairs (time since the start of the sequence, schedule), in order of time. Each schedule has its own
+            clock, which starts at its time. Of two at the same time the later one holds.
+
+    Raises:
+        TypeError: Something in `rest` is not such a pair.
+        ValueError: When resolved, the times are out of order.
 
     >>> from samestep import epochs
     >>> sequence(Constant(0.1), (epochs(5), Constant()))
@@ -85,16 +91,33 @@ def one_cycle(
 ) -> Sequence:
     """Up from `start` to `top` and down to `end`: the 1cycle policy.
 
-    eta(t) goes from start to top for t < peak and from top to end for peak <= t < over; with three phases from top
-    back to start for peak <= t < 2 * peak, and from start to end after that
+    The multiplier goes::
 
-    over: duration of the whole cycle. peak: time of the top, 30 % of `over` unless given.
-    start, top, end: multipliers, at least 0. anneal: how each phase goes.
-    inclusive: whether the last update before `over` has passed has `end`, or is one before it.
+        from start to top           for t < peak
+        from top to end             for peak <= t < over
+
+    and with three phases::
+
+        from start to top           for t < peak
+        from top to start           for peak <= t < 2 * peak
+        from start to end           for 2 * peak <= t < over
 
     Momentum goes the other way: Recipe(..., momentum=one_cycle(start=1, top=0.85 / 0.95, end=1)).
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration of the whole cycle.
+        peak: Time of the top; 30 % of `over` by default.
+        start: Multiplier at the beginning, at least 0.
+        top: Multiplier at the top, at least 0.
+        end: Multiplier at the end, at least 0.
+        anneal: How each phase goes, "cosine" or "linear".
+        three_phase: Whether the way down has two phases.
+        inclusive: Whether the last update before `over` has passed has `end` already; see `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Smith and Topin 2018; torch.optim.lr_scheduler.OneCycleLR, whose total_steps = T and pct_start = f are
     over=updates(T - 1) and peak=updates(f * T - 1).
 
@@ -132,14 +155,32 @@ def warmup_stable_decay(
 ) -> Sequence:
     """Up to the base value, a long stay there, and a short way down: WSD, the trapezoid.
 
-    eta(t) = start + (1 - start) * t / warmup for t < warmup, 1 for warmup <= t < over - cooldown, and from there
-    end + (1 - end) * a(tau), where a is 1 - tau, (1 + cos(pi * tau)) / 2 or 1 - sqrt(tau)
+    The multiplier is::
 
-    over: duration of the whole. warmup, cooldown: durations of its first and last part; warmup may be zero.
-    start, end: multipliers, at least 0. inclusive: whether the last update before `over` has passed has `end`.
+        eta(t) = start + (1 - start) * t / warmup       for t < warmup
+        eta(t) = 1                                      for warmup <= t < over - cooldown
+        eta(t) = end + (1 - end) * a(tau)               for the cooldown
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name; ValueError, at the latest when
-    resolved, for a cooldown that begins before the warmup is over.
+    where a is::
+
+        1 - tau                         for "linear"
+        (1 + cos(pi * tau)) / 2         for "cosine"
+        1 - sqrt(tau)                   for "1-sqrt"
+
+    Args:
+        over: Duration of the whole.
+        warmup: Duration of the first part; it may be zero.
+        cooldown: Duration of the last part.
+        start: Multiplier at the beginning, at least 0.
+        end: Multiplier at the end, at least 0.
+        anneal: How the cooldown goes.
+        inclusive: Whether the last update before `over` has passed has `end` already; see `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range; at the latest when resolved, the cooldown begins before the warmup is
+            over.
+
     Source: Hu et al. 2024 (MiniCPM); Haegele et al. 2024 for 1-sqrt.
 
     >>> from samestep import epochs
@@ -172,12 +213,19 @@ def warmup_stable_decay(
 def noam(warmup: DurationLike) -> Sequence:
     """Up to the base value, then down as one over the square root of time: the schedule of the Transformer.
 
-    eta(t) = min(t / warmup, sqrt(warmup / t))
+    The multiplier is::
 
-    warmup: duration until the base value is reached. The paper's learning rate there is (d_model * warmup) ** -0.5,
-    and its step_num, which begins at 1, is t: its first update is the second here, after one of learning rate 0.
+        eta(t) = min(t / warmup, sqrt(warmup / t))
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        warmup: Duration until the base value is reached. The paper's learning rate there is (d_model * warmup) ** -0.5.
+            Its step_num, which begins at 1, is t: the paper's first update is the second here, after one of learning
+            rate 0.
+
+    Raises:
+        TypeError: `warmup` is a bare number.
+        ValueError: `warmup` is zero.
+
     Source: Vaswani et al. 2017, equation 3.
 
     >>> from samestep import epochs

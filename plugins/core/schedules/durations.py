@@ -1,7 +1,7 @@
 """Exact time: durations with a unit, positions in a run, and the clock that turns one into the other.
 
 Time is rational (`fractions.Fraction`) and is resolved to updates once, without rounding: `percent(29)` of 100 updates
-is 29 updates, and one and a half epochs of 3 updates is 4.5 updates, a boundary that takes effect at update 5.
+is 29 updates, and one and a half epochs of 3 updates are 4.5 updates, a boundary that takes effect at update 5.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SPELLINGS = "epochs({0}), updates({0}) or percent({0}), or as text '{0} epochs'
 
 
 class Position(NamedTuple):
-    """Where the training loop is: epoch `epoch` (from 0), about to make update `update` (from 0) of that epoch."""
+    """Where the training loop is: in epoch `epoch` (from 0), about to make update `update` (from 0) of that epoch."""
 
     epoch: int
     update: int = 0
@@ -35,11 +35,15 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Duration:
-    """An exact amount of time with a unit. Made by `epochs`, `updates`, `percent` or from text.
+    """An exact amount of time with a unit. Made by `epochs`, `updates`, `percent`, or from text such as "5 epochs".
 
-    Durations add, subtract and take a factor: `percent(100) - updates(500)` is the rest of a run after 500 updates,
-    whatever its length. A negative difference is refused, at the latest where the run's length becomes known. Raises
-    ValueError for a negative amount and TypeError for a factor that is not a number.
+    Durations can be added, subtracted and multiplied by a number: `percent(100) - updates(500)` is the rest of a run
+    after 500 updates, whatever its length. A negative difference is an error, at the latest once the run's length is
+    known.
+
+    Raises:
+        TypeError: An amount is not exact, or a factor is not a number.
+        ValueError: An amount is negative.
 
     >>> percent(100) - updates(500), str(epochs(1) + updates(10)), 3 * epochs("0.5")
     (percent(100) - updates(500), '1 epoch + 10 updates', epochs('1.5'))
@@ -105,10 +109,14 @@ DurationLike = Duration | str
 
 
 def epochs(amount: int | float | str | Fraction) -> Duration:
-    """`amount` epochs, which may be a fraction: `epochs(5)`, `epochs("1.5")`, `epochs("1/3")`.
+    """A duration in epochs: `epochs(5)`, `epochs("1.5")`, `epochs("1/3")`.
 
-    A float means the decimal that it prints as. Raises TypeError for what is not a number and ValueError for a
-    negative or non-finite one.
+    Args:
+        amount: How many; it may be a fraction. A float means the decimal that it prints as.
+
+    Raises:
+        TypeError: The amount is not a number.
+        ValueError: The amount is negative or not finite.
 
     >>> epochs(5), epochs("1.5"), str(epochs(1))
     (epochs(5), epochs('1.5'), '1 epoch')
@@ -117,9 +125,14 @@ def epochs(amount: int | float | str | Fraction) -> Duration:
 
 
 def updates(amount: int | float | str | Fraction) -> Duration:
-    """`amount` updates: applications of the optimizer. A micro-batch of gradient accumulation is not an update.
+    """A duration in updates, applications of the optimizer. A micro-batch of gradient accumulation is not an update.
 
-    Raises as `epochs` does.
+    Args:
+        amount: How many; as for `epochs`.
+
+    Raises:
+        TypeError: The amount is not a number.
+        ValueError: The amount is negative or not finite.
 
     >>> updates(500), str(updates(500))
     (updates(500), '500 updates')
@@ -128,9 +141,14 @@ def updates(amount: int | float | str | Fraction) -> Duration:
 
 
 def percent(amount: int | float | str | Fraction) -> Duration:
-    """`amount` percent of the run, whose length the plan's clock must then know.
+    """A duration in percent of the run, whose length must then be known.
 
-    Raises as `epochs` does.
+    Args:
+        amount: How many; as for `epochs`.
+
+    Raises:
+        TypeError: The amount is not a number.
+        ValueError: The amount is negative or not finite.
 
     >>> percent(10), str(percent("12.5"))
     (percent(10), '12.5%')
@@ -139,7 +157,15 @@ def percent(amount: int | float | str | Fraction) -> Duration:
 
 
 def as_duration(value: object, name: str) -> Duration:
-    """`value` as a Duration; `name` is the argument that the error message speaks of.
+    """Read a duration, which may be given as text.
+
+    Args:
+        value: A Duration or its text.
+        name: The argument, for the error message.
+
+    Raises:
+        TypeError: It is a bare number, or of another type.
+        ValueError: The text is not a duration.
 
     >>> as_duration("1.5 epochs", "over"), as_duration("10%", "over")
     (epochs('1.5'), percent(10))
@@ -175,13 +201,15 @@ def as_duration(value: object, name: str) -> Duration:
 class Clock:
     """What is known of a run's length, and how durations become updates.
 
-    updates_per_epoch: updates in each epoch, or None where the training data has no length.
-    epochs: epochs of the run, or None where it is not known.
-    max_updates: the run ends after this many updates even if `epochs` are not complete.
-
     A clock that does not know `updates_per_epoch` counts in epochs, and refuses durations in updates.
 
-    Raises ValueError for what is not a whole number of at least 1.
+    Args:
+        updates_per_epoch: Updates in each epoch, or None if the training data has no length.
+        epochs: Epochs of the run, or None if unknown.
+        max_updates: The run ends after this many updates even if `epochs` are not complete.
+
+    Raises:
+        ValueError: An argument is not a whole number of at least 1.
 
     >>> clock = Clock(updates_per_epoch=100, epochs=10, max_updates=950)
     >>> clock.length(), clock.exact(epochs("1.5")), clock.exact(percent(10)), clock.exact(updates(7))
@@ -206,7 +234,7 @@ class Clock:
         return "epochs" if self.updates_per_epoch is None else "updates"
 
     def length(self) -> Fraction | None:
-        """The run's length in `unit`, or None if it is not known."""
+        """The run's length in `unit`, or None if unknown."""
         lengths = []
         if self.epochs is not None:
             lengths.append(Fraction(self.epochs * (self.updates_per_epoch or 1)))
@@ -217,9 +245,10 @@ class Clock:
         return min(lengths) if lengths else None
 
     def exact(self, duration: Duration) -> Fraction:
-        """`duration` in this clock's `unit`, without rounding.
+        """A duration in this clock's `unit`, without rounding.
 
-        Raises ValueError where the clock knows too little, and for a difference that is negative.
+        Raises:
+            ValueError: The clock knows too little, or the duration is a negative difference.
         """
         exact = duration.epochs * (self.updates_per_epoch or 1)
         if duration.percent:

@@ -19,16 +19,24 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True, repr=False)
 class EpochFunction(Schedule):
-    """The user's own multiplier of each epoch.
+    """Your own multiplier of each epoch.
 
-    eta(e) = function(e), or, where the function takes two arguments, function(e, eta(e - 1)) with eta(-1) = 1
+    The multiplier in epoch e is::
 
-    function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0. Inside
-    `.after(...)` epochs count from there. The two-argument form is folded over epochs 0 to e, so that a value depends
-    on the epoch alone: the one schedule whose first value at epoch e costs e + 1 calls, made once and remembered.
+        eta(e) = function(e)                    for a function of one argument
+        eta(e) = function(e, eta(e - 1))        for one of two, with eta(-1) = 1
 
-    Raises TypeError for what cannot be called with one or two arguments; ValueError for a value that is not finite
-    or is negative. `to_dict` writes the function's name, and `from_dict` needs `functions={name: function}`.
+    Inside `.after(...)` epochs count from there. The two-argument form is folded over epochs 0 to e, so that a value
+    depends on the epoch alone. It is the one schedule whose first value at epoch e costs e + 1 calls; they are made
+    once.
+
+    Args:
+        function: f(epoch) or f(epoch, multiplier), without side effects, returning a multiplier of at least 0.
+            `to_dict` writes its name, and `from_dict` needs `functions={name: function}`.
+
+    Raises:
+        TypeError: `function` cannot be called with one or two arguments.
+        ValueError: When evaluated, a value is negative or not finite.
 
     >>> EpochFunction(lambda epoch, eta: eta * 0.5 if epoch >= 2 else eta).preview(epochs=4)
     [1.0, 1.0, 0.5, 0.25]
@@ -65,9 +73,10 @@ class EpochFunction(Schedule):
 
 
 def takes_previous(function: EpochCallable) -> bool:
-    """Whether `function` takes (epoch, previous value) and not (epoch); Keras asks in the same order.
+    """Whether a function takes (epoch, previous value) and not (epoch); Keras asks in the same order.
 
-    Raises TypeError for what can be called with neither.
+    Raises:
+        TypeError: It can be called with neither.
     """
     expected = "expected a function f(epoch) or f(epoch, learning_rate)"
     if not callable(function):
@@ -99,9 +108,9 @@ def functions(schedule: Schedule) -> dict[str, EpochCallable]:
 class EpochValues:
     """The value of each epoch under a user's function, as a pure function of the epoch.
 
-    f(epoch) is asked as it is; f(epoch, previous) is folded over epochs 0..e from `base`, never from what an
-    optimizer holds, so that a resumed or repeated run cannot decay twice. Of f(epoch, previous) every value is
-    remembered, of f(epoch) so many that the updates of an epoch share one.
+    f(epoch) is called as it is. f(epoch, previous) is folded over epochs 0 to e from `base`, never from what an
+    optimizer holds, so that a resumed or repeated run cannot decay twice. Of f(epoch, previous) every value is kept, of
+    f(epoch) enough of them that the updates of an epoch share one.
     """
 
     def __init__(self, function: EpochCallable, base: float) -> None:

@@ -17,18 +17,21 @@ from .ticks import Curve, Ticks
 
 @dataclass(frozen=True, repr=False)
 class Ramp(Schedule):
-    """Base of the shapes of length `over` that have their end value exactly at their end, and keep it.
+    """Base of the shapes that reach their end value exactly at the end of their length, and keep it.
 
-    A ramp of your own writes `between`, and has a field `end` unless it ends at 1.
+    To write a ramp of your own, implement `between`; unless it ends at 1, give it a field named "end".
 
-    over: duration, longer than zero unless the ramp ends at 1.
-    inclusive: which update is the first to have the end value, `e` the number of updates in `over`. False, the
-        default: update e, the first one after the length has passed, so that no update of the length is spent at the
-        end value, pieces join without repeating a value, and `over` is the T_max, decay_steps or total_iters of
-        other libraries. True: update e - 1, the last one within the length; a ramp over the whole run then reaches its
-        end in the run. T is `over` less one update, which needs the number of updates in an epoch.
+    Args:
+        over: Duration, longer than zero unless the ramp ends at 1.
+        inclusive: Which update is the first with the end value, where n is the number of updates in `over`. False, the
+            default: update n, the first after the length. No update of the length is spent at the end value, pieces
+            join without repeating a value, and `over` is the T_max, decay_steps or total_iters of other libraries.
+            True: update n - 1, the last within the length, so that a ramp over the whole run reaches its end within the
+            run. T is then `over` less one update, which needs the number of updates in an epoch.
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
     """
 
     over: DurationLike
@@ -44,9 +47,12 @@ class Ramp(Schedule):
 
     @abstractmethod
     def between(self, tau: float, left: float) -> float:
-        """eta where the fraction tau of the length has passed and `left` is left of it.
+        """eta at a fraction of the length.
 
-        left is 1 - tau, but from the exact time: near the end 1 - tau has lost most of its digits.
+        Args:
+            tau: The fraction that has passed.
+            left: The fraction that is left: 1 - tau, but from the exact time. Near the end, 1 - tau has lost most of
+                its digits.
         """
 
     @property
@@ -60,7 +66,7 @@ class Ramp(Schedule):
             yield updates(1)
 
     def length(self, ticks: Ticks) -> int:
-        """T, in ticks; zero or less where the first update has the end value already."""
+        """T, in ticks. Zero or less means that the first update has the end value already."""
         return ticks(self.over) - (ticks.update() if self.inclusive else 0)
 
     def curve(self, ticks: Ticks) -> Curve:
@@ -72,12 +78,20 @@ class Ramp(Schedule):
 class LinearDecay(Ramp):
     """A straight line from `start` to `end`.
 
-    eta(t) = start + (end - start) * tau
+    The multiplier is::
 
-    over: duration until `end` is reached, longer than zero.
-    start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
+        eta(t) = start + (end - start) * tau
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until `end` is reached, longer than zero.
+        start: Multiplier at the beginning, at least 0.
+        end: Multiplier at the end, at least 0.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: torch.optim.lr_scheduler.LinearLR.
 
     >>> LinearDecay(over=epochs(4)).preview(epochs=6)
@@ -97,13 +111,22 @@ class LinearDecay(Ramp):
 class PolynomialDecay(Ramp):
     """A power of what is left of the length, from `start` to `end`.
 
-    eta(t) = end + (start - end) * (1 - tau ** k_decay) ** power
+    The multiplier is::
 
-    over: duration until `end` is reached, longer than zero.
-    power: greater than 0; 1 is a straight line. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
-    start, end: multipliers, at least 0. inclusive: as for every `Ramp`.
+        eta(t) = end + (start - end) * (1 - tau ** k_decay) ** power
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until `end` is reached, longer than zero.
+        power: Greater than 0; 1 is a straight line.
+        end: Multiplier at the end, at least 0.
+        k_decay: Greater than 0; below 1 falls earlier, above 1 later.
+        start: Multiplier at the beginning, at least 0.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: torch.optim.lr_scheduler.PolynomialLR; Zhang and Li 2020 for k_decay; power=1 and k_decay=0.5 is the
     1-sqrt cooldown of Haegele et al. 2024.
 
@@ -132,13 +155,21 @@ class PolynomialDecay(Ramp):
 class CosineDecay(Ramp):
     """Half a cosine from `start` to `end`.
 
-    eta(t) = end + (start - end) * (1 + cos(pi * tau ** k_decay)) / 2
+    The multiplier is::
 
-    over: duration until `end` is reached, longer than zero.
-    start, end: multipliers, at least 0. k_decay: greater than 0; less than 1 falls earlier, more than 1 later.
-    inclusive: as for every `Ramp`.
+        eta(t) = end + (start - end) * (1 + cos(pi * tau ** k_decay)) / 2
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until `end` is reached, longer than zero.
+        end: Multiplier at the end, at least 0.
+        start: Multiplier at the beginning, at least 0.
+        k_decay: Greater than 0; below 1 falls earlier, above 1 later.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Loshchilov and Hutter 2017 (SGDR), equation 5; keras.optimizers.schedules.CosineDecay; Zhang and Li 2020
     for k_decay.
 
@@ -169,17 +200,24 @@ class CosineDecay(Ramp):
 
 @dataclass(frozen=True, repr=False)
 class TanhDecay(Ramp):
-    """A stretch of the hyperbolic tangent: long at the base value, and a fall that the bounds place.
+    """A stretch of the hyperbolic tangent: a long stay at the base value, then a fall placed by the bounds.
 
-    eta(t) = end + (1 - end) * (1 - tanh(lower + (upper - lower) * tau)) / 2 for t < T, end from there on
+    The multiplier is::
 
-    over: duration until `end` is reached, longer than zero.
-    end: multiplier, at least 0.
-    lower, upper: where the tangent is entered and left, lower below upper. tanh(3) leaves 0.25 % of the way to the end,
-        which the last update makes at once.
-    inclusive: as for every `Ramp`.
+        eta(t) = end + (1 - end) * (1 - tanh(lower + (upper - lower) * tau)) / 2    for t < T
+        eta(t) = end                                                                from there on
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until `end` is reached, longer than zero.
+        end: Multiplier at the end, at least 0.
+        lower: Where the tangent is entered, below `upper`.
+        upper: Where it is left. tanh(3) leaves 0.25 % of the way to the end, which the last update makes at once.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Hsueh et al. 2019; timm.scheduler.TanhLRScheduler.
 
     >>> [round(eta, 4) for eta in TanhDecay(over=epochs(4)).preview(epochs=6)]
@@ -204,12 +242,19 @@ class TanhDecay(Ramp):
 class RexDecay(Ramp):
     """A reflected exponential: slower than a straight line at first, faster at last.
 
-    eta(t) = end + (1 - end) * (1 - tau) / (1 - tau / 2)
+    The multiplier is::
 
-    over: duration until `end` is reached, longer than zero.
-    end: multiplier, at least 0. inclusive: as for every `Ramp`.
+        eta(t) = end + (1 - end) * (1 - tau) / (1 - tau / 2)
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until `end` is reached, longer than zero.
+        end: Multiplier at the end, at least 0.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Chen, Wolfe and Kyrillidis 2022.
 
     >>> RexDecay(over=epochs(2)).preview(epochs=4)
@@ -225,14 +270,21 @@ class RexDecay(Ramp):
 
 @dataclass(frozen=True, repr=False)
 class Warmup(Ramp):
-    """A straight line from `start` up to the base value, to be multiplied with what follows.
+    """A straight line from `start` up to the base value; multiply it with what follows.
 
-    eta(t) = start + (1 - start) * tau
+    The multiplier is::
 
-    over: duration until the base value is reached; zero is no warmup.
-    start: multiplier of the first update, at least 0. inclusive: as for every `Ramp`.
+        eta(t) = start + (1 - start) * tau
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        over: Duration until the base value is reached; zero is no warmup.
+        start: Multiplier of the first update, at least 0.
+        inclusive: See `Ramp`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Goyal et al. 2017, section 2.2.
 
     >>> Warmup(over=epochs(4)).preview(epochs=6)

@@ -1,8 +1,7 @@
 """A schedule: an immutable, unitless multiplier of a base value over time, and the ways to combine schedules.
 
-The gate rule, obeyed by every shape: intervals are half open, [begin, end), counted from 0; a boundary that falls
-between two updates takes effect at the first update at or after it; a shape has its end value exactly at its end and
-keeps it from there on.
+The gate rule, obeyed by every shape: intervals are half open, [begin, end), counted from 0. A boundary between two
+updates takes effect at the first update at or after it. A shape reaches its end value exactly at its end and keeps it.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from .ticks import Curve, Ticks, finite
 class Schedule(Value, ABC, family=True):
     """A multiplier eta(t) of a base value; 1.0 means the base value itself.
 
-    A shape of your own is a frozen dataclass that derives from this class and writes its formula in `curve`. Fields
-    annotated `float` or `DurationLike` are checked when it is made.
+    To write a shape of your own, derive a frozen dataclass from this class and implement `curve`. Fields annotated
+    `float` or `DurationLike` are checked when it is made.
     """
 
     _example: ClassVar[str] = "StepDecay(0.1, every=epochs(5))"
@@ -33,23 +32,33 @@ class Schedule(Value, ABC, family=True):
 
     @abstractmethod
     def curve(self, ticks: Ticks) -> Curve:
-        """eta as a function of t, an integer number of ticks from 0; `ticks` turns a duration into them."""
+        """eta as a function of t, an integer number of ticks from 0.
+
+        Args:
+            ticks: Turns a duration of this schedule into ticks.
+        """
 
     @property
     def stepwise(self) -> bool:
-        """Whether the value is constant between the schedule's own durations, as that of a StepDecay is."""
+        """Whether the value is constant between the schedule's own durations, like that of a `StepDecay`."""
         return self._stepwise and all(part.stepwise for part in self.parts() if isinstance(part, Schedule))
 
     def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
-        """eta at the first update of each of `epochs` epochs.
+        """eta at the first update of each epoch.
 
-        Raises ValueError for a schedule in updates without `updates_per_epoch`, and for a value too large for a float.
+        Args:
+            epochs: The number of epochs.
+            updates_per_epoch: The number of updates in each.
+
+        Raises:
+            ValueError: The schedule is in updates and `updates_per_epoch` is missing, or a value is too large for a
+                float.
         """
         curve, scale = resolve(self, Clock(updates_per_epoch, epochs))
         return [finite(curve, epoch * (updates_per_epoch or 1) * scale) for epoch in range(epochs)]
 
     def durations(self) -> Iterator[Duration]:
-        """Every duration that is written in this schedule."""
+        """Every duration written in this schedule."""
         for part in self.parts():
             if isinstance(part, Duration):
                 yield part
@@ -75,7 +84,9 @@ class Schedule(Value, ABC, family=True):
     def after(self, begin: DurationLike) -> After:
         """Hold this schedule's starting value until `begin`, and start its own clock there.
 
-        Raises ValueError or TypeError for what is not a duration.
+        Raises:
+            TypeError: `begin` is a bare number.
+            ValueError: `begin` is a text that is not a duration.
 
         >>> StepDecay(0.5, every=epochs(1)).after(epochs(2)).preview(epochs=5)
         [1.0, 1.0, 1.0, 0.5, 0.25]
@@ -83,9 +94,11 @@ class Schedule(Value, ABC, family=True):
         return After(self, begin)
 
     def until(self, end: DurationLike) -> Until:
-        """Stop this schedule's clock at `end`: the value that it has there is kept.
+        """Stop this schedule's clock at `end`: it keeps the value that it has there.
 
-        Raises ValueError or TypeError for what is not a duration.
+        Raises:
+            TypeError: `end` is a bare number.
+            ValueError: `end` is a text that is not a duration.
 
         >>> StepDecay(0.5, every=epochs(1)).until(epochs(2)).preview(epochs=5)
         [1.0, 0.5, 0.25, 0.25, 0.25]
@@ -93,7 +106,11 @@ class Schedule(Value, ABC, family=True):
         return Until(self, end)
 
     def skip(self, time: DurationLike) -> Skip:
-        """Start this schedule as if `time` had passed already. Raises as `after` does.
+        """Start this schedule as if `time` had passed already.
+
+        Raises:
+            TypeError: `time` is a bare number.
+            ValueError: `time` is a text that is not a duration.
 
         >>> StepDecay(0.5, every=epochs(2)).skip(epochs(1)).preview(epochs=4)
         [1.0, 0.5, 0.5, 0.25]
@@ -101,9 +118,11 @@ class Schedule(Value, ABC, family=True):
         return Skip(self, time)
 
     def at_least(self, bound: float) -> AtLeast:
-        """max(eta, bound); `bound` is a multiplier of the base value.
+        """max(eta, bound), where `bound` is a multiplier of the base value.
 
-        Raises ValueError for a negative or non-finite bound and TypeError for what is not a number.
+        Raises:
+            TypeError: `bound` is not a number.
+            ValueError: `bound` is negative or not finite.
 
         >>> StepDecay(0.5, every=epochs(1)).at_least(0.2).preview(epochs=4)
         [1.0, 0.5, 0.25, 0.2]
@@ -111,7 +130,11 @@ class Schedule(Value, ABC, family=True):
         return AtLeast(self, bound)
 
     def at_most(self, bound: float) -> AtMost:
-        """min(eta, bound); `bound` is a multiplier of the base value. Raises as `at_least` does.
+        """min(eta, bound), where `bound` is a multiplier of the base value.
+
+        Raises:
+            TypeError: `bound` is not a number.
+            ValueError: `bound` is negative or not finite.
 
         >>> StepDecay(0.5, every=epochs(1)).at_most(0.6).preview(epochs=4)
         [0.6, 0.5, 0.25, 0.125]
@@ -121,13 +144,30 @@ class Schedule(Value, ABC, family=True):
     def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Repeat:
         """Start this schedule again in each cycle.
 
-        every: length of the first cycle. growth: the next cycle, and this schedule in it, is so many times as long;
-        1, or at least 1.01. decay: and has so many times the value.
+        In cycle n = 0, 1, 2, ... the multiplier is::
 
-        Raises ValueError or TypeError for an argument that is not of its kind, by name.
+            decay ** n * schedule((t - begin) / growth ** n)
+
+        where the cycle is every * growth ** n long and begins at::
+
+            begin = every * (1 + growth + ... + growth ** (n - 1))
+
+        Cycles begin exactly where the decimal that growth was written as says. A growth with decimals costs time, more
+        so the closer it is to 1: there are many cycles, and they begin at fractions with n times as many digits.
+
+        Args:
+            every: Length of the first cycle.
+            growth: How many times as long the next cycle is, and this schedule in it; 1, or at least 1.01.
+            decay: How many times as large its values are.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is out of range.
 
         >>> CosineDecay(over=epochs(2)).repeat(epochs(2), growth=2, decay=0.5).preview(epochs=7)
         [1.0, 0.5, 0.5, 0.42677669529663687, 0.25, 0.07322330470336312, 0.25]
+        >>> LinearDecay(over=epochs(2)).repeat(epochs(2), decay=0.5).preview(epochs=5)
+        [1.0, 0.5, 0.5, 0.25, 0.25]
         """
         return Repeat(self, every, growth, decay)
 
@@ -139,26 +179,31 @@ class Schedule(Value, ABC, family=True):
 
 
 def ticks(schedule: Schedule, clock: Clock) -> Ticks:
-    """The ticks of a schedule under a clock; raises ValueError where the clock knows too little."""
+    """The ticks of a schedule under a clock; raises ValueError if the clock knows too little."""
     exact = {duration: clock.exact(duration) for duration in schedule.durations()}
     return Ticks(exact, math.lcm(*(time.denominator for time in exact.values())))
 
 
 def resolve(schedule: Schedule, clock: Clock) -> tuple[Curve, int]:
-    """`schedule` as a function of an integer number of ticks, and the number of ticks in a unit of `clock`."""
+    """A schedule as a function of an integer number of ticks, and the number of ticks in a unit of the clock."""
     found = ticks(schedule, clock)
     return schedule.curve(found), found.scale
 
 
 @dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """The same multiplier for ever.
+    """The same multiplier at all times.
 
-    eta(t) = value
+    The multiplier is::
 
-    value: multiplier, at least 0.
+        eta(t) = value
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        value: Multiplier, at least 0.
+
+    Raises:
+        TypeError: `value` is not a number.
+        ValueError: `value` is negative or not finite.
 
     >>> Constant() * Constant(0.5)
     Constant() * Constant(value=0.5)
@@ -285,17 +330,7 @@ class Product(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Repeat(Schedule):
-    """`schedule.repeat(every, growth, decay)`: warm restarts, in cycles n = 0, 1, 2, ...
-
-    eta(t) = decay ** n * schedule((t - begin) / growth ** n), where cycle n begins at
-    begin = every * (1 + growth + ... + growth ** (n - 1)) and is every * growth ** n long
-
-    Cycles begin exactly where the decimal that growth was written as says. A growth with decimals costs time, the more
-    the nearer it is to 1: its cycles are many, and begin at fractions with n times as many digits.
-
-    >>> LinearDecay(over=epochs(2)).repeat(epochs(2), decay=0.5).preview(epochs=5)
-    [1.0, 0.5, 0.5, 0.25, 0.25]
-    """
+    """`schedule.repeat(every, growth, decay)`: warm restarts; see `Schedule.repeat`."""
 
     schedule: Schedule
     every: DurationLike

@@ -1,4 +1,4 @@
-"""What schedules and specs have in common: they are values, checked when made, that turn into plain data and back."""
+"""What schedules and specs have in common: values, checked when made, that turn into plain data and back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Value:
         return f"{type(self).__name__}({', '.join(arguments)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """This value as JSON-ready data: its class name under "type" and its fields; durations as text.
+        """This value as JSON-ready data: its class name under "type", and its fields, with durations as text.
 
         A class of your own that shares its name with another one is written as "module:name".
         """
@@ -61,11 +61,15 @@ class Value:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], functions: Functions | None = None) -> Self:
-        """The value that `to_dict` wrote. Only classes of this family are made and nothing is imported or executed.
+        """The value that `to_dict` wrote. Only classes of this family are made; nothing is imported or executed.
 
-        functions: the user's functions by the name that `to_dict` wrote for them; needed for `EpochFunction` only.
-        Raises ValueError for an unknown type, for unknown or invalid fields, for missing ones that are not
-        keyword-only, and for data that is nested too deeply.
+        Args:
+            data: What `to_dict` wrote.
+            functions: Your functions by the names that `to_dict` wrote for them; needed for `EpochFunction` only.
+
+        Raises:
+            ValueError: The type is unknown or ambiguous; a field is unknown, invalid or, unless it is keyword-only,
+                missing; or the data is nested too deeply.
         """
         try:
             return cls._from_dict(data, functions)
@@ -81,7 +85,7 @@ class Value:
 
     @classmethod
     def _named(cls, name: str) -> type[Self]:
-        """The class that `to_dict` wrote as `name`; a plain name that one of ours has is ours."""
+        """The class that `to_dict` wrote as `name`; a plain name that one of samestep's classes has is samestep's."""
         known = {each: kind for each, kind in cls._registry.items() if issubclass(kind, cls) and not isabstract(kind)}
         if name in known:
             return known[name]

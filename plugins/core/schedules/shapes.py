@@ -21,13 +21,20 @@ from .ticks import Curve, Ticks
 class StepDecay(Schedule):
     """Multiply by `factor` every period: the staircase.
 
-    eta(t) = factor ** n, where n = 0 for t < first, and n = 1 + floor((t - first) / every) from there on
+    The multiplier is::
 
-    factor: multiplier of each drop, at least 0.
-    every: duration between drops, longer than zero.
-    first: duration until the first drop; `every` unless given, and zero means that the run starts dropped.
+        eta(t) = 1                                              for t < first
+        eta(t) = factor ** (1 + floor((t - first) / every))     from there on
 
-    Raises ValueError or TypeError for a factor or a duration that is not one.
+    Args:
+        factor: Multiplier of each drop, at least 0.
+        every: Duration between drops, longer than zero.
+        first: Duration until the first drop; `every` by default. Zero starts the run with the first drop already made.
+
+    Raises:
+        TypeError: `factor` is not a number, or a duration is a bare number.
+        ValueError: An argument is out of range.
+
     Source: torch.optim.lr_scheduler.StepLR, whose `step_size` is `every`.
 
     >>> StepDecay(0.5, every=epochs(2)).preview(epochs=6)
@@ -54,12 +61,18 @@ class StepDecay(Schedule):
 class MultiStepDecay(Schedule):
     """Multiply by `factor` at each of the given times.
 
-    eta(t) = factor ** n, where n is the number of the times at or before t
+    The multiplier is::
 
-    factor: multiplier of each drop, at least 0.
-    at: durations from the start, in any order and in any mixture of units; one that is given twice drops twice.
+        eta(t) = factor ** n        where n counts the times at or before t
 
-    Raises ValueError or TypeError for a factor or a duration that is not one, and for no durations.
+    Args:
+        factor: Multiplier of each drop, at least 0.
+        at: Durations from the start, in any order and any mixture of units. A time given twice drops twice.
+
+    Raises:
+        TypeError: `factor` is not a number, or a duration is a bare number.
+        ValueError: `factor` is out of range, or there are no durations.
+
     Source: torch.optim.lr_scheduler.MultiStepLR, whose milestones are `at`.
 
     >>> MultiStepDecay(0.5, at=[epochs(1), epochs(3)]).preview(epochs=5)
@@ -84,12 +97,18 @@ class MultiStepDecay(Schedule):
 class ExponentialDecay(Schedule):
     """Decay smoothly, by `factor` in each period.
 
-    eta(t) = factor ** (t / every)
+    The multiplier is::
 
-    factor: multiplier of each period, greater than 0.
-    every: duration, longer than zero.
+        eta(t) = factor ** (t / every)
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        factor: Multiplier of each period, greater than 0.
+        every: Duration of a period, longer than zero.
+
+    Raises:
+        TypeError: `factor` is not a number, or `every` is a bare number.
+        ValueError: An argument is out of range.
+
     Source: torch.optim.lr_scheduler.ExponentialLR with every=epochs(1); keras.optimizers.schedules.ExponentialDecay.
 
     >>> ExponentialDecay(0.25, every=epochs(2)).preview(epochs=4)
@@ -111,15 +130,22 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class InverseTimeDecay(Schedule):
-    """Decay as one over time. What legacy Keras called `decay=d` is `InverseTimeDecay(d, every=updates(1))`.
+    """Decay as one over time. Legacy Keras' `decay=d` is `InverseTimeDecay(d, every=updates(1))`.
 
-    eta(t) = 1 / (1 + rate * t / every), or, as a staircase, 1 / (1 + rate * floor(t / every))
+    The multiplier is::
 
-    rate: growth of the denominator in each period, at least 0.
-    every: duration, longer than zero.
-    staircase: whether the value stays within each period; 1 / (1 + rate * epoch) is every=epochs(1), staircase=True.
+        eta(t) = 1 / (1 + rate * t / every)
+        eta(t) = 1 / (1 + rate * floor(t / every))      as a staircase
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        rate: Growth of the denominator in each period, at least 0.
+        every: Duration of a period, longer than zero.
+        staircase: Hold the value within each period; 1 / (1 + rate * epoch) is every=epochs(1), staircase=True.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: tf_keras.optimizers.legacy.Adam(decay=); keras.optimizers.schedules.InverseTimeDecay.
 
     >>> InverseTimeDecay(1.0, every=updates(2)).preview(epochs=4, updates_per_epoch=2)
@@ -150,12 +176,18 @@ class InverseTimeDecay(Schedule):
 class InverseSqrtDecay(Schedule):
     """Decay as one over the square root of time.
 
-    eta(t) = 1 / sqrt(1 + t / timescale)
+    The multiplier is::
 
-    timescale: duration after which eta is 1 / sqrt(2), longer than zero. After a warmup of the same length, eta is
-        sqrt(warmup / t) with t from the run's start, as in `noam`.
+        eta(t) = 1 / sqrt(1 + t / timescale)
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        timescale: Duration after which eta is 1 / sqrt(2), longer than zero. After a warmup of the same length, eta is
+            sqrt(warmup / t) with t counted from the start of the run, as in `noam`.
+
+    Raises:
+        TypeError: `timescale` is a bare number.
+        ValueError: `timescale` is zero.
+
     Source: transformers.get_inverse_sqrt_schedule; Zhai et al. 2022 (arXiv 2106.04560), appendix D.
 
     >>> InverseSqrtDecay(epochs(1)).preview(epochs=4)
@@ -175,14 +207,20 @@ class InverseSqrtDecay(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Normalized(Schedule):
-    """A weight decay that does not depend on the length of the run: its base value is the normalized one.
+    """Make a weight decay independent of the length of the run: its base value is then the normalized one.
 
-    eta(t) = sqrt(1 / n), where n is the number of updates in `over`
+    The multiplier is constant::
 
-    over: duration, longer than zero; the whole run unless given. In a schedule that is repeated with growth, each cycle
-        has its own n.
+        eta(t) = sqrt(1 / n)        where n is the number of updates in `over`
 
-    Raises ValueError or TypeError for what is not a duration; when resolved, where the updates in it are not known.
+    Args:
+        over: Duration, longer than zero; the whole run by default. In a schedule repeated with growth, each cycle has
+            its own n.
+
+    Raises:
+        TypeError: `over` is a bare number.
+        ValueError: `over` is zero; when resolved, the number of updates in it is unknown.
+
     Source: Loshchilov and Hutter 2019, appendix B.1, where sqrt(b / (B T)) is sqrt(1 / n).
 
     >>> Normalized(updates(100)).preview(epochs=2, updates_per_epoch=50)
@@ -209,14 +247,27 @@ class Normalized(Schedule):
 class Triangular(Schedule):
     """Up to the base value and down again, over and over: the cyclical learning rate.
 
-    eta(t) = start + (1 - start) * height(t) * x(t), where x goes straight from 0 to 1 for `up` and back for `down`, and
-    height is 1 (triangular), 1 / 2 ** n in cycle n = 0, 1, ... (triangular2), or gamma ** u after u updates (exp_range)
+    The multiplier is::
 
-    up, down: durations, longer than zero; `down` is `up` unless given.
-    start: multiplier of the low points, at least 0.
-    mode: "triangular", "triangular2" or "exp_range". gamma: of exp_range, per update, in (0, 1].
+        eta(t) = start + (1 - start) * height(t) * x(t)
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    where x rises in a straight line from 0 to 1 during `up` and falls back during `down`, and height is::
+
+        1               for "triangular"
+        1 / 2 ** n      for "triangular2", in cycle n = 0, 1, ...
+        gamma ** u      for "exp_range", after u updates
+
+    Args:
+        up: Duration of the rise, longer than zero.
+        down: Duration of the fall, longer than zero; `up` by default.
+        start: Multiplier of the low points, at least 0.
+        mode: "triangular", "triangular2" or "exp_range".
+        gamma: Factor per update for "exp_range", in (0, 1].
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of range.
+
     Source: Smith 2017; torch.optim.lr_scheduler.CyclicLR, whose base_lr is `start` times its max_lr.
 
     >>> Triangular(up=epochs(2), start=0.5).preview(epochs=6)
@@ -261,14 +312,19 @@ class Triangular(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Table(Schedule):
-    """Values that are written down, one for each period.
+    """Values written down, one for each period.
 
-    eta(t) = values[floor(t / every)], and the last one from then on
+    The multiplier is::
 
-    values: multipliers, at least 0, at least one of them.
-    every: duration of each, longer than zero: epochs(1) for a value per epoch, updates(1) for one per update.
+        eta(t) = values[floor(t / every)]       and the last value after the last period
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Args:
+        values: Multipliers, at least 0; at least one of them.
+        every: Duration of a period, longer than zero: epochs(1) for a value per epoch, updates(1) for one per update.
+
+    Raises:
+        TypeError: A value is not a number, or `every` is a bare number.
+        ValueError: An argument is out of range, or there are no values.
 
     >>> Table([0.1, 1.0, 0.5], every=epochs(1)).preview(epochs=5)
     [0.1, 1.0, 0.5, 0.5, 0.5]

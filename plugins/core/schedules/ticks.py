@@ -1,6 +1,6 @@
 """Time inside a schedule: an integer number of ticks, so short that every duration in the schedule is a whole number.
 
-This makes time exact and its arithmetic that of Python's integers, at a billion updates as at the first.
+This makes time exact, with the arithmetic of Python's integers, at a billion updates as at the first.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ Curve = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Ticks:
-    """The number of ticks in each duration of a schedule: `ticks(duration)`, or `ticks.length(duration)` if not zero.
+    """The number of ticks in each duration of a schedule: call it with a duration, or `length` for one above zero.
 
-    exact: the schedule's durations in the clock's unit. scale: ticks in that unit.
-    stretch, fineness: a schedule within `stretched(p, q)` has durations of p / q times their length.
+    Args:
+        exact: The schedule's durations in the clock's unit.
+        scale: Ticks in that unit.
+        stretch: A schedule within `stretched` has durations of stretch / fineness times their length.
+        fineness: See `stretch`.
     """
 
     exact: Mapping[Duration, Fraction]
@@ -38,14 +41,18 @@ class Ticks:
         return int(exact * self.scale) * self.stretch
 
     def length(self, duration: DurationLike) -> int:
-        """The ticks of a duration that must be longer than zero; raises ValueError for a difference that is not."""
+        """The ticks of a duration that must be longer than zero.
+
+        Raises:
+            ValueError: It is zero in this run, as a difference of durations can be.
+        """
         found = self(duration)
         if found == 0:
             raise ValueError(f"'{duration}' is zero in this run, where a length is needed; make the run longer.")
         return found
 
     def update(self) -> int:
-        """The ticks of one update, which is never stretched; the schedule's `durations` must have updates(1)."""
+        """The ticks of one update, which is never stretched; updates(1) must be among the durations of the schedule."""
         return int(self.exact[updates(1)] * self.scale) * self.fineness
 
     def stretched(self, stretch: int, fineness: int) -> Ticks:
@@ -54,7 +61,11 @@ class Ticks:
 
 
 def finite(curve: Curve, time: int) -> float:
-    """`curve` at a time in ticks; raises ValueError for a value that is too large for a float."""
+    """The value of a curve at a time in ticks.
+
+    Raises:
+        ValueError: It is too large for a float.
+    """
     try:
         value = curve(time)
     except OverflowError:

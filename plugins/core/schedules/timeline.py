@@ -40,9 +40,14 @@ class Part(NamedTuple):
 
 
 def parts(schedule: Schedule, clock: Clock, total: int, cycles: int = 1) -> Iterator[Part]:
-    """A schedule and all that it is made of, in a run of `total` updates (epochs, where their length is unknown).
+    """A schedule and everything it is made of, in a run.
 
-    cycles: the number of cycles up to which each cycle of a repeat has its parts; of a repeat of more the first has.
+    Args:
+        schedule: The schedule.
+        clock: Of the run.
+        total: The number of updates in the run, or of epochs if their length is unknown.
+        cycles: The number of cycles up to which each cycle of a repeat has its parts; of a repeat with more, only the
+            first has.
     """
     return _within(Part(schedule, ticks(schedule, clock), Fraction(0), Fraction(total - 1)), cycles)
 

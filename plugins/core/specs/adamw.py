@@ -12,24 +12,34 @@ from .adam_family import AdamFamily
 class AdamW(AdamFamily):
     """Adam with decoupled weight decay, in PyTorch's conventions in every framework.
 
-    With g the gradient, m, v and w zero before the first update, and t = 1, 2, ...:
+    With g the gradient, m, v and w zero before the first update, and t = 1, 2, ..., an update is::
 
-    theta <- theta * (1 - learning_rate * weight_decay)
-    m <- beta_1 * m + (1 - beta_1) * g
-    v <- beta_2 * v + (1 - beta_2) * g**2
-    w <- v, or, with amsgrad, max(w, v)
-    theta <- theta - learning_rate / (1 - beta_1**t) * m / (sqrt(w) / sqrt(1 - beta_2**t) + epsilon)
+        theta <- theta * (1 - learning_rate * weight_decay)
+        m     <- beta_1 * m + (1 - beta_1) * g
+        v     <- beta_2 * v + (1 - beta_2) * g**2
+        w     <- v                  or, with amsgrad, max(w, v)
+        theta <- theta - learning_rate / (1 - beta_1**t) * m / (sqrt(w) / sqrt(1 - beta_2**t) + epsilon)
 
-    learning_rate: base value alpha, at least 0.
-    weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update.
-    betas: (beta_1, beta_2), each in [0, 1). beta_1 is the base value of the momentum; where that has a schedule, the
-        update at t uses its own beta_1 throughout, also in 1 - beta_1**t, as torch does.
-    epsilon: greater than 0, added after the bias correction. With epsilon_mode="hat" it is added before, to sqrt(w), as
-        in Keras' own Adam.
-    amsgrad: whether the second moment is the largest so far.
-    weight_decay_basis, l1_ratio, parameters, global_clipnorm, clipnorm, clipvalue, maximize: as for every `Spec`.
+    Args:
+        learning_rate: Base value alpha, at least 0.
+        weight_decay: Base value lambda, at least 0. Weights shrink by learning_rate * weight_decay in each update.
+        betas: (beta_1, beta_2), each in [0, 1). beta_1 is the base value of the momentum. If that has a schedule, the
+            update at t uses its own beta_1 throughout, also in 1 - beta_1**t, as torch does.
+        epsilon: Greater than 0, added after the bias correction.
+        amsgrad: Use the largest second moment so far.
+        epsilon_mode: "torch", or "hat" to add epsilon before the bias correction, to sqrt(w), as Keras' own Adam does.
+        weight_decay_basis: See `Spec`, as for all arguments below.
+        l1_ratio: Share of the weight decay that is L1.
+        parameters: Rules for some parameters.
+        global_clipnorm: Largest norm of all gradients together.
+        clipnorm: Largest norm of each parameter's gradient.
+        clipvalue: Largest absolute value in a gradient.
+        maximize: Go up the gradient and not down.
 
-    Raises ValueError or TypeError for a number out of its range, naming the field.
+    Raises:
+        TypeError: A number is not one.
+        ValueError: A number is out of range.
+
     Source: Loshchilov and Hutter 2019, algorithm 2; torch.optim.AdamW; Reddi et al. 2018 for amsgrad.
 
     >>> AdamW(learning_rate=0.01).weight_decay

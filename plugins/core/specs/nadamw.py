@@ -11,25 +11,35 @@ from .adam_family import AdamFamily
 class NAdamW(AdamFamily):
     """Adam with Nesterov momentum and decoupled weight decay, in PyTorch's conventions in every framework.
 
-    With g the gradient, m and v zero and p one before the first update, and t = 1, 2, ...:
+    With g the gradient, m and v zero and p one before the first update, and t = 1, 2, ..., an update is::
 
-    theta <- theta * (1 - learning_rate * weight_decay)
-    mu(t) = beta_1 * (1 - 0.96**(t * momentum_decay) / 2)
-    p <- p * mu(t)
-    m <- beta_1 * m + (1 - beta_1) * g
-    v <- beta_2 * v + (1 - beta_2) * g**2
-    n = mu(t + 1) / (1 - p * mu(t + 1)) * m + (1 - mu(t)) / (1 - p) * g
-    theta <- theta - learning_rate * n / (sqrt(v / (1 - beta_2**t)) + epsilon)
+        theta <- theta * (1 - learning_rate * weight_decay)
+        mu(t) =  beta_1 * (1 - 0.96**(t * momentum_decay) / 2)
+        p     <- p * mu(t)
+        m     <- beta_1 * m + (1 - beta_1) * g
+        v     <- beta_2 * v + (1 - beta_2) * g**2
+        n     =  mu(t + 1) / (1 - p * mu(t + 1)) * m + (1 - mu(t)) / (1 - p) * g
+        theta <- theta - learning_rate * n / (sqrt(v / (1 - beta_2**t)) + epsilon)
 
-    learning_rate: base value alpha, at least 0.
-    weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update.
-    betas: (beta_1, beta_2), each in [0, 1). beta_1 is the base value of the momentum; where that has a schedule, the
-        update at t uses its own beta_1 throughout, also in mu(t + 1), as torch does.
-    epsilon: greater than 0, added after the bias correction.
-    momentum_decay: at least 0; how slowly mu goes from beta_1 / 2 to beta_1. Keras' own Nadam has 1.
-    weight_decay_basis, l1_ratio, parameters, global_clipnorm, clipnorm, clipvalue, maximize: as for every `Spec`.
+    Args:
+        learning_rate: Base value alpha, at least 0.
+        weight_decay: Base value lambda, at least 0. Weights shrink by learning_rate * weight_decay in each update.
+        betas: (beta_1, beta_2), each in [0, 1). beta_1 is the base value of the momentum. If that has a schedule, the
+            update at t uses its own beta_1 throughout, also in mu(t + 1), as torch does.
+        epsilon: Greater than 0, added after the bias correction.
+        momentum_decay: How slowly mu goes from beta_1 / 2 to beta_1, at least 0. Keras' own Nadam has 1.
+        weight_decay_basis: See `Spec`, as for all arguments below.
+        l1_ratio: Share of the weight decay that is L1.
+        parameters: Rules for some parameters.
+        global_clipnorm: Largest norm of all gradients together.
+        clipnorm: Largest norm of each parameter's gradient.
+        clipvalue: Largest absolute value in a gradient.
+        maximize: Go up the gradient and not down.
 
-    Raises ValueError or TypeError for a number out of its range, naming the field.
+    Raises:
+        TypeError: A number is not one.
+        ValueError: A number is out of range.
+
     Source: Dozat 2016; torch.optim.NAdam with decoupled_weight_decay=True.
 
     >>> NAdamW().momentum_decay

@@ -48,28 +48,30 @@ class Rule(Value, family=True):
 
 @dataclass(frozen=True, repr=False)
 class ParameterRule(Rule):
-    """Multipliers for the parameters that it matches: those for which all that is given of role, path and depth holds.
+    """Multipliers for the parameters that match everything given of role, path and depth.
 
-    Of the rules of a spec, the first that matches a parameter and gives a multiplier decides that multiplier. One that
-    leaves a multiplier out leaves it to the rules after it, and what no rule decides is 1.
+    For each multiplier, the first matching rule of a spec that sets it wins. What no rule sets is 1.
 
-    role: "bias", "norm", "embedding" or "kernel", or several of them; see `Role`.
-    path: a pattern of the whole path, such as "encoder/**" or "**/attention/*/kernel"; `*` and `?` stand for characters
-        within a part of the path, and `**` for any number of parts.
-    depth: patterns of paths, from the input's end to the output's. Parameters that differ in a part with a `*` lie at
-        different depths, in the model's order: ["embedding/**", "blocks/*/**", "head/**"]. The multiplier of the
-        learning rate is then the given one to the power of the number of depths that follow: layer-wise decay.
-    learning_rate: multiplier, greater than 0. weight_decay: multiplier, at least 0.
-    l1_ratio: share of the weight decay that is L1, in [0, 1]; where no rule gives one, it is the spec's.
-    optional: whether the rule may match nothing in a model; otherwise that is an error.
+    Args:
+        role: "bias", "norm", "embedding" or "kernel", or several of them; see `Role`.
+        path: A pattern for the whole path, such as "encoder/**" or "**/attention/*/kernel". `*` and `?` match
+            characters within one part of the path, `**` matches any number of parts.
+        depth: Patterns of paths, from the input's end of the model to the output's, for layer-wise decay. Parameters
+            that differ in a part with a `*` lie at different depths, in the model's order: ["embedding/**",
+            "blocks/*/**", "head/**"]. The multiplier of the learning rate is then `learning_rate` to the power of the
+            number of depths that follow.
+        learning_rate: Multiplier, greater than 0.
+        weight_decay: Multiplier, at least 0.
+        l1_ratio: Share of the weight decay that is L1, in [0, 1]; the spec's if no rule sets it.
+        optional: Whether the rule may match nothing in a model; otherwise that is an error.
 
-    Raises ValueError or TypeError for an argument that is not of its kind, by name.
+    Raises:
+        TypeError: A multiplier is not a number.
+        ValueError: An argument is out of range, or the rule sets nothing.
 
-    >>> rules = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="head/*", learning_rate=10)]
     >>> model = [Parameter("body/weight", (3, 2), "kernel"), Parameter("head/bias", (3,), "bias")]
-    >>> [given.multipliers for given in assign(rules, 0.0, model)]
-    [Multipliers(learning_rate=1.0, weight_decay=1.0, l1_ratio=0.0), Multipliers(learning_rate=10.0, \
-weight_decay=0.0, l1_ratio=0.0)]
+    >>> ParameterRule(role="bias", weight_decay=0).matches(model)  # the second one
+    {1: 0}
     """
 
     role: Role | Sequence[Role] = ()
@@ -132,7 +134,7 @@ weight_decay=0.0, l1_ratio=0.0)]
 
 
 class Assignment(NamedTuple):
-    """What the rules make of a parameter: its multipliers, and the numbers of the rules that decided them."""
+    """What the rules make of a parameter: its multipliers, and the numbers of the rules that set them."""
 
     parameter: Parameter
     multipliers: Multipliers
@@ -142,7 +144,18 @@ class Assignment(NamedTuple):
 def assign(rules: Sequence[ParameterRule], l1_ratio: float, parameters: Sequence[Parameter]) -> list[Assignment]:
     """The multipliers of each parameter, in the order of `parameters`.
 
-    l1_ratio: what holds where no rule gives one. Raises ValueError for a rule that matches nothing and is not optional.
+    Args:
+        rules: Those of a spec, in order.
+        l1_ratio: The L1 share where no rule sets it.
+        parameters: Of a model.
+
+    Raises:
+        ValueError: A rule matches nothing and is not optional.
+
+    >>> rules = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="head/*", learning_rate=10)]
+    >>> model = [Parameter("body/weight", (3, 2), "kernel"), Parameter("head/bias", (3,), "bias")]
+    >>> [given.multipliers[:2] for given in assign(rules, 0.0, model)]
+    [(1.0, 1.0), (10.0, 0.0)]
     """
     decided: list[dict[str, float]] = [{} for _ in parameters]
     by: list[list[int]] = [[] for _ in parameters]
@@ -172,8 +185,8 @@ def assign(rules: Sequence[ParameterRule], l1_ratio: float, parameters: Sequence
 def by_multipliers(given: Sequence[Multipliers]) -> dict[Multipliers, list[int]]:
     """The indices of the parameters by their multipliers: the groups of an optimizer, in the order of their numbers.
 
-    Those without any multiplier come first, the others by size: the order does not depend on that of the parameters,
-    and a group has the same number in every framework.
+    Those without any multiplier come first, the others by size. The order does not depend on that of the parameters, so
+    that a group has the same number in every framework.
     """
     found: dict[Multipliers, list[int]] = {}
     for number, multipliers in enumerate(given):
@@ -182,7 +195,7 @@ def by_multipliers(given: Sequence[Multipliers]) -> dict[Multipliers, list[int]]
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """`glob` as an expression for a path that is followed by "/"; it captures the parts that have a wildcard."""
+    """A pattern as a regular expression for a path followed by "/"; it captures the parts that have a wildcard."""
 
     def translated() -> Iterator[str]:
         before = ""

@@ -10,7 +10,7 @@ from .spec import Spec
 
 
 class ParameterRow(NamedTuple):
-    """What `describe_parameters` tells of a parameter: base values, and the numbers of the rules that decided them."""
+    """What `describe_parameters` says of a parameter: base values, and the numbers of the rules that set them."""
 
     path: str
     shape: tuple[int, ...]
@@ -28,7 +28,11 @@ class ParameterTable(tuple[ParameterRow, ...]):
 
     @classmethod
     def of(cls, spec: Spec, parameters: Sequence[Parameter]) -> ParameterTable:
-        """What `spec` makes of these parameters; raises ValueError for a rule that matches none."""
+        """What a spec makes of these parameters.
+
+        Raises:
+            ValueError: A rule matches none of them.
+        """
         table = cls(
             ParameterRow(
                 *assignment.parameter,

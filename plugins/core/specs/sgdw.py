@@ -12,22 +12,34 @@ from .spec import Spec
 class SGDW(Spec):
     """Stochastic gradient descent with momentum and decoupled weight decay, in PyTorch's conventions.
 
-    With g the gradient and b zero before the first update:
+    With g the gradient and b zero before the first update, an update is::
 
-    theta <- theta * (1 - learning_rate * weight_decay)
-    b <- momentum * b + g
-    theta <- theta - learning_rate * b, or, with nesterov, theta - learning_rate * (g + momentum * b)
+        theta <- theta * (1 - learning_rate * weight_decay)
+        b     <- momentum * b + g
+        theta <- theta - learning_rate * b
+        theta <- theta - learning_rate * (g + momentum * b)         with nesterov
 
-    learning_rate: base value alpha, at least 0. It multiplies the step and not the buffer b, so that a changed learning
-        rate acts at once. With momentum_mode="keras" it is inside, b <- momentum * b + learning_rate * g, as in Keras'
-        own SGD.
-    weight_decay: base value lambda, at least 0; the weights shrink by learning_rate * weight_decay in each update, and
-        the decay does not enter the buffer (that of torch.optim.SGD does).
-    momentum: base value, in [0, 1). With 0, no schedule can make a momentum of it, and there is no buffer.
-    nesterov: Nesterov's momentum.
-    weight_decay_basis, l1_ratio, parameters, global_clipnorm, clipnorm, clipvalue, maximize: as for every `Spec`.
+    Args:
+        learning_rate: Base value alpha, at least 0. It multiplies the step and not the buffer b, so that a changed
+            learning rate acts at once.
+        weight_decay: Base value lambda, at least 0. Weights shrink by learning_rate * weight_decay in each update; the
+            decay does not enter the buffer, as that of torch.optim.SGD does.
+        momentum: Base value, in [0, 1). With 0 there is no buffer, and no schedule can make a momentum of it.
+        nesterov: Use Nesterov's momentum.
+        momentum_mode: "torch", or "keras" for the learning rate inside the buffer, b <- momentum * b + learning_rate *
+            g, as in Keras' own SGD.
+        weight_decay_basis: See `Spec`, as for all arguments below.
+        l1_ratio: Share of the weight decay that is L1.
+        parameters: Rules for some parameters.
+        global_clipnorm: Largest norm of all gradients together.
+        clipnorm: Largest norm of each parameter's gradient.
+        clipvalue: Largest absolute value in a gradient.
+        maximize: Go up the gradient and not down.
 
-    Raises ValueError or TypeError for a number out of its range, naming the field.
+    Raises:
+        TypeError: A number is not one.
+        ValueError: A number is out of range.
+
     Source: Loshchilov and Hutter 2019, algorithm 1; Sutskever et al. 2013; torch.optim.SGD.
 
     >>> SGDW(momentum=0.9).learning_rate

@@ -1,4 +1,4 @@
-"""Optimizer specs: every number of an optimizer, written down, none left to a framework's default."""
+"""Optimizer specs: every number of an optimizer, written down; none is left to a framework's default."""
 
 from __future__ import annotations
 
@@ -24,19 +24,33 @@ CLIP_EPSILON = 1e-6
 
 @dataclass(frozen=True, repr=False)
 class Spec(Value, ABC, family=True):
-    """Base of the optimizer specs: a base value for each hyperparameter by its name, and what they have in common.
+    """Base of the optimizer specs: a base value for each hyperparameter, and what they have in common.
 
-    weight_decay_basis: what the weight decay is multiplied with to give the fraction that an update takes off a weight.
-        "learning_rate": the learning rate, as in PyTorch and Keras. "schedule": the learning rate relative to its base
-        value, eta of Loshchilov and Hutter, as in keras-adamw and Composer. "update": nothing, as in TensorFlow Addons.
-    l1_ratio: share of the weight decay that is L1, in [0, 1]: with d what an update takes off,
+    Args:
+        learning_rate: Base value, at least 0.
+        weight_decay: Base value, at least 0.
+        weight_decay_basis: What the weight decay is multiplied by to give the fraction that an update takes off a
+            weight. "learning_rate": the learning rate, as in PyTorch and Keras. "schedule": the learning rate relative
+            to its base value, eta of Loshchilov and Hutter, as in keras-adamw and Composer. "update": nothing, as in
+            TensorFlow Addons.
+        l1_ratio: Share of the weight decay that is L1, in [0, 1]; see below.
+        parameters: Rules that multiply learning rate and weight decay of some parameters; see `ParameterRule`.
+        global_clipnorm: Largest norm of all gradients together; larger ones are all scaled down alike.
+        clipnorm: Largest norm of each parameter's gradient.
+        clipvalue: Largest absolute value of each element of a gradient.
+        maximize: Go up the gradient and not down.
+
+    With d the fraction that an update takes off, the decay is::
+
         theta <- theta * (1 - d * (1 - l1_ratio)) - d * l1_ratio * sign(theta)
-    parameters: rules that multiply learning rate and weight decay of some parameters; see `ParameterRule`.
-    global_clipnorm: largest norm of all gradients together, in whose proportion all are made smaller.
-    clipnorm: largest norm of each parameter's gradient. clipvalue: largest absolute value of each of its elements.
-        At most one of the three; where a norm n is larger, gradients are multiplied by clip / (n + 1e-6), as by
-        torch.nn.utils.clip_grad_norm_.
-    maximize: whether the update goes up the gradient and not down.
+
+    At most one of the three ways to clip is given. Gradients whose norm n is above the bound are multiplied by::
+
+        bound / (n + 1e-6)          as by torch.nn.utils.clip_grad_norm_
+
+    Raises:
+        TypeError: A number is not one.
+        ValueError: A number is out of range.
     """
 
     _example: ClassVar[str] = "AdamW(learning_rate=1e-3, weight_decay=0.01)"
@@ -68,13 +82,16 @@ class Spec(Value, ABC, family=True):
 
     @property
     def clip(self) -> tuple[Clip, float] | None:
-        """How gradients are clipped, and the bound; None where they are not."""
+        """How gradients are clipped, and the bound; None if they are not."""
         return next(((name, bound) for name in CLIPS if (bound := getattr(self, name)) is not None), None)
 
     def shrink(self, learning_rate: float, weight_decay: float, base: float | None = None) -> float:
-        """The fraction of a weight without a gradient that an update takes off, by the values that the update uses.
+        """The fraction that an update takes off a weight without a gradient. Arrays of values give an array.
 
-        base: the learning rate's base value, where it is not the spec's. Arrays of values give an array.
+        Args:
+            learning_rate: The value that the update uses.
+            weight_decay: Likewise.
+            base: The learning rate's base value, if it is not the spec's.
         """
         match self.weight_decay_basis:
             case "learning_rate":
@@ -87,7 +104,7 @@ class Spec(Value, ABC, family=True):
     @property
     @abstractmethod
     def moments(self) -> tuple[str, ...]:
-        """What an optimizer of this spec keeps of each parameter, by the names that all frameworks and files have."""
+        """What an optimizer of this spec keeps of each parameter, by the names used in all frameworks and files."""
 
     def difference(self, other: Spec) -> str | None:
         """The first field in which `other` differs, in words, or None if the two are equal."""
@@ -108,10 +125,10 @@ class Spec(Value, ABC, family=True):
 
 
 def check_options(known: Collection[str], options: Collection[str]) -> None:
-    """Refuse options of `build_optimizer` that are not among the known ones.
+    """Refuse unknown options of `build_optimizer`.
 
     Raises:
-        TypeError: Some are not.
+        TypeError: An option is not among the known ones.
     """
     unknown = sorted(set(options) - set(known))
     if unknown:
