@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from samestep import AdamW, CosineDecay, LinearDecay, Recipe, percent, updates
+from samestep.core.checkpoints.saved import VERSION
 from samestep.keras import HyperparameterScheduler
 
 RECIPE = Recipe(
@@ -55,7 +56,7 @@ def test_a_backup_whose_state_was_damaged_is_refused_before_anything_is_trained(
 ) -> None:
     content = broken_off.read_bytes()
     begin = content.index(b'{"digest":')
-    for at in range(begin, content.index(b'"version":2}', begin), 97):
+    for at in range(begin, content.index(b'"version":%d}' % VERSION, begin), 97):
         broken_off.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
         model = probe(RECIPE.optimizer)
         with pytest.raises(ValueError, match=r"found a damaged state of samestep: .*; use another checkpoint\."):

@@ -12,15 +12,16 @@ import pytest
 from keras import ops
 
 from samestep import Recipe
-from samestep.core.checkpoints.saved import KEY
+from samestep.core.checkpoints.saved import KEY, VERSION
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler
 
 from ..changes import SPEC, STEPS
 from .two_weights import built, fit
 
+VERSION_IN_IT = b'"version":%d' % VERSION
 Store = dict[str, np.ndarray]
 DAMAGED = r"adam_w\w*: found a damaged state of samestep: [^\n]*; use another checkpoint\."
-NEWER = r"adam_w\w*: found a state of samestep of version \d+; this samestep reads versions up to 2: use a newer one\."
+NEWER = rf"adam_w\w*: found a state of samestep of version \d+; this samestep reads versions up to {VERSION}: use a newer one\."
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_what_is_no_state_is_recognised(store: Store) -> None:
 
 
 def test_a_state_of_a_newer_version_is_refused_as_such(store: Store) -> None:
-    newer = np.frombuffer(store[KEY].tobytes().replace(b'"version":2', b'"version":3'), "uint8")
+    newer = np.frombuffer(store[KEY].tobytes().replace(VERSION_IN_IT, b'"version":%d' % (VERSION + 1)), "uint8")
     refused({**store, KEY: newer}, fresh(), NEWER)
 
 

@@ -148,8 +148,8 @@ def test_each_of_several_optimizers_is_compared_with_its_own(tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"^[^\n]*[^.]\.$") as caught:
         train_gan(load(), SLOWER, begin=1)
     assert str(caught.value).startswith(
-        "HyperparameterScheduler of 'discriminator': found other settings than those that the run was trained with up "
-        "to epoch 1, update 0: recipe.optimizer.learning_rate was 0.25 and is 0.125, recipe.learning_rate.factor was"
+        "HyperparameterScheduler of 'discriminator': found a checkpoint (epoch 1, update 0) that was trained with "
+        "different settings: recipe.optimizer.learning_rate was 0.25 and is 0.125, recipe.learning_rate.factor was"
     )
     assert train_gan(load(), SLOWER, begin=1, on_change="use_saved") == rest
     generator, discriminator = train_gan(load(), SLOWER, begin=1, on_change="use_new")

@@ -80,7 +80,7 @@ def test_an_optimizer_of_another_spec_names_the_first_difference(
 ) -> None:
     other = AdamW(**{"learning_rate": 0.125, "weight_decay": 0.1, "betas": (0.0, 0.0), **changed})
     message = refusal(probe(other), HyperparameterScheduler(Recipe(spec)))
-    assert f"an optimizer that is not the recipe's: {expected}; " in message
+    assert f"an optimizer that was not built from this recipe's spec: {expected}; " in message
 
 
 @pytest.mark.parametrize("name", ["weight_decay", "momentum"])

@@ -153,7 +153,9 @@ def test_a_recipe_for_no_optimizer_names_those_that_there_are() -> None:
 
 def test_another_spec_names_the_part() -> None:
     message = refused(multi(SGDW(0.25, 0.0)), HyperparameterScheduler(BOTH))
-    assert message.startswith("HyperparameterScheduler of 'generator': found an optimizer that is not the recipe's: ")
+    assert message.startswith(
+        "HyperparameterScheduler of 'generator': found an optimizer that was not built from this recipe's spec: "
+    )
 
 
 def test_what_one_holds_is_verified() -> None:
