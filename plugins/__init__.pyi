@@ -72,19 +72,19 @@ from .core.schedules.shapes import (
     InverseTimeDecay as InverseTimeDecay,
 )
 from .core.schedules.shapes import (
-    MultiStepDecay as MultiStepDecay,
-)
-from .core.schedules.shapes import (
     Normalized as Normalized,
 )
 from .core.schedules.shapes import (
+    Triangular as Triangular,
+)
+from .core.schedules.staircases import (
+    MultiStepDecay as MultiStepDecay,
+)
+from .core.schedules.staircases import (
     StepDecay as StepDecay,
 )
-from .core.schedules.shapes import (
+from .core.schedules.staircases import (
     Table as Table,
-)
-from .core.schedules.shapes import (
-    Triangular as Triangular,
 )
 from .core.schedules.ticks import Curve as Curve
 from .core.schedules.ticks import Ticks as Ticks

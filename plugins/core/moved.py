@@ -24,7 +24,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "repeat": ("schedules.schedule",),
     "saved": ("checkpoints.saved",),
     "schedule": ("schedules.schedule",),
-    "shapes": ("schedules.shapes",),
+    "shapes": ("schedules.shapes", "schedules.staircases"),
     "ticks": ("schedules.ticks",),
     "trace": ("checkpoints.trace", "recipes.float32"),
     "values": ("schedules.serializable",),

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..core.recipes.recipe import Recipe
 from ..core.schedules.durations import epochs, percent
 from ..core.schedules.ramps import CosineDecay
-from ..core.schedules.shapes import StepDecay
+from ..core.schedules.staircases import StepDecay
 from ..core.specs.adamw import AdamW
 from . import check, draw, installed_frameworks
 

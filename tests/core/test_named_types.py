@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from samestep import Schedule, StepDecay
-from samestep.core.schedules import shapes
+from samestep import Schedule, StepDecay, Table
 
 CURVE = "    def curve(self, ticks): return lambda t: self.value\n"
 TABLE = f"""
@@ -122,7 +121,7 @@ def test_a_nested_class_is_read_by_its_plain_and_by_its_qualified_name() -> None
 def test_a_file_with_plain_names_of_ours_is_read_whatever_else_is_called_like_them() -> None:
     for name in ("StepDecay", "Table", "Product"):
         library("other", name)
-    ours = 0.5 * shapes.Table([1.0], "1 epoch") * StepDecay(0.5, "1 epoch")
+    ours = 0.5 * Table([1.0], "1 epoch") * StepDecay(0.5, "1 epoch")
     data = ours.to_dict()
     assert str(data).count("samestep") == 0, "ours are written as they always were"
     assert Schedule.from_dict(data) == ours

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from ..recipes.recipe import Recipe
 from ..schedules.durations import Position, epochs
 from ..schedules.serializable import real
-from ..schedules.shapes import StepDecay
+from ..schedules.staircases import StepDecay
 from .recipe_policy import RecipePolicy
 
 

@@ -9,7 +9,7 @@ from ..schedules.compositions import Sequence
 from ..schedules.durations import DurationLike
 from ..schedules.ramps import Ramp, Warmup
 from ..schedules.schedule import After, Repeat
-from ..schedules.shapes import MultiStepDecay, StepDecay, Table
+from ..schedules.staircases import MultiStepDecay, StepDecay, Table
 from ..schedules.timeline import CYCLES, Part, parts
 from .float32 import float32
 from .plan_values import PlanValues

@@ -1,6 +1,8 @@
 """A value that becomes a function of time: durations, shapes and their combinations."""
 
-# Every shape of this package is registered before anything of it is read or written by name.
-from . import compositions, epoch_function
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["compositions", "epoch_function"]
+# Every shape of this package is registered before one is read by name.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -12,7 +12,8 @@ from .durations import Clock, DurationLike, epochs
 from .epoch_function import EpochFunction
 from .ramps import Ramp
 from .schedule import After, Repeat, Schedule, Skip, Until, ticks
-from .shapes import InverseTimeDecay, MultiStepDecay, StepDecay, Table
+from .shapes import InverseTimeDecay
+from .staircases import MultiStepDecay, StepDecay, Table
 from .ticks import Ticks
 
 CYCLES = 20  # of a repeat; of one of more, only the first is looked at
