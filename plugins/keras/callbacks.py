@@ -166,9 +166,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
             record(optimizer, count, training.model, training.batches, who)
             for optimizer, count in zip(training.optimizers, training.counts, strict=True)
         ]
-        self.traces = {
-            name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)
-        }
+        self.traces = {name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for recording in self._recordings:
@@ -186,5 +184,6 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
                 recording.after_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
+        self._training.check_set_aside(type(self).__name__)
         for recording in self._recordings:
             recording.end_epoch()

@@ -18,6 +18,7 @@ from ..core.policies.plateau_policy import PlateauPolicy
 from ..core.policies.policy import Policy
 from ..core.schedules.durations import Clock
 from .callback_list import Ahead, TrainedTogether
+from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside
 from .scheduled import ScheduledOptimizer
 from .update_count import UpdateCount
@@ -41,6 +42,7 @@ class Training:
     Attributes:
         optimizers: Those that make the model's updates.
         counts: Of the updates of each.
+        base_rates: The learning rate of each before any decay; None where the spec has it, or where it is unknown.
         labels: What tells each from the others.
         batches: The number of batches in an epoch; None where it is unknown.
         drivers: The callbacks of samestep that schedule.
@@ -57,6 +59,10 @@ class Training:
         self.optimizers = [each.optimizer for each in found]
         self.counts = [
             each.count if isinstance(each, ScheduledOptimizer) else UpdateCount(each) for each in self.optimizers
+        ]
+        self.base_rates = [
+            None if isinstance(each, ScheduledOptimizer) else base_rate(each, count)
+            for each, count in zip(self.optimizers, self.counts, strict=True)
         ]
         self._paths = [each.paths for each in found]
         self.labels = labels(self._paths)

@@ -12,6 +12,8 @@ import pytest
 from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler
 
+from .tiny_training import probe, train
+
 SPEC = AdamW(0.125, 0.1, betas=(0.0, 0.0))
 FOLLOWED = Recipe(SPEC, learning_rate=LinearDecay(over=updates(40)), weight_decay=StepDecay(0.5, every=epochs(1)))
 
@@ -46,12 +48,7 @@ class BreakOff(keras.callbacks.Callback):
     ids=["recipe", "function", "stock-gated", "stock-function"],
 )
 def test_a_run_taken_up_again_uses_at_each_position_what_an_uninterrupted_one_uses(
-    optimizer: Callable[[], Any],
-    scheduler: Callable[[], Any],
-    batch: int,
-    probe: Any,
-    train: Callable[..., Any],
-    tmp_path: Path,
+    optimizer: Callable[[], Any], scheduler: Callable[[], Any], batch: int, tmp_path: Path
 ) -> None:
     def fit(break_off: int | None, *callbacks: Any) -> Any:
         return train(probe(optimizer()), scheduler(), *callbacks, BreakOff(break_off), epochs=5)

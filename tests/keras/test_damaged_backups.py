@@ -13,6 +13,8 @@ from samestep import AdamW, CosineDecay, LinearDecay, Recipe, percent, updates
 from samestep.core.checkpoints.saved import VERSION
 from samestep.keras import HyperparameterScheduler
 
+from .tiny_training import followed, probe, train
+
 RECIPE = Recipe(
     AdamW(0.125, 0.1, betas=(0.0, 0.0)),
     learning_rate=CosineDecay(over=percent(100)),
@@ -34,7 +36,7 @@ def backup(folder: Path) -> keras.callbacks.BackupAndRestore:
 
 
 @pytest.fixture
-def broken_off(probe: Any, train: Any, tmp_path: Path) -> Path:
+def broken_off(tmp_path: Path) -> Path:
     """The latest file of a run that was broken off; the one before it lies beside."""
     with pytest.raises(RuntimeError, match="broken off"):
         train(probe(RECIPE.optimizer), HyperparameterScheduler(RECIPE), backup(tmp_path), BreakOff(), epochs=EPOCHS)
@@ -42,18 +44,14 @@ def broken_off(probe: Any, train: Any, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_backup_that_was_cut_off_is_not_believed_and_the_one_before_it_is(
-    share: float, broken_off: Path, probe: Any, train: Any, followed: Any
-) -> None:
+def test_a_backup_that_was_cut_off_is_not_believed_and_the_one_before_it_is(share: float, broken_off: Path) -> None:
     content = broken_off.read_bytes()
     broken_off.write_bytes(content[: int(share * len(content))])
     run = train(probe(RECIPE.optimizer), HyperparameterScheduler(RECIPE), backup(broken_off.parent), epochs=EPOCHS)
     followed(run, RECIPE.plan(5, EPOCHS), 5, first_epoch=2)
 
 
-def test_a_backup_whose_state_was_damaged_is_refused_before_anything_is_trained(
-    broken_off: Path, probe: Any, refusal: Any
-) -> None:
+def test_a_backup_whose_state_was_damaged_is_refused_before_anything_is_trained(broken_off: Path) -> None:
     content = broken_off.read_bytes()
     begin = content.index(b'{"digest":')
     for at in range(begin, content.index(b'"version":%d}' % VERSION, begin), 97):

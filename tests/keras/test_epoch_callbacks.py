@@ -13,6 +13,8 @@ from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs
 from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler
 
+from .tiny_training import probe, train
+
 OURS_AND_STOCK = pytest.mark.parametrize("ours", [True, False], ids=["ours", "stock"])
 
 # The number of drops in effect in epochs 0 to 11, by (start_epoch, every_epochs); the same for every framework.
@@ -33,7 +35,7 @@ def models() -> dict[bool, keras.Model]:
 
 
 @pytest.fixture
-def model(ours: bool, models: dict[bool, keras.Model], probe: Any) -> keras.Model:
+def model(ours: bool, models: dict[bool, keras.Model]) -> keras.Model:
     """A model whose weight decay is zero and whose first weight shows the learning rate, 0.5 before any decay."""
     if ours not in models:
         models[ours] = probe(AdamW(0.5, 0.0, betas=(0.0, 0.0)) if ours else keras.optimizers.SGD(0.5))
@@ -54,20 +56,20 @@ def near(values: list[float]) -> Any:
 
 @OURS_AND_STOCK
 @pytest.mark.parametrize("gate", DROPS, ids=str)
-def test_gated_decay_first_decays_start_epoch(gate: tuple[int, int], model: Any, train: Any) -> None:
+def test_gated_decay_first_decays_start_epoch(gate: tuple[int, int], model: Any) -> None:
     decay = EpochGatedDecay(0.5, start_epoch=gate[0], every_epochs=gate[1])
     run = train(model, decay, batches=1, epochs=12)
     assert decrements(run) == [0.5**drops * 0.5 for drops in DROPS[gate]]
 
 
 @OURS_AND_STOCK
-def test_gated_decay_stops_at_the_floor(model: Any, train: Any) -> None:
+def test_gated_decay_stops_at_the_floor(model: Any) -> None:
     run = train(model, EpochGatedDecay(0.1, start_epoch=1, floor=0.003), batches=1, epochs=5)
     assert decrements(run) == near([0.5, 0.05, 0.005, 0.003, 0.003])
 
 
 @OURS_AND_STOCK
-def test_the_function_of_the_forums_decays_every_five_epochs_in_every_fit(model: Any, train: Any) -> None:
+def test_the_function_of_the_forums_decays_every_five_epochs_in_every_fit(model: Any) -> None:
     scheduler = LearningRateScheduler(forum)
     assert decrements(train(model, scheduler, batches=1, epochs=12)) == near(FORUM)
     assert decrements(train(model, scheduler, batches=1, epochs=6)) == near(FORUM[:6])
@@ -76,32 +78,32 @@ def test_the_function_of_the_forums_decays_every_five_epochs_in_every_fit(model:
 
 @OURS_AND_STOCK
 @pytest.mark.parametrize("first", [4, 5])
-def test_initial_epoch_has_the_value_of_an_uninterrupted_run(first: int, model: Any, train: Any) -> None:
+def test_initial_epoch_has_the_value_of_an_uninterrupted_run(first: int, model: Any) -> None:
     run = train(model, LearningRateScheduler(forum), batches=1, epochs=12, initial_epoch=first)
     assert decrements(run) == near(FORUM[first:])
 
 
 @OURS_AND_STOCK
-def test_a_function_of_the_epoch_alone_gives_the_learning_rate(model: Any, train: Any) -> None:
+def test_a_function_of_the_epoch_alone_gives_the_learning_rate(model: Any) -> None:
     run = train(model, LearningRateScheduler(lambda epoch: 1 / (1 + epoch)), batches=1, epochs=3)
     assert decrements(run) == [1.0, 0.5, float32(1 / 3)]
 
 
 @OURS_AND_STOCK
-def test_a_recipe_without_spec_drives_either_optimizer(model: Any, train: Any) -> None:
+def test_a_recipe_without_spec_drives_either_optimizer(model: Any) -> None:
     recipe = Recipe(learning_rate=StepDecay(0.5, every=epochs(2)))
     assert decrements(train(model, HyperparameterScheduler(recipe), batches=1, epochs=4)) == [0.5, 0.5, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-def test_a_stock_optimizer_holds_an_epochs_value_at_each_of_its_updates(policy: str, probe: Any, train: Any) -> None:
+def test_a_stock_optimizer_holds_an_epochs_value_at_each_of_its_updates(policy: str) -> None:
     model = probe(keras.optimizers.SGD(0.5), policy=policy)
     run = train(model, EpochGatedDecay(0.25, start_epoch=1), batches=3, epochs=3)
     assert run.used("learning_rate") == [0.5] * 3 + [0.125] * 3 + [0.03125] * 3
     assert [weight for weight, _ in run.left] == [-1.5, -0.375, -0.09375]
 
 
-def test_a_per_update_recipe_drives_a_stock_optimizer_at_the_resolution_of_epochs(probe: Any, train: Any) -> None:
+def test_a_per_update_recipe_drives_a_stock_optimizer_at_the_resolution_of_epochs() -> None:
     scheduler = HyperparameterScheduler(Recipe(learning_rate=LinearDecay(over=epochs(4))), resolution="epoch")
     run = train(probe(keras.optimizers.SGD(0.5)), scheduler, batches=2, epochs=3)
     assert run.used("learning_rate") == [0.5, 0.5, 0.375, 0.375, 0.25, 0.25]
@@ -110,12 +112,12 @@ def test_a_per_update_recipe_drives_a_stock_optimizer_at_the_resolution_of_epoch
 @pytest.mark.parametrize(
     "optimizer", [AdamW(0.5, 0.0, betas=(0.0, 0.0)), keras.optimizers.SGD(0.5)], ids=["ours", "stock"]
 )
-def test_gated_decay_starts_from_a_base_that_is_given(optimizer: Any, probe: Any, train: Any) -> None:
+def test_gated_decay_starts_from_a_base_that_is_given(optimizer: Any) -> None:
     run = train(probe(optimizer), EpochGatedDecay(0.5, start_epoch=1, base=2.0), batches=1, epochs=3)
     assert decrements(run) == [2.0, 1.0, 0.5]
 
 
-def test_base_lets_a_stock_optimizer_that_has_trained_decay(probe: Any, train: Any) -> None:
+def test_base_lets_a_stock_optimizer_that_has_trained_decay() -> None:
     model = probe(keras.optimizers.SGD(0.5))
     train(model, batches=1, epochs=1)
     run = train(model, EpochGatedDecay(0.5, start_epoch=1, base=0.25), batches=1, epochs=2)

@@ -15,7 +15,7 @@ from samestep import SGDW, AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, e
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 from ..changes import SPEC, STEPS
-from .two_weights import X, Y, built, every_epoch, fit, left, mean_prediction
+from .tiny_training import X, Y, built, every_epoch, fit, left, mean_prediction
 
 COSINE = Recipe(SPEC, CosineDecay(over=percent(100), end=0.1))
 BY_UPDATES = Recipe(SPEC, LinearDecay(over=updates(12), end=0.25))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from samestep import Recipe
 from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler
 
+from .tiny_training import followed, probe, train
+
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").read_text())
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["family"])
-def test_every_update_uses_the_value_of_the_table(
-    row: dict[str, Any], probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_every_update_uses_the_value_of_the_table(row: dict[str, Any]) -> None:
     recipe, clock = Recipe.from_dict(row["recipe"]), row["clock"]
     model = probe(recipe.optimizer)
     run = train(model, HyperparameterScheduler(recipe), batches=clock["updates_per_epoch"], epochs=clock["epochs"])

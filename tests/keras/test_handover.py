@@ -292,7 +292,7 @@ def test_a_callback_exports_at_the_end_of_each_epoch_and_the_scores_go_over(tmp_
             assert found.saved.position(0) == (epoch + 1, 0)
             assert {each.updates for each in found.parameters.values()} == {44 * (epoch + 1)}
             _, reducer = found.saved.optimizers[0].drivers
-            assert [score[0] for score in reducer.memory] == list(range(epoch + 1)), framework
+            assert [score[0] for score in reducer.state] == list(range(epoch + 1)), framework
 
     continued = Lightning(spec, ours.weights())
     checkpoint = samestep.lightning.import_state(tmp_path / "keras 1.npz", continued.model, OF_KERAS)
@@ -307,4 +307,4 @@ def test_a_callback_exports_at_the_end_of_each_epoch_and_the_scores_go_over(tmp_
 
 def reducer_of(path: Path) -> Any:
     """The scores in a file."""
-    return read(path).saved.optimizers[0].drivers[1].memory
+    return read(path).saved.optimizers[0].drivers[1].state

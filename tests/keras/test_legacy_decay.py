@@ -11,6 +11,8 @@ import pytest
 from samestep import AdamW, InverseTimeDecay, Recipe, updates
 from samestep.keras import HyperparameterScheduler
 
+from .tiny_training import followed, probe, train
+
 RATE, DECAY, UPDATES = 0.125, 0.01, 15
 
 
@@ -47,9 +49,7 @@ def sgd_rates(legacy: Any) -> list[np.float32]:
 
 
 @pytest.mark.parametrize("read", [adam_rates, sgd_rates])
-def test_inverse_time_decay_is_the_legacy_decay_at_every_update(
-    read: Any, legacy: Any, probe: Any, train: Any, followed: Any
-) -> None:
+def test_inverse_time_decay_is_the_legacy_decay_at_every_update(read: Any, legacy: Any) -> None:
     spec = AdamW(RATE, weight_decay=0.0, betas=(0.0, 0.0))
     recipe = Recipe(spec, learning_rate=InverseTimeDecay(DECAY, every=updates(1)))
     run = train(probe(spec), HyperparameterScheduler(recipe), batches=5, epochs=3)

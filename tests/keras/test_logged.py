@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import pytest
 from samestep import SGDW, AdamW, ExponentialDecay, LinearDecay, ParameterRule, Recipe, StepDecay, epochs, updates
 from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, build_optimizer
+
+from .tiny_training import probe, train
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def lasts(recipe: Recipe, name: str, batches: int = 5, count: int = 3) -> list[f
 NAMES = ("learning_rate", "weight_decay", "momentum")
 
 
-def test_the_history_has_the_values_of_the_last_update_to_the_last_bit(recipe: Recipe, probe: Any, train: Any) -> None:
+def test_the_history_has_the_values_of_the_last_update_to_the_last_bit(recipe: Recipe) -> None:
     history = train(probe(recipe.optimizer), HyperparameterScheduler(recipe)).model.history.history
     assert {name: history[name] for name in NAMES} == {name: lasts(recipe, name) for name in NAMES}
     assert len(set(history["learning_rate"])) == 3
 
 
-def test_a_recipe_without_spec_logs_what_it_drives(spec: AdamW, probe: Any, train: Any) -> None:
+def test_a_recipe_without_spec_logs_what_it_drives(spec: AdamW) -> None:
     stepped = Recipe(weight_decay=StepDecay(0.5, every=epochs(1)))
     history = train(probe(spec), HyperparameterScheduler(stepped)).model.history.history
     assert history["weight_decay"] == [0.1, 0.05, 0.025]
@@ -45,7 +46,7 @@ def test_a_recipe_without_spec_logs_what_it_drives(spec: AdamW, probe: Any, trai
 
 
 @pytest.mark.parametrize("varying", [True, False], ids=["per_update", "per_epoch"])
-def test_a_stock_optimizers_learning_rate_is_logged_as_it_was_planned(varying: bool, probe: Any, train: Any) -> None:
+def test_a_stock_optimizers_learning_rate_is_logged_as_it_was_planned(varying: bool) -> None:
     recipe = Recipe(learning_rate=LinearDecay(over=updates(40)) if varying else ExponentialDecay(0.3, every=epochs(1)))
     scheduler = HyperparameterScheduler(recipe, resolution="update" if varying else "epoch")
     history = train(probe(keras.optimizers.SGD(0.1)), scheduler).model.history.history
@@ -53,7 +54,7 @@ def test_a_stock_optimizers_learning_rate_is_logged_as_it_was_planned(varying: b
     assert history["learning_rate"] == [plan.value("learning_rate", epoch, 4 * varying, base=0.1) for epoch in range(3)]
 
 
-def test_of_an_epoch_that_is_broken_off_the_last_update_counts(recipe: Recipe, probe: Any, train: Any) -> None:
+def test_of_an_epoch_that_is_broken_off_the_last_update_counts(recipe: Recipe) -> None:
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.model.stop_training = batch == 2
@@ -62,7 +63,7 @@ def test_of_an_epoch_that_is_broken_off_the_last_update_counts(recipe: Recipe, p
     assert history["learning_rate"] == [recipe.plan(5, 3).value("learning_rate", 0, 2)]
 
 
-def test_the_values_of_an_epoch_of_unknown_length_are_logged(spec: AdamW, probe: Any, train: Any) -> None:
+def test_the_values_of_an_epoch_of_unknown_length_are_logged(spec: AdamW) -> None:
     stepped = Recipe(spec, learning_rate=StepDecay(0.5, every=epochs(1)))
     history = train(probe(spec), HyperparameterScheduler(stepped), stream=True).model.history.history
     assert history["learning_rate"] == [0.125, 0.0625, 0.03125]
@@ -80,9 +81,7 @@ def test_each_group_of_parameters_is_logged() -> None:
 
 
 @pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
-def test_the_csv_logger_writes_them_wherever_it_stands(
-    listed_first: bool, recipe: Recipe, probe: Any, train: Any, tmp_path: Path
-) -> None:
+def test_the_csv_logger_writes_them_wherever_it_stands(listed_first: bool, recipe: Recipe, tmp_path: Path) -> None:
     callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv"), HyperparameterScheduler(recipe)]
     train(probe(recipe.optimizer), *(callbacks if listed_first else reversed(callbacks)))
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
@@ -91,9 +90,7 @@ def test_the_csv_logger_writes_them_wherever_it_stands(
 
 
 @pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
-def test_tensorboard_shows_them_wherever_it_stands(
-    listed_first: bool, recipe: Recipe, probe: Any, train: Any, tmp_path: Path
-) -> None:
+def test_tensorboard_shows_them_wherever_it_stands(listed_first: bool, recipe: Recipe, tmp_path: Path) -> None:
     callbacks = [keras.callbacks.TensorBoard(tmp_path), HyperparameterScheduler(recipe)]
     train(probe(recipe.optimizer), *(callbacks if listed_first else reversed(callbacks)))
     shown = events(tmp_path / "train")
@@ -114,9 +111,7 @@ def events(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def test_a_list_of_callbacks_is_left_as_it_was_and_serves_a_second_fit(
-    recipe: Recipe, probe: Any, followed: Callable[..., None]
-) -> None:
+def test_a_list_of_callbacks_is_left_as_it_was_and_serves_a_second_fit(recipe: Recipe) -> None:
     model, seen = probe(recipe.optimizer), []
 
     class First(keras.callbacks.Callback):
@@ -134,7 +129,7 @@ def test_a_list_of_callbacks_is_left_as_it_was_and_serves_a_second_fit(
     assert seen == lasts(recipe, "learning_rate", 5, 2) * 2
 
 
-def test_a_callback_whose_hooks_the_user_calls_logs_as_well(recipe: Recipe, probe: Any) -> None:
+def test_a_callback_whose_hooks_the_user_calls_logs_as_well(recipe: Recipe) -> None:
     model, logs = probe(recipe.optimizer), {}
     scheduler = EpochGatedDecay(0.5, start_epoch=0)
     scheduler.set_model(model)

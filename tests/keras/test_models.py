@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,15 +14,15 @@ from keras import ops
 from samestep import AdamW, LinearDecay, Recipe, percent
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
+from .tiny_training import followed, probe, train
+
 
 @pytest.fixture
 def recipe(spec: AdamW) -> Recipe:
     return Recipe(spec, learning_rate=LinearDecay(over=percent(100)), weight_decay=LinearDecay(over=percent(50)))
 
 
-def test_a_moving_average_of_the_weights_does_not_disturb_the_updates(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_moving_average_of_the_weights_does_not_disturb_the_updates(recipe: Recipe) -> None:
     model = probe(recipe.optimizer, options={"use_ema": True, "ema_momentum": 0.5})
     run = train(model, HyperparameterScheduler(recipe), batches=4)
     followed(run, recipe.plan(4, 3), 4)
@@ -33,7 +31,7 @@ def test_a_moving_average_of_the_weights_does_not_disturb_the_updates(
     assert average.ravel().tolist() != run.left[-1]
 
 
-def test_the_moving_average_overwrites_the_weights_as_often_as_asked(recipe: Recipe, probe: Any, train: Any) -> None:
+def test_the_moving_average_overwrites_the_weights_as_often_as_asked(recipe: Recipe) -> None:
     model = probe(recipe.optimizer, options={"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2})
     run = train(model, HyperparameterScheduler(recipe), batches=4, epochs=1)
     assert len(run.trace) == 4
@@ -67,9 +65,7 @@ def test_a_layer_that_is_frozen_between_fits_keeps_its_weights(spec: AdamW) -> N
     assert all(map(np.array_equal, first.get_weights(), before))
 
 
-def test_validation_between_epochs_does_not_disturb_the_updates(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_validation_between_epochs_does_not_disturb_the_updates(recipe: Recipe) -> None:
     validation = np.ones((3, 2), "float32"), np.zeros((3, 1), "float32")
     run = train(probe(recipe.optimizer), HyperparameterScheduler(recipe), batches=4, validation_data=validation)
     followed(run, recipe.plan(4, 3), 4)

@@ -11,6 +11,8 @@ from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler
 
+from .tiny_training import probe, train
+
 
 class Overwrite(keras.callbacks.Callback):
     """Somebody else's callback, which sets the learning rate too."""
@@ -23,21 +25,21 @@ class Overwrite(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = 0.375
 
 
-def noticed(model: keras.Model, train: Any, *callbacks: Any, **options: Any) -> str:
+def noticed(model: keras.Model, *callbacks: Any, **options: Any) -> str:
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         train(model, *callbacks, **options)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("schedule", [LinearDecay(over=updates(30)), StepDecay(0.5, every=updates(6))], ids=repr)
-def test_more_updates_in_an_epoch_than_were_given(schedule: Any, spec: AdamW, probe: Any, train: Any) -> None:
+def test_more_updates_in_an_epoch_than_were_given(schedule: Any, spec: AdamW) -> None:
     scheduler = HyperparameterScheduler(Recipe(spec, learning_rate=schedule), updates_per_epoch=3)
-    message = noticed(probe(spec), train, scheduler, stream=True, batches=5)
+    message = noticed(probe(spec), scheduler, stream=True, batches=5)
     assert "more than 3 updates in epoch 0, where updates_per_epoch is 3" in message
     assert "give the number of updates that an epoch makes" in message
 
 
-def test_fewer_updates_in_an_epoch_than_were_given(spec: AdamW, probe: Any, train: Any) -> None:
+def test_fewer_updates_in_an_epoch_than_were_given(spec: AdamW) -> None:
     recipe = Recipe(spec, learning_rate=LinearDecay(over=updates(30)))
     scheduler = HyperparameterScheduler(recipe, updates_per_epoch=5)
     with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, where updates_per_epoch is 5; the next epoch"):
@@ -48,7 +50,7 @@ def test_fewer_updates_in_an_epoch_than_were_given(spec: AdamW, probe: Any, trai
     ]
 
 
-def test_the_length_of_an_epoch_does_not_matter_to_a_schedule_in_epochs(spec: AdamW, probe: Any, train: Any) -> None:
+def test_the_length_of_an_epoch_does_not_matter_to_a_schedule_in_epochs(spec: AdamW) -> None:
     recipe = Recipe(spec, learning_rate=StepDecay(0.5, every=epochs(1)))
     run = train(probe(spec), HyperparameterScheduler(recipe, updates_per_epoch=3), stream=True, batches=4, epochs=2)
     assert run.used("learning_rate") == [0.125] * 4 + [0.0625] * 4
@@ -62,17 +64,17 @@ HOOKS = ("on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epo
 )
 @pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
 def test_another_callback_that_sets_a_stock_optimizers_learning_rate(
-    listed_first: bool, hook: str, policy: str, probe: Any, train: Any
+    listed_first: bool, hook: str, policy: str
 ) -> None:
     callbacks = [Overwrite(hook), EpochGatedDecay(0.5, start_epoch=1)]
     model = probe(keras.optimizers.SGD(0.5), policy=policy)
-    message = noticed(model, train, *(callbacks if listed_first else reversed(callbacks)), batches=2)
+    message = noticed(model, *(callbacks if listed_first else reversed(callbacks)), batches=2)
     assert message.startswith("EpochGatedDecay: found learning_rate = 0.375 at epoch ")
     assert "where the plan has 0.5, which EpochGatedDecay is the last known to have written; " in message
     assert "remove what has changed it since, perhaps one of Weights, Overwrite" in message
 
 
-def test_a_run_that_stops_within_an_epoch_is_no_contradiction(spec: AdamW, probe: Any, train: Any) -> None:
+def test_a_run_that_stops_within_an_epoch_is_no_contradiction(spec: AdamW) -> None:
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.model.stop_training = batch == 2

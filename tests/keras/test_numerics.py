@@ -14,6 +14,8 @@ from keras import ops
 from samestep import AdamW
 from samestep.keras import build_optimizer
 
+from .tiny_training import units, updated
+
 BACKEND = keras.backend.backend()
 SCALES = np.array([1.0, 1e-3, 1e-6, 1e-8], "float32")
 UPDATES = 1000
@@ -44,7 +46,7 @@ def gradients() -> np.ndarray:
 
 
 @pytest.fixture(name="ours")
-def _ours(updated: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def _ours() -> Callable[..., np.ndarray]:
     def ours(start: np.ndarray, gradients: np.ndarray, values: Values, way: dict[str, Any]) -> np.ndarray:
         return updated(SPEC, start, gradients, map(values, range(len(gradients))), way)
 
@@ -117,7 +119,7 @@ def papers(start: np.ndarray, gradients: np.ndarray, values: Values) -> np.ndarr
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
 @pytest.mark.parametrize("values", [constant, changing, cycling, dropping])
 def test_a_thousand_updates_are_those_of_torch(
-    values: Values, way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any, units: Any
+    values: Values, way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any
 ) -> None:
     got = ours(start, gradients, values, way)
     expected = torchs(start, gradients, values, **((way or {"fused": True}) if BACKEND == "torch" else {}))
@@ -131,7 +133,7 @@ def test_a_thousand_updates_are_those_of_torch(
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
 def test_a_learning_rate_of_zero_leaves_the_weights_alone_and_moves_the_moments(
-    way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any, units: Any
+    way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any
 ) -> None:
     assert np.array_equal(ours(start, gradients[:5], pausing, way), start)
     resumed, expected = ours(start, gradients[:8], pausing, way), torchs(start, gradients[:8], pausing)
@@ -140,7 +142,7 @@ def test_a_learning_rate_of_zero_leaves_the_weights_alone_and_moves_the_moments(
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
 def test_the_update_is_that_of_the_paper(
-    way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any, units: Any
+    way: dict[str, Any], start: np.ndarray, gradients: np.ndarray, ours: Any
 ) -> None:
     got = ours(start, gradients[:100], powers_of_two, way)
     expected = papers(start, gradients[:100], powers_of_two)
@@ -149,7 +151,7 @@ def test_the_update_is_that_of_the_paper(
     assert max(map(units, got, expected)) <= 10
 
 
-def test_the_gradient_of_an_embedding_is_a_dense_one(units: Any) -> None:
+def test_the_gradient_of_an_embedding_is_a_dense_one() -> None:
     """Rows that no batch has looked up decay too, and keep moving once they have: torch.nn.Embedding is the same."""
     ids = np.array([[1, 1, 3], [0, 3, 3], [1, 4, 1], [5, 5, 5]])
     table = np.random.default_rng(2).standard_normal((7, 2)).astype("float32")

@@ -22,7 +22,7 @@ from samestep.keras import (
 )
 
 from ..changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
-from .two_weights import built, every_epoch, fit, go_on, left, trained
+from .tiny_training import built, every_epoch, fit, go_on, left, trained
 
 RECIPE, OTHER, NUMBERS = Recipe(SPEC, STEPS), CHANGES["factor"].new, CHANGES["numbers"]
 TRACED = {"jit_compile": keras.backend.backend() == "jax"}
@@ -175,7 +175,9 @@ def test_what_the_next_checkpoint_has_is_the_recipe_that_held(tmp_path: Path) ->
         fit(model, driver, begin=2)
         model.save(tmp_path / "again.keras")
         model = keras.models.load_model(tmp_path / "again.keras")
-        assert "a checkpoint (epoch 3, update 0) that was" in refused(model, HyperparameterScheduler(other), begin=3, epochs=4)
+        assert "a checkpoint (epoch 3, update 0) that was" in refused(
+            model, HyperparameterScheduler(other), begin=3, epochs=4
+        )
         fit(model, HyperparameterScheduler(held), begin=3, epochs=4)
 
 
@@ -200,7 +202,7 @@ def test_a_loaded_optimizer_is_compared_even_where_training_begins_again(tmp_pat
     model = keras.models.load_model(path)
     assert refused(model, HyperparameterScheduler(OTHER)).startswith(f"{FOUND}: {OTHER_FACTOR}")
     with pytest.warns(
-        UserWarning, match=r"loaded after 2 epochs, and .* begins at epoch 0, .* initial_epoch=2 to continue\.$"
+        UserWarning, match=r"loaded after 2 epochs, and .* begins at epoch 0 .* initial_epoch=2 to continue\.$"
     ):
         assert fit(model, HyperparameterScheduler(RECIPE), epochs=1) == [0.5] * 4
     fit(model, HyperparameterScheduler(OTHER), epochs=1)  # it is the one in memory now
@@ -211,14 +213,17 @@ def test_a_position_within_an_epoch_is_told(tmp_path: Path) -> None:
     saver = every_epoch(tmp_path, save_freq=6)
     fit(built(), HyperparameterScheduler(RECIPE), saver, epochs=2)
     model = keras.models.load_model(tmp_path / "2.keras")
-    assert f"a checkpoint (epoch 1, update 2) that was trained with different settings: {OTHER_FACTOR}" in refused(model, HyperparameterScheduler(OTHER), begin=1)
+    assert f"a checkpoint (epoch 1, update 2) that was trained with different settings: {OTHER_FACTOR}" in refused(
+        model, HyperparameterScheduler(OTHER), begin=1
+    )
 
 
 def test_a_gated_decay_that_was_changed_holds_with_a_warning(tmp_path: Path) -> None:
     path = saved(tmp_path, EpochGatedDecay(0.5, start_epoch=1))
     assert fit(keras.models.load_model(path), EpochGatedDecay(0.5, start_epoch=1), begin=2) == [0.125] * 4
     with pytest.warns(
-        UserWarning, match=r"^EpochGatedDecay: found a checkpoint .* factor was 0.5 and is 0.25.* new settings are used\.$"
+        UserWarning,
+        match=r"^EpochGatedDecay: found a checkpoint .* factor was 0.5 and is 0.25.* new settings are used\.$",
     ):
         assert fit(keras.models.load_model(path), EpochGatedDecay(0.25, start_epoch=1), begin=2) == [0.03125] * 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,6 +14,8 @@ from keras import ops
 import samestep.lightning
 from samestep.core.specs.spec import HYPERPARAMETERS
 from samestep.keras import build_optimizer
+
+from .tiny_training import units
 
 BACKEND = keras.backend.backend()
 # How the update is compiled; on the torch backend which of torch's kernels makes it.
@@ -102,9 +104,7 @@ def in_lightning(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarra
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
-def test_it_is_the_formula_but_for_rounding(
-    every_spec: Any, updates: Any, way: dict[str, Any], units: Callable[..., float]
-) -> None:
+def test_it_is_the_formula_but_for_rounding(every_spec: Any, updates: Any, way: dict[str, Any]) -> None:
     some = updates.first(300)
     for ours, expected, start in zip(
         in_keras(every_spec, some, way), some.expected(every_spec), some.starts, strict=True
@@ -116,9 +116,7 @@ def test_it_is_the_formula_but_for_rounding(
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
-def test_a_thousand_updates_are_those_of_lightning(
-    every_spec: Any, updates: Any, way: dict[str, Any], units: Callable[..., float]
-) -> None:
+def test_a_thousand_updates_are_those_of_lightning(every_spec: Any, updates: Any, way: dict[str, Any]) -> None:
     for ours, theirs in zip(in_keras(every_spec, updates, way), in_lightning(every_spec, updates, way), strict=True):
         if BACKEND == "torch":
             assert np.array_equal(ours, theirs)

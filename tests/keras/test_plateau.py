@@ -22,6 +22,8 @@ from samestep.keras import (
     build_optimizer,
 )
 
+from .tiny_training import kernel, probe, train
+
 SCORES = [1.0, 0.5, 0.5, 0.25, 0.75, 0.5]  # those of the epochs 2, 4 and 5 are bad
 REDUCED = [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]  # what is left in each epoch, with a factor of a half and no patience
 RECORDED = json.loads((Path(__file__).parents[1] / "golden" / "plateau_scores.json").read_text())
@@ -57,7 +59,7 @@ def models() -> dict[Any, keras.Model]:
 
 
 @pytest.fixture
-def model(ours: bool, models: dict[Any, keras.Model], probe: Any) -> keras.Model:
+def model(ours: bool, models: dict[Any, keras.Model]) -> keras.Model:
     """A model without weight decay, whose first weight shows the learning rate: 0.5 before any reduction."""
     if ours not in models:
         models[ours] = probe(SPEC if ours else keras.optimizers.SGD(0.5))
@@ -77,7 +79,7 @@ def left(scheduled: Sequence[float], reduced: Sequence[float] = REDUCED) -> list
 
 @ours_and_stock
 @both_orders
-def test_an_epoch_is_reduced_by_the_scores_of_those_before(model: Any, first: bool, train: Any) -> None:
+def test_an_epoch_is_reduced_by_the_scores_of_those_before(model: Any, first: bool) -> None:
     callbacks = [Scores(), halving()]
     run = train(model, *callbacks[:: 1 if first else -1], batches=1, epochs=6)
     assert rates(run) == left([0.5] * 6)
@@ -87,7 +89,7 @@ def test_an_epoch_is_reduced_by_the_scores_of_those_before(model: Any, first: bo
 
 @ours_and_stock
 @pytest.mark.parametrize("frequency", [1, 2])
-def test_a_score_of_the_validation_of_keras_is_that_of_its_epoch(model: Any, frequency: int, train: Any) -> None:
+def test_a_score_of_the_validation_of_keras_is_that_of_its_epoch(model: Any, frequency: int) -> None:
     """The second weight is 1, so that the loss is what the validation's example has for it."""
 
     class Validation(keras.utils.PyDataset):
@@ -119,9 +121,7 @@ if keras.backend.backend() != "torch":
 
 
 @pytest.mark.parametrize(("compiled", "first"), COMPILED, ids=str)
-def test_a_schedule_that_changes_at_every_update_is_multiplied(
-    compiled: dict[str, Any], first: bool, probe: Any, train: Any
-) -> None:
+def test_a_schedule_that_changes_at_every_update_is_multiplied(compiled: dict[str, Any], first: bool) -> None:
     recipe = Recipe(SPEC, Warmup(over=updates(4)) * CosineDecay(over=percent(100)))
     callbacks = [HyperparameterScheduler(recipe, verify=True), halving()]
     run = train(probe(SPEC, **compiled), Scores(), *callbacks[:: -1 if first else 1], batches=4, epochs=6)
@@ -135,7 +135,7 @@ def test_a_schedule_that_changes_at_every_update_is_multiplied(
         assert weight == simulated
 
 
-def test_mixed_precision_reduces_too(probe: Any, train: Any) -> None:
+def test_mixed_precision_reduces_too() -> None:
     run = train(probe(SPEC, policy="mixed_float16"), Scores(), halving(), batches=1, epochs=6)
     assert rates(run) == left([0.5] * 6)
 
@@ -155,7 +155,7 @@ def test_mixed_precision_reduces_too(probe: Any, train: Any) -> None:
     ids=["gated", "folded function", "function", "resolution"],
 )
 def test_every_callback_that_schedules_is_multiplied(
-    model: Any, make: Callable[[], Any], scheduled: list[float], first: bool, train: Any
+    model: Any, make: Callable[[], Any], scheduled: list[float], first: bool
 ) -> None:
     callbacks = [make(), halving()]
     run = train(model, Scores(), *callbacks[:: -1 if first else 1], batches=1, epochs=6)
@@ -166,19 +166,19 @@ def test_every_callback_that_schedules_is_multiplied(
 
 
 @ours_and_stock
-def test_a_stock_optimizer_is_reduced_from_the_base_that_is_given(model: Any, train: Any) -> None:
+def test_a_stock_optimizer_is_reduced_from_the_base_that_is_given(model: Any) -> None:
     assert rates(train(model, Scores(), halving(base=2.0), batches=1, epochs=6)) == left([2.0] * 6)
 
 
 @ours_and_stock
-def test_no_reduction_goes_below_the_floor_and_a_schedule_may(model: Any, train: Any) -> None:
+def test_no_reduction_goes_below_the_floor_and_a_schedule_may(model: Any) -> None:
     warmup = HyperparameterScheduler(Recipe(learning_rate=Warmup(over=epochs(4))), resolution="epoch")
     run = train(model, Scores([1.0] * 6), halving(floor=0.1875), warmup, batches=1, epochs=6)
     assert rates(run) == [0.0, 0.125, 0.1875, 0.1875, 0.1875, 0.1875]
 
 
 @pytest.mark.parametrize("scheduled", [True, False])
-def test_the_weight_decay_is_reduced_by_a_callback_of_its_own(scheduled: bool, probe: Any, train: Any) -> None:
+def test_the_weight_decay_is_reduced_by_a_callback_of_its_own(scheduled: bool) -> None:
     spec = AdamW(0.5, 0.5, betas=(0.0, 0.0))
     recipe = Recipe(spec, weight_decay=StepDecay(0.5, "3 epochs"))
     callbacks = [halving(hyperparameter="weight_decay"), halving(monitor="other")]
@@ -199,7 +199,7 @@ def test_the_weight_decay_is_reduced_by_a_callback_of_its_own(scheduled: bool, p
     ids=["ours", "stock"],
 )
 def test_of_several_optimizers_each_is_reduced_whether_it_is_scheduled_or_not(
-    discriminator: Callable[[Any], Any], first: bool, probe: Any
+    discriminator: Callable[[Any], Any], first: bool
 ) -> None:
     inputs = keras.Input((1,))
     parts = [
@@ -228,14 +228,14 @@ def test_of_several_optimizers_each_is_reduced_whether_it_is_scheduled_or_not(
 
 
 @each_kind_in_an_order
-def test_a_csv_has_what_was_used(model: Any, first: bool, train: Any, tmp_path: Path) -> None:
+def test_a_csv_has_what_was_used(model: Any, first: bool, tmp_path: Path) -> None:
     callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv"), Scores(), halving()]
     train(model, *callbacks[:: 1 if first else -1], batches=1, epochs=6)
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert [float(row["learning_rate"]) for row in rows] == left([0.5] * 6)
 
 
-def trained_by_hand(model: Any, callback: Any, scores: list[float], kernel: Any, first: int = 0) -> list[float]:
+def trained_by_hand(model: Any, callback: Any, scores: list[float], first: int = 0) -> list[float]:
     """The learning rate of each epoch of a loop of the user's own, which gives the scores in the logs."""
     callbacks, used = keras.callbacks.CallbackList([callback], model=model, epochs=len(scores), steps=1), []
     callbacks.on_train_begin()
@@ -257,22 +257,22 @@ def trained_by_hand(model: Any, callback: Any, scores: list[float], kernel: Any,
 )
 @pytest.mark.parametrize("scores", ["learns", "stalls"])
 def test_like_keras_is_keras_own_on_the_same_scores(
-    model: Any, settings: dict[str, Any], scores: str, probe: Any, kernel: Any, models: dict[Any, keras.Model]
+    model: Any, settings: dict[str, Any], scores: str, models: dict[Any, keras.Model]
 ) -> None:
     theirs = models.setdefault("theirs", probe(keras.optimizers.SGD(0.5)))
     theirs.optimizer.learning_rate = 0.5
     values = RECORDED[scores]["val_loss"]
-    expected = trained_by_hand(theirs, keras.callbacks.ReduceLROnPlateau(**settings), values, kernel)
-    found = trained_by_hand(model, ReduceOnPlateau.like_keras(**settings), values, kernel)
+    expected = trained_by_hand(theirs, keras.callbacks.ReduceLROnPlateau(**settings), values)
+    found = trained_by_hand(model, ReduceOnPlateau.like_keras(**settings), values)
     assert len(set(expected)) > 1
     assert found == pytest.approx(expected, rel=2e-6, abs=0)  # Keras rounds every reduction to float32
 
 
-def test_where_keras_differs_it_forgets_its_scores_at_the_start_of_each_fit(probe: Any, kernel: Any) -> None:
+def test_where_keras_differs_it_forgets_its_scores_at_the_start_of_each_fit() -> None:
     settings: dict[str, Any] = {"patience": 2, "factor": 0.5}
     theirs, own = probe(keras.optimizers.SGD(0.5)), keras.callbacks.ReduceLROnPlateau(**settings)
-    assert trained_by_hand(theirs, own, [1.0] * 2, kernel) == [0.5, 0.5]
-    assert trained_by_hand(theirs, own, [1.0] * 2, kernel, first=2) == [0.5, 0.5]
+    assert trained_by_hand(theirs, own, [1.0] * 2) == [0.5, 0.5]
+    assert trained_by_hand(theirs, own, [1.0] * 2, first=2) == [0.5, 0.5]
     model, ours = probe(SPEC), ReduceOnPlateau.like_keras(**settings)
-    assert trained_by_hand(model, ours, [1.0] * 2, kernel) == [0.5, 0.5]
-    assert trained_by_hand(model, ours, [1.0] * 2, kernel, first=2) == [0.5, 0.25]
+    assert trained_by_hand(model, ours, [1.0] * 2) == [0.5, 0.5]
+    assert trained_by_hand(model, ours, [1.0] * 2, first=2) == [0.5, 0.25]

@@ -13,6 +13,8 @@ import pytest
 from samestep import AdamW, LinearDecay, Recipe, updates
 from samestep.keras import HyperparameterScheduler, ReduceOnPlateau
 
+from .tiny_training import probe, train
+
 SCORES = [1.0, 0.5, 0.5, 0.25, 0.75, 0.5]  # those of the epochs 2, 4 and 5 are bad
 REDUCED = [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
 SPEC = AdamW(0.5, 0.0, betas=(0.0, 0.0))
@@ -55,12 +57,12 @@ def rates(first: int = 0, end: int = 6) -> list[float]:
 
 
 @pytest.fixture
-def model(ours: bool, probe: Any) -> keras.Model:
+def model(ours: bool) -> keras.Model:
     return probe(SPEC if ours else keras.optimizers.SGD(0.5))
 
 
 @ours_and_stock
-def test_fits_one_after_another(model: Any, train: Any) -> None:
+def test_fits_one_after_another(model: Any) -> None:
     """A second run begins without the scores of the first, and initial_epoch goes on with those up to there."""
     callback = halving()
     for _ in range(2):
@@ -72,15 +74,13 @@ def test_fits_one_after_another(model: Any, train: Any) -> None:
     assert of_each_epoch(run) == [0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
 
 
-def test_initial_epoch_of_a_callback_that_is_new_has_the_scores_of_the_optimizer(probe: Any, train: Any) -> None:
+def test_initial_epoch_of_a_callback_that_is_new_has_the_scores_of_the_optimizer() -> None:
     model = probe(SPEC)
     train(model, Scores(), halving(), batches=1, epochs=4)
     assert of_each_epoch(train(model, Scores(), halving(), batches=1, epochs=6, initial_epoch=4)) == rates(4)
 
 
-def test_initial_epoch_with_an_optimizer_of_keras_own_is_refused_where_nobody_has_the_scores(
-    probe: Any, train: Any
-) -> None:
+def test_initial_epoch_with_an_optimizer_of_keras_own_is_refused_where_nobody_has_the_scores() -> None:
     model = probe(keras.optimizers.SGD(0.5))
     train(model, Scores(), halving(), batches=1, epochs=4)
     with pytest.raises(ValueError, match=r"^ReduceOnPlateau: found a training that begins at epoch 4") as caught:
@@ -94,7 +94,7 @@ def test_initial_epoch_with_an_optimizer_of_keras_own_is_refused_where_nobody_ha
 
 
 @ours_and_stock
-def test_an_epoch_that_failed_is_scored_when_it_is_trained_again(model: Any, train: Any) -> None:
+def test_an_epoch_that_failed_is_scored_when_it_is_trained_again(model: Any) -> None:
     callback = halving()
     with pytest.raises(RuntimeError, match="broken off"):
         train(model, Scores(fails=(3, 1)), callback, batches=2, epochs=6)
@@ -119,7 +119,7 @@ def planned(scheduled: bool, first: int = 0) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory, probe: Any, train: Any) -> Path:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What callbacks before and after ours save of a run, after each epoch and in each, whole models and weights."""
     folder = tmp_path_factory.mktemp("saved")
     for scheduled in (True, False):
@@ -142,7 +142,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory, probe: Any, train: Any) -> P
     return folder
 
 
-def loaded(path: Path, probe: Any) -> keras.Model:
+def loaded(path: Path) -> keras.Model:
     model = probe(SPEC)
     if path.suffix == ".keras":
         return keras.saving.load_model(path, custom_objects={"mean_prediction": model.loss})
@@ -161,30 +161,24 @@ def loaded(path: Path, probe: Any) -> keras.Model:
         ("after the run-{}.weights.h5", 5, True),
     ],
 )
-def test_what_is_saved_after_an_epoch_goes_on(
-    file: str, first: int, scheduled: bool, saved: Path, probe: Any, train: Any
-) -> None:
-    model = loaded(saved / f"{scheduled}-{file.format(first)}", probe)
+def test_what_is_saved_after_an_epoch_goes_on(file: str, first: int, scheduled: bool, saved: Path) -> None:
+    model = loaded(saved / f"{scheduled}-{file.format(first)}")
     run = train(model, Scores(), *driving(scheduled), batches=2, epochs=6, initial_epoch=first)
     assert run.used("learning_rate") == planned(scheduled, first)
 
 
-def test_what_is_saved_within_an_epoch_begins_it_anew(saved: Path, probe: Any, train: Any) -> None:
-    model = loaded(saved / "True-within an epoch-4.weights.h5", probe)
+def test_what_is_saved_within_an_epoch_begins_it_anew(saved: Path) -> None:
+    model = loaded(saved / "True-within an epoch-4.weights.h5")
     run = train(model, Scores(), *driving(True), batches=2, epochs=6, initial_epoch=3)
     assert run.used("learning_rate") == planned(True, 3)
 
 
-def test_models_that_were_trained_by_one_callback_are_saved_with_their_own_scores(
-    probe: Any, train: Any, tmp_path: Path
-) -> None:
+def test_models_that_were_trained_by_one_callback_are_saved_with_their_own_scores(tmp_path: Path) -> None:
     callbacks, models = driving(True), [probe(SPEC), probe(SPEC)]
     for model, scores in zip(models, (SCORES, [1.0, 2.0, 3.0, 4.0]), strict=True):
         train(model, Scores(scores), *callbacks, batches=2, epochs=4)
     models[0].save_weights(tmp_path / "first.weights.h5")
-    run = train(
-        loaded(tmp_path / "first.weights.h5", probe), Scores(), *callbacks, batches=2, epochs=6, initial_epoch=4
-    )
+    run = train(loaded(tmp_path / "first.weights.h5"), Scores(), *callbacks, batches=2, epochs=6, initial_epoch=4)
     assert run.used("learning_rate") == planned(True, 4)
 
 
@@ -194,7 +188,7 @@ def test_models_that_were_trained_by_one_callback_are_saved_with_their_own_score
     ids=str,
 )
 def test_a_run_that_is_broken_off_is_taken_up_by_backup_and_restore(
-    frequency: Any, first: bool, fails: tuple[int, int], probe: Any, train: Any, tmp_path: Path
+    frequency: Any, first: bool, fails: tuple[int, int], tmp_path: Path
 ) -> None:
     def fit(broken_off: tuple[int, int] | None) -> Any:
         backup = keras.callbacks.BackupAndRestore(tmp_path, save_freq=frequency, delete_checkpoint=False)
@@ -210,7 +204,7 @@ def test_a_run_that_is_broken_off_is_taken_up_by_backup_and_restore(
     assert run.used("learning_rate") == planned(True, begins)
 
 
-def test_an_optimizer_of_keras_own_that_is_taken_up_is_refused(probe: Any, train: Any, tmp_path: Path) -> None:
+def test_an_optimizer_of_keras_own_that_is_taken_up_is_refused(tmp_path: Path) -> None:
     def fit(broken_off: tuple[int, int] | None) -> Any:
         backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
         return train(probe(keras.optimizers.SGD(0.5)), Scores(fails=broken_off), halving(), backup, epochs=6)
@@ -221,11 +215,11 @@ def test_an_optimizer_of_keras_own_that_is_taken_up_is_refused(probe: Any, train
         fit(None)
 
 
-def test_on_change_decides_between_two_settings_of_a_callback(saved: Path, probe: Any, train: Any) -> None:
+def test_on_change_decides_between_two_settings_of_a_callback(saved: Path) -> None:
     path = saved / "False-a model-3.keras"
 
     def fit(**arguments: Any) -> Any:
-        return train(loaded(path, probe), Scores(), halving(**arguments), batches=2, epochs=6, initial_epoch=3)
+        return train(loaded(path), Scores(), halving(**arguments), batches=2, epochs=6, initial_epoch=3)
 
     with pytest.raises(ValueError, match=r"factor was 0.5 and is 0.25"):
         fit(factor=0.25)
@@ -235,7 +229,7 @@ def test_on_change_decides_between_two_settings_of_a_callback(saved: Path, probe
 
 
 @ours_and_stock
-def test_a_metric_that_is_not_there_is_refused_after_the_first_epoch(model: Any, train: Any) -> None:
+def test_a_metric_that_is_not_there_is_refused_after_the_first_epoch(model: Any) -> None:
     reader = Scores()
     with pytest.raises(
         ValueError, match=r"^ReduceOnPlateau: found no metric 'val_los' at the end of epoch 0,"
@@ -246,13 +240,13 @@ def test_a_metric_that_is_not_there_is_refused_after_the_first_epoch(model: Any,
 
 
 @pytest.mark.parametrize(("monitor", "count", "ours"), [("val_los", 1, False), ("val_accuracy", 3, True)])
-def test_a_metric_of_no_epoch_is_warned_of_at_the_end(model: Any, monitor: str, count: int, train: Any) -> None:
+def test_a_metric_of_no_epoch_is_warned_of_at_the_end(model: Any, monitor: str, count: int) -> None:
     with pytest.warns(UserWarning, match=rf"found no metric '{monitor}' in this training; it reduced nothing\.$"):
         train(model, halving(monitor=monitor), epochs=count)
 
 
 @ours_and_stock
-def test_the_score_of_an_only_epoch_is_none_too_few(model: Any, train: Any) -> None:
+def test_the_score_of_an_only_epoch_is_none_too_few(model: Any) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*found no metric")
         train(model, halving(), Scores(), epochs=1)

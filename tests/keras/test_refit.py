@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +10,8 @@ import pytest
 from samestep import AdamW, CosineDecay, ExponentialDecay, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.core.recipes.float32 import float32
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
+
+from .tiny_training import followed, probe, train
 
 
 @pytest.fixture
@@ -21,26 +22,20 @@ def recipe(spec: AdamW) -> Recipe:
 
 
 @pytest.mark.parametrize("lengths", [(3, 8), (8, 3), (3, 8, 5)])
-def test_a_fit_of_longer_or_shorter_epochs_follows_its_own_plan(
-    lengths: tuple[int, ...], recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_fit_of_longer_or_shorter_epochs_follows_its_own_plan(lengths: tuple[int, ...], recipe: Recipe) -> None:
     model, scheduler = probe(recipe.optimizer), HyperparameterScheduler(recipe)
     for batches in lengths:
         followed(train(model, scheduler, batches=batches, epochs=2), recipe.plan(batches, 2), batches)
 
 
-def test_a_recompiled_model_follows_the_plan(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_recompiled_model_follows_the_plan(recipe: Recipe) -> None:
     model = probe(recipe.optimizer)
     train(model, HyperparameterScheduler(recipe), batches=4, epochs=2)
     model.compile(optimizer=model.optimizer, loss=model.loss)
     followed(train(model, HyperparameterScheduler(recipe), batches=4, epochs=2), recipe.plan(4, 2), 4)
 
 
-def test_initial_epoch_continues_where_an_uninterrupted_run_would_be(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_initial_epoch_continues_where_an_uninterrupted_run_would_be(recipe: Recipe) -> None:
     model = probe(recipe.optimizer)
     followed(train(model, HyperparameterScheduler(recipe), batches=4, epochs=2), recipe.plan(4, 2), 4)
     run = train(model, HyperparameterScheduler(recipe), batches=4, epochs=5, initial_epoch=3)
@@ -65,9 +60,7 @@ class Failure(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end", "on_epoch_end"])
 @pytest.mark.parametrize("batches", [4, 6])
-def test_a_fit_after_an_interrupted_one_follows_the_plan(
-    hook: str, batches: int, recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_fit_after_an_interrupted_one_follows_the_plan(hook: str, batches: int, recipe: Recipe) -> None:
     model = probe(recipe.optimizer)
     with pytest.raises(RuntimeError, match="own failure"):
         train(model, HyperparameterScheduler(recipe), Failure(hook), batches=4)
@@ -75,9 +68,7 @@ def test_a_fit_after_an_interrupted_one_follows_the_plan(
     followed(run, recipe.plan(batches, 2), batches)
 
 
-def test_a_fit_after_an_interrupted_one_has_the_base_values_of_what_it_does_not_schedule(
-    recipe: Recipe, probe: Any, train: Any
-) -> None:
+def test_a_fit_after_an_interrupted_one_has_the_base_values_of_what_it_does_not_schedule(recipe: Recipe) -> None:
     for callbacks in ([], [EpochGatedDecay(0.5, start_epoch=1)]):
         model = probe(recipe.optimizer)
         with pytest.raises(RuntimeError, match="own failure"):
@@ -91,7 +82,7 @@ def test_a_fit_after_an_interrupted_one_has_the_base_values_of_what_it_does_not_
     "scheduler", [EpochGatedDecay(0.5, start_epoch=0), LearningRateScheduler(lambda e, lr: lr / 2)]
 )
 def test_a_stock_optimizer_decays_once_after_a_fit_that_failed_at_its_first_batch(
-    scheduler: keras.callbacks.Callback, probe: Any, train: Any
+    scheduler: keras.callbacks.Callback,
 ) -> None:
     model, failure = probe(keras.optimizers.SGD(0.5)), Failure("on_train_batch_begin")
     failure.on_epoch_begin = lambda epoch, logs=None: setattr(failure, "epoch", 1)
@@ -100,7 +91,7 @@ def test_a_stock_optimizer_decays_once_after_a_fit_that_failed_at_its_first_batc
     assert train(model, scheduler, batches=1, epochs=1).left == [[-0.25, 1.0]]
 
 
-def test_a_recorder_does_not_change_a_fit_that_nothing_schedules(recipe: Recipe, probe: Any) -> None:
+def test_a_recorder_does_not_change_a_fit_that_nothing_schedules(recipe: Recipe) -> None:
     trained = []
     for recorders in ([], [TraceRecorder()]):
         model = probe(recipe.optimizer)
@@ -112,7 +103,7 @@ def test_a_recorder_does_not_change_a_fit_that_nothing_schedules(recipe: Recipe,
     assert trained[0] == trained[1]
 
 
-def test_what_a_fit_does_not_schedule_has_its_base_value(spec: AdamW, probe: Any, train: Any) -> None:
+def test_what_a_fit_does_not_schedule_has_its_base_value(spec: AdamW) -> None:
     model = probe(spec)
     train(model, HyperparameterScheduler(Recipe(weight_decay=LinearDecay(over=updates(6)))), batches=3, epochs=2)
     run = train(model, EpochGatedDecay(0.5, start_epoch=1), batches=3, epochs=2)
@@ -121,30 +112,24 @@ def test_what_a_fit_does_not_schedule_has_its_base_value(spec: AdamW, probe: Any
 
 
 @pytest.mark.parametrize("resolution", ["update", "epoch"])
-def test_data_of_unknown_length_with_values_that_stay_within_epochs(
-    resolution: Any, spec: AdamW, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_data_of_unknown_length_with_values_that_stay_within_epochs(resolution: Any, spec: AdamW) -> None:
     stepped = Recipe(spec, learning_rate=StepDecay(0.5, every=epochs(1)), weight_decay=StepDecay(3.0, every=epochs(2)))
     run = train(probe(spec), HyperparameterScheduler(stepped, resolution=resolution), stream=True)
     followed(run, stepped.plan(5, 3), 5)
 
 
-def test_data_of_unknown_length_with_updates_per_epoch_given(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_data_of_unknown_length_with_updates_per_epoch_given(recipe: Recipe) -> None:
     run = train(probe(recipe.optimizer), HyperparameterScheduler(recipe, updates_per_epoch=5), stream=True)
     followed(run, recipe.plan(5, 3), 5)
 
 
-def test_data_of_unknown_length_at_the_resolution_of_epochs(spec: AdamW, probe: Any, train: Any) -> None:
+def test_data_of_unknown_length_at_the_resolution_of_epochs(spec: AdamW) -> None:
     cosine = Recipe(spec, learning_rate=CosineDecay(over=epochs(4)))
     run = train(probe(spec), HyperparameterScheduler(cosine, resolution="epoch"), stream=True, batches=2)
     expected = [float32(cosine.plan(None, 3).value("learning_rate", epoch)) for epoch in (0, 0, 1, 1, 2, 2)]
     assert run.used("learning_rate") == expected
 
 
-def test_a_generator_of_a_given_number_of_steps(
-    recipe: Recipe, probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_generator_of_a_given_number_of_steps(recipe: Recipe) -> None:
     run = train(probe(recipe.optimizer), HyperparameterScheduler(recipe), batches=12, stream=True, steps_per_epoch=4)
     followed(run, recipe.plan(4, 3), 4)

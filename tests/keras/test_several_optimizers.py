@@ -187,13 +187,8 @@ if not ON_JAX:  # whose train step is given the variables of one optimizer
                 getattr(self, optimizer).apply([ops.ones_like(each) for each in variables], variables)
             return {"loss": 0.0}
 
-    class Named(Gan):
-        def train_step(self, data: Any) -> Any:
-            assert self.optimizer is not None
-            return super().train_step(data)
-
-    def gan(kind: type[Gan], generator: str, discriminator: str, **compiled: Any) -> Gan:
-        model = kind({"generator": generator, "discriminator": discriminator})
+    def gan(generator: str, discriminator: str, **compiled: Any) -> Gan:
+        model = Gan({"generator": generator, "discriminator": discriminator})
         model.compile(**{name: made(model) for name, made in compiled.items()})
         return model
 
@@ -204,34 +199,57 @@ if not ON_JAX:  # whose train step is given the variables of one optimizer
         return build_optimizer(DISCRIMINATOR.optimizer, model.discriminator)
 
     def test_the_optimizer_that_compile_makes_of_itself_is_none_of_them() -> None:
-        model, last = gan(Gan, "first", "second"), Last()
+        model, last = gan("first", "second"), Last()
         model.first, model.second = generators(model), discriminators(model)
         fit(model, last, HyperparameterScheduler(BOTH))
         assert [list(moved) for moved in zip(*last.moved, strict=True)] == [planned(GENERATOR), planned(DISCRIMINATOR)]
 
-    def test_the_optimizer_of_compile_is_one_of_them_where_the_train_step_names_it() -> None:
-        model, last = gan(Named, "optimizer", "second", optimizer=generators), Last()
+    def test_the_optimizer_of_compile_is_one_of_them_where_it_trains_what_no_other_does() -> None:
+        model, last = gan("optimizer", "second", optimizer=generators), Last()
         model.second = discriminators(model)
         fit(model, last, HyperparameterScheduler(BOTH))
         assert [list(moved) for moved in zip(*last.moved, strict=True)] == [planned(GENERATOR), planned(DISCRIMINATOR)]
 
-    def test_the_optimizer_of_compile_that_makes_updates_unseen_is_noticed() -> None:
-        model = gan(Gan, "optimizer", "second", optimizer=generators)
-        model.second = discriminators(model)
+    def test_the_optimizer_of_compile_is_none_of_them_where_others_train_all_that_it_could() -> None:
+        model, last = gan("first", "second", optimizer=lambda _: keras.optimizers.Adam()), Last()
+        model.first, model.second = generators(model), discriminators(model)
+        fit(model, last, HyperparameterScheduler(BOTH))
+        assert [list(moved) for moved in zip(*last.moved, strict=True)] == [planned(GENERATOR), planned(DISCRIMINATOR)]
+
+    @pytest.mark.parametrize(
+        "optimizer", [lambda _: keras.optimizers.SGD(1.0), lambda _: "rmsprop"], ids=["covered", "default"]
+    )
+    @pytest.mark.parametrize("drives", [True, False], ids=["scheduled", "recorded"])
+    def test_the_optimizer_of_compile_that_makes_updates_beside_all_others_is_noticed(
+        optimizer: Any, drives: bool
+    ) -> None:
+        model = gan("optimizer", "second", optimizer=optimizer)
+        model.first, model.second = generators(model), discriminators(model)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         with pytest.raises(
-            ValueError, match=r"found updates by the optimizer of compile\(\).*name it, as self.optimizer\.$"
+            ValueError, match=r"found updates by the optimizer of compile\(\), .*keep it as an attribute"
         ):
-            fit(model, EpochGatedDecay(0.5, start_epoch=1))
+            fit(model, EpochGatedDecay(0.5, start_epoch=1) if drives else TraceRecorder())
+
+    def test_the_optimizer_of_compile_may_be_kept_as_an_attribute_too() -> None:
+        model, last = gan("optimizer", "second", optimizer=lambda _: keras.optimizers.RMSprop()), Last()
+        model.first, model.second = model.optimizer, discriminators(model)
+        model.optimizer.build(model.generator.trainable_variables)
+        recorder = TraceRecorder()
+        fit(model, last, HyperparameterScheduler({"discriminator": DISCRIMINATOR}), recorder)
+        assert list(recorder.traces) == ["generator", "discriminator"]
+        assert len(recorder.traces["generator"]) == 8
 
     def test_one_that_is_not_built_does_not_tell_its_parameters() -> None:
-        model = gan(Gan, "first", "second")
+        model = gan("first", "second")
         model.first, model.second = generators(model), keras.optimizers.SGD(name="of_the_discriminator")
         message = refused(model, EpochGatedDecay(0.5, start_epoch=1))
         assert "one of them, 'of_the_discriminator', not built, so that its parameters are not known; " in message
         assert "optimizer.build(part.trainable_variables)" in message
 
     def test_they_may_be_kept_in_a_list() -> None:
-        model, last = gan(Gan, "first", "second"), Last()
+        model, last = gan("first", "second"), Last()
         model.both = {"first": generators(model), "second": [discriminators(model)]}
         model.stepped_by = {}
         recorder = TraceRecorder()

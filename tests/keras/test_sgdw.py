@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,6 +14,8 @@ import samestep.lightning
 from samestep import SGDW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.core.recipes.float32 import float32
 from samestep.keras import HyperparameterScheduler, build_optimizer
+
+from .tiny_training import followed, probe, train, units, updated
 
 BACKEND = keras.backend.backend()
 UPDATES, SHAPE = 1000, (16, 8)
@@ -59,9 +60,7 @@ def formulas(spec: SGDW) -> np.ndarray:
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
 @pytest.mark.parametrize(("momentum", "nesterov"), CASES)
-def test_a_thousand_updates_are_those_of_lightning(
-    momentum: float, nesterov: bool, way: dict[str, Any], updated: Any, units: Any
-) -> None:
+def test_a_thousand_updates_are_those_of_lightning(momentum: float, nesterov: bool, way: dict[str, Any]) -> None:
     spec = SGDW(0.01, 0.3, momentum, nesterov)
     rows = [values(update, momentum) for update in range(UPDATES)]
     got, expected = updated(spec, START, GRADIENTS, rows, way), lightnings(spec)
@@ -74,9 +73,7 @@ def test_a_thousand_updates_are_those_of_lightning(
     assert units(got, formulas(spec)) <= 100
 
 
-def test_a_recipe_drives_learning_rate_weight_decay_and_momentum(
-    probe: Any, train: Any, followed: Callable[..., None]
-) -> None:
+def test_a_recipe_drives_learning_rate_weight_decay_and_momentum() -> None:
     spec = SGDW(0.125, 0.25, momentum=0.0)
     recipe = Recipe(spec, LinearDecay(over=updates(12), end=0.5), StepDecay(0.5, every=epochs(1)))
     followed(train(probe(build(spec)), HyperparameterScheduler(recipe), batches=4), recipe.plan(4, 3), 4)
@@ -91,7 +88,7 @@ def build(spec: SGDW) -> keras.optimizers.Optimizer:
     return build_optimizer(spec, keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
 
 
-def test_a_saved_model_goes_on_where_it_was(tmp_path: Any, probe: Any, train: Any) -> None:
+def test_a_saved_model_goes_on_where_it_was(tmp_path: Any) -> None:
     spec = SGDW(0.125, 0.25, momentum=0.8, nesterov=True)
     model = probe(None)
     model.compile(build_optimizer(spec, model), "hinge")

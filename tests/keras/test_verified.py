@@ -12,6 +12,8 @@ import pytest
 from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, percent
 from samestep.keras import HyperparameterScheduler
 
+from .tiny_training import probe, train
+
 ON_TORCH = keras.backend.backend() == "torch"
 
 
@@ -99,9 +101,7 @@ if not ON_TORCH:  # where it is no variable
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("listed_first", [True, False], ids=["before_ours", "after_ours"])
-def test_a_changed_optimizer_is_seen(
-    listed_first: bool, change: Callable[[Any], None], recipe: Recipe, probe: Any, train: Any
-) -> None:
+def test_a_changed_optimizer_is_seen(listed_first: bool, change: Callable[[Any], None], recipe: Recipe) -> None:
     callbacks = [Tamper(change), HyperparameterScheduler(recipe, verify=True)]
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         train(probe(recipe.optimizer), *(callbacks if listed_first else reversed(callbacks)))
@@ -110,14 +110,16 @@ def test_a_changed_optimizer_is_seen(
     assert message.endswith(", perhaps one of Weights, Tamper, TraceRecorder.")
 
 
-def test_without_verify_a_changed_table_goes_unseen(recipe: Recipe, probe: Any, train: Any) -> None:
+def test_without_verify_a_changed_table_goes_unseen(recipe: Recipe) -> None:
     """To read it costs time at each epoch, which is why it is asked for."""
     run = train(probe(recipe.optimizer), HyperparameterScheduler(recipe), Tamper(doubled))
     assert run.used("learning_rate")[5:10] == [0.0625] + [0.125] * 4
 
 
-def test_who_wrote_last_is_named(recipe: Recipe, probe: Any, train: Any) -> None:
+def test_who_wrote_last_is_named(recipe: Recipe) -> None:
     scheduler = HyperparameterScheduler(recipe, verify=True)
     with pytest.raises(ValueError, match="where the plan has") as caught:
         train(probe(recipe.optimizer), scheduler, Tamper(doubled))
-    assert f"which HyperparameterScheduler is the last known to have written; remove what has changed it" in str(caught.value)
+    assert "which HyperparameterScheduler is the last known to have written; remove what has changed it" in str(
+        caught.value
+    )

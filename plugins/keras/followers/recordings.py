@@ -93,9 +93,7 @@ class _StockRecording(Recording):
 
     each_batch = True
 
-    def __init__(
-        self, optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, who: str
-    ) -> None:
+    def __init__(self, optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, who: str) -> None:
         super().__init__()
         self._optimizer, self._count = optimizer, count
         if model.steps_per_execution != 1:

@@ -18,9 +18,7 @@ from .table_follower import TableFollower
 KerasFollower = StockFollower | TableFollower
 
 
-def follow(
-    training: Training, meant: Followed, options: Options, others: list[str], epoch: int
-) -> KerasFollower:
+def follow(training: Training, meant: Followed, options: Options, others: list[str], epoch: int) -> KerasFollower:
     """A follower for an optimizer of a model that is about to be trained.
 
     Args:
@@ -44,10 +42,8 @@ def follow(
 
     if not isinstance(optimizer, ScheduledOptimizer):
         resumed = start(policy, clock, None, Position(epoch), on_change, rewrite, training.reducing)
-        return StockFollower(resumed, meant.label, optimizer, model, count, others)
+        return StockFollower(resumed, meant.label, optimizer, model, count, training.base_rates[number], others)
     run = optimizer.run
-    if run.loaded and not epoch and run.position.epoch and on_change != "use_new":
-        warn_of_first_epoch(policy, run.position.epoch)
     saved = driver_before(policy, run.before)
     if not run.loaded and not epoch:
         # A run of its own, of which nothing before holds; where another spec may take the place of the optimizer's
@@ -55,5 +51,7 @@ def follow(
         saved, on_change = (saved if on_change in ("use_new", "use_saved") else None), "use_new"
     where = run.position if run.loaded else Position(epoch)
     resumed = start(policy, clock, saved, where, on_change, rewrite, training.reducing)
+    if run.loaded and where.epoch and not epoch and on_change != "use_new":
+        warn_of_first_epoch(policy, where.epoch)
     run.driven_by(lambda: training.drivers_of(*resumed))
     return TableFollower(resumed, meant.label, optimizer, model, others, options.verify)

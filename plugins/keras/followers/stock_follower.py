@@ -7,7 +7,6 @@ within the epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -18,13 +17,10 @@ from ...core.callbacks.errors import other_driver_error, other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.checkpoints.resuming import ResumedPolicy
-from ...core.recipes.float32 import float32
 from ...core.schedules.durations import Position
 from ..update_count import UpdateCount
+from .base_rates import write_rate
 from .values import number, other_value
-
-# Of optimizers that are not samestep's: the learning rate before any decay, and the one that was written last.
-_KNOWN: WeakKeyDictionary[Optimizer, tuple[float | None, float]] = WeakKeyDictionary()
 
 
 class StockFollower(Follower):
@@ -36,6 +32,7 @@ class StockFollower(Follower):
         optimizer: What follows.
         model: What it trains.
         count: Of the optimizer's updates.
+        own_base: The learning rate that the optimizer had before any decay; None where it is unknown.
         others: The class names of the callbacks that could write besides.
 
     Attributes:
@@ -52,6 +49,7 @@ class StockFollower(Follower):
         optimizer: Optimizer,
         model: keras.Model,
         count: UpdateCount,
+        own_base: float | None,
         others: Sequence[str],
     ) -> None:
         super().__init__(resumed, label)
@@ -82,7 +80,15 @@ class StockFollower(Follower):
             )
         self.each_batch = self._varies
         self._columns = (self.clock.updates_per_epoch or 1) if self._varies else 1
-        self._base = self._base_value(rate)
+        self._own_base, self._written, self._update = own_base, number(rate), 0
+        base = own_base if policy.base is None else policy.base
+        if base is None:
+            raise policy.error(
+                f"an optimizer that has made {count.total} updates already, whose learning rate before any decay is "
+                f"not known",
+                "give base=, or build a fresh optimizer",
+            )
+        self._base = base
         policy.check_bases({"learning_rate": [self._base]})
         self._seen = count.total  # the updates so far, when it was looked at last
 
@@ -131,23 +137,4 @@ class StockFollower(Follower):
 
     def _write(self, update: int) -> None:
         self._update, self._written = update, self._values[min(update, self._columns - 1)]
-        self._optimizer.learning_rate = self._written
-        _KNOWN[self._optimizer] = (self._own_base, self._written)
-
-    def _base_value(self, rate: keras.Variable) -> float:
-        """The learning rate before any decay."""
-        made = self._count.total
-        self._written, self._update = number(rate), 0
-        written: float | None
-        self._own_base: float | None
-        self._own_base, written = _KNOWN.get(self._optimizer, (None, None))
-        if written is None or float32(written) != float32(self._written):
-            # Nobody decayed it yet, or somebody set it since: a fresh optimizer's own is its base value.
-            self._own_base = self._written if made == 0 else None
-        base = self._own_base if self.policy.base is None else self.policy.base
-        if base is None:
-            raise self.policy.error(
-                f"an optimizer that has made {made} updates already, whose learning rate before any decay is not known",
-                "give base=, or build a fresh optimizer",
-            )
-        return base
+        write_rate(self._optimizer, self._own_base, self._written)

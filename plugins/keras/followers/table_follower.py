@@ -89,7 +89,9 @@ class TableFollower(Follower):
 
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
         self._may_be_short = may_be_short
-        return super().end_epoch(may_be_short)
+        used = super().end_epoch(may_be_short)
+        self._optimizer.run.end_epoch(self._epoch)
+        return used
 
     def check(self) -> None:
         if not self._verify:
