@@ -1,8 +1,8 @@
-"""Updates of torch tensors by torch's own kernels, for all that train torch tensors: Lightning, and Keras on torch.
+"""For the time of the move: use samestep.torch."""
 
-`samestep.lightning` and `samestep.keras` use these same functions, so that the two make the same bits.
-"""
-
-from .updates import Settings, adamw, can_fuse, clip_gradients, nadamw, sgdw
+from ..torch.kernels import Settings, can_fuse, clip_gradients
+from ..torch.optimizers.adamw import update as adamw
+from ..torch.optimizers.nadamw import update as nadamw
+from ..torch.optimizers.sgdw import update as sgdw
 
 __all__ = ["Settings", "adamw", "can_fuse", "clip_gradients", "nadamw", "sgdw"]

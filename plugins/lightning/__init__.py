@@ -1,7 +1,6 @@
 """PyTorch Lightning follows a recipe: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
 
-from ..torch.optimizers import build_optimizer
-from ..torch.parameters import describe_parameters, extract_weight_decay
+from ..torch import build_optimizer, describe_parameters, extract_weight_decay
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau
 from .handover import export_state, import_state
 from .recorder import TraceRecorder

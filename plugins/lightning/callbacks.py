@@ -13,8 +13,8 @@ from ..core.callbacks.start import clock_of, start
 from ..core.checkpoints.resuming import ResumedPolicy, check_loaded, driver_before, driver_of
 from ..core.checkpoints.saved import Driver, Progress, Saved
 from ..core.schedules.durations import Clock, Position
+from ..torch.build import rewrite
 from ..torch.follower import TorchFollower
-from ..torch.optimizers import rewrite
 from .monitored_metric import MonitoredMetric
 from .progress import ProgressKeeper
 from .resume_fixes import ResumeFixes

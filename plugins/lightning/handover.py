@@ -13,31 +13,31 @@ import torch
 
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import KEY, Saved
+from ..core.specs.records import record_of
 from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, replaced, write
+from ..torch.optimizers import RECORDS
+from ..torch.optimizers.record import TorchRecord
 from ..torch.parameters import is_sharded, parameters
 from .base_callback import modules
 from .progress import ProgressKeeper
-from .trainer import callbacks_of, is_a
+from .trainer import callbacks_of
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
 else:
     LightningModule = Any
 
-_MOMENTS = {
-    "exp_avg": "momentum",
-    "exp_avg_sq": "velocity",
-    "max_exp_avg_sq": "largest_velocity",
-    "momentum_buffer": "momentum_buffer",
-}
-
 
 def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
 
-    path: is replaced as a whole, so that there is always the former file or the new one. model: that was or is being
-    trained, with callbacks of samestep, at the end of an epoch. Its weights are not in the file.
-    Raises ValueError within an epoch, without such a training, and for an optimizer that build_optimizer did not make.
+    Args:
+        path: Is replaced as a whole, so that there is always the former file or the new one.
+        model: That was or is being trained, with callbacks of samestep, at the end of an epoch. Its weights are not in
+            the file.
+
+    Raises:
+        ValueError: Within an epoch, without such a training, or for an optimizer that build_optimizer did not make.
     """
     trainer = getattr(model, "_trainer", None)
     if trainer is None:
@@ -59,7 +59,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     path_of = {id(parameter): described.path for described, parameter in parameters(model)}
     made = trainer.global_step if len(optimizers) == 1 else 0
     found = {
-        path_of[id(each)]: _parameter(optimizer.state.get(each, {}), made)
+        path_of[id(each)]: _parameter(optimizer.state.get(each, {}), made, _record(optimizer))
         for optimizer in optimizers
         for group in optimizer.param_groups
         for each in group["params"]
@@ -70,18 +70,23 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
 
 
 def import_state(path: str | os.PathLike[str], model: LightningModule, names: Names | None = None) -> Path:
-    """Have a model go on with the run of a file, and return the checkpoint from which `fit` does.
+    """Continue the run of a file with a model, from the checkpoint that this returns::
 
-    path: of a file that `export_state` wrote, in this framework or in the other one. The checkpoint is written beside
-        it, under its name with `.ckpt` added, with the weights that the model has now.
-    model: whose configure_optimizers gives the optimizers of build_optimizer.
-    names: by the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a pair of
-        it and the axes of the file's arrays in the order in which this model has them: a kernel of Keras'
-        Dense is one of torch's Linear by ("dense/kernel", (1, 0)).
+        trainer.fit(model, ..., ckpt_path=import_state("run.npz", model, names))
 
-    trainer.fit(model, ..., ckpt_path=import_state("run.npz", model, names))
+    Args:
+        path: Of a file that `export_state` wrote, in this framework or in the other one. The checkpoint is written
+            beside it, under its name with `.ckpt` added, with the weights that the model has now.
+        model: Whose configure_optimizers gives the optimizers of build_optimizer.
+        names: By the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a
+            pair of it and the axes of the file's arrays in the order in which this model has them: a kernel of Keras'
+            Dense is one of torch's Linear by ("dense/kernel", (1, 0)).
 
-    Raises ValueError for a damaged file, and for parameters or optimizers that do not match; the model is not changed.
+    Returns:
+        The path of the checkpoint.
+
+    Raises:
+        ValueError: The file is damaged, or parameters or optimizers do not match; the model is not changed.
     """
     exchange = read(path)
     optimizers = _ours("import_state", _configured(model))
@@ -93,7 +98,7 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
         for group in optimizer.param_groups:
             for each in group["params"]:
                 if id(each) in of_parameter and of_parameter[id(each)].updates:
-                    optimizer.state[each] = _state(of_parameter[id(each)], each, optimizer)
+                    optimizer.state[each] = _state(of_parameter[id(each)], each, _record(optimizer))
     made = max((each.updates for each in theirs.values()), default=0)
     checkpoint = {
         **_beginning(exchange.saved.epoch, made, model.automatic_optimization),
@@ -116,25 +121,29 @@ def _ours(who: str, optimizers: Any) -> list[Any]:
     return list(optimizers)
 
 
-def _parameter(state: dict[str, Any], made: int) -> Parameter:
-    """What torch keeps of a parameter."""
-    kept = {name: state[key].detach().cpu() for key, name in _MOMENTS.items() if state.get(key) is not None}
+def _record(optimizer: Any) -> TorchRecord:
+    return record_of(RECORDS, optimizer.spec, "samestep.lightning")
+
+
+def _parameter(state: dict[str, Any], made: int, record: TorchRecord) -> Parameter:
+    """What torch keeps of a parameter, of whose optimizer's updates so many were made."""
+    kept = {name: state[key].detach().cpu() for key, name in record.moments.items() if state.get(key) is not None}
     # NumPy has no bfloat16, and float32 has all of its values.
     moments = {name: (each.float() if each.dtype == torch.bfloat16 else each).numpy() for name, each in kept.items()}
-    product = float(state["mu_product"]) if "mu_product" in state else None
+    product = float(state[record.product]) if record.product in state else None
     return Parameter(int(state["step"]) if "step" in state else made if state else 0, moments, product)
 
 
-def _state(parameter: Parameter, tensor: torch.Tensor, optimizer: Any) -> dict[str, Any]:
-    """What torch would keep of a parameter, on the parameter's device."""
-    keys = {name: key for key, name in _MOMENTS.items()}
+def _state(parameter: Parameter, tensor: torch.Tensor, record: TorchRecord) -> dict[str, Any]:
+    """What torch would keep of a parameter, on the parameter's device and in its memory layout."""
+    keys = {name: key for key, name in record.moments.items()}
     state: dict[str, Any] = {
         keys[name]: torch.tensor(array).to(tensor.device, tensor.dtype) for name, array in parameter.moments.items()
     }
-    if not is_a(optimizer, "SGD"):
+    if record.counts:
         state["step"] = torch.tensor(float(parameter.updates))
-    if parameter.product is not None:
-        state["mu_product"] = torch.tensor(parameter.product)
+    if record.product is not None and parameter.product is not None:
+        state[record.product] = torch.tensor(parameter.product)
     return state
 
 

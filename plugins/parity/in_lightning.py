@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from ..core.recipes.plan import Plan
-from ..core.specs.nadamw import NAdamW
-from ..core.specs.sgdw import SGDW
+from ..core.specs.records import record_of
 from ..lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 from ..lightning.base_callback import Callback, modules
+from ..torch.optimizers import RECORDS
 from .problem import PROBE, Problem, Weights
 from .runs import Run
 
@@ -119,13 +119,5 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
 
 
 def _stock_optimizer(spec: Any, network: Network) -> torch.optim.Optimizer:
-    if isinstance(spec, SGDW):
-        return torch.optim.SGD(
-            network.parameters(), spec.learning_rate, spec.momentum, 0.0, spec.weight_decay, spec.nesterov
-        )
-    if isinstance(spec, NAdamW):
-        return torch.optim.NAdam(
-            network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay,
-            decoupled_weight_decay=True,
-        )  # fmt: skip
-    return torch.optim.AdamW(network.parameters(), spec.learning_rate, spec.betas, spec.epsilon, spec.weight_decay)
+    record = record_of(RECORDS, spec, "parity")
+    return record.torch_class(network.parameters(), **record.arguments(spec))

@@ -18,7 +18,7 @@ from ..core.callbacks.optimizer_matching import log_name
 from ..core.checkpoints.resuming import ResumedPolicy
 from ..core.schedules.durations import Position
 from . import param_groups
-from .optimizers import spec_difference
+from .build import spec_difference
 from .update_count import UpdateCount
 
 _AHEAD = 1024  # updates whose values are computed at a time

@@ -1,0 +1,135 @@
+"""torch optimizers that a spec decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..core.callbacks.errors import other_moments_error
+from ..core.policies.policy import Policy
+from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
+from ..core.specs.records import record_of
+from ..core.specs.spec import Spec, check_options
+from .kernels import can_fuse
+from .optimizers import RECORDS
+from .optimizers.record import TorchRecord
+from .optimizers.spec_optimizer import SpecOptimizer
+from .param_groups import number
+from .parameters import is_sharded, parameters, refuse_flattened
+
+
+def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
+    """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
+
+    It is torch's own class wherever that expresses the spec, of AdamW a subclass that looks at memory layouts. Every
+    number of the spec is written into the optimizer, and parameters of different multipliers are groups of it; those
+    without multipliers come first.
+
+    Args:
+        spec: Every number of the optimizer.
+        model: Whose parameters it updates.
+        **options: torch's own `foreach`; of AdamW and SGDW also `fused`; and, where the optimizer is torch's own class,
+            those of AdamW and NAdam that are called `capturable` and `differentiable`. They choose which kernel runs,
+            not what it computes. AdamW and SGDW are fused unless an option or the model says otherwise; parameters
+            that are not dense, or whose gradient has another memory layout, are updated by torch's default kernel in
+            any case.
+
+    Raises:
+        TypeError: Another option, or what is not a spec.
+        ValueError: A model without trainable parameters, or a rule that matches none.
+    """
+    record = record_of(RECORDS, spec, "build_optimizer")
+    check_options(record.options, options)
+    found = parameters(model)
+    if not found:
+        raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
+    refuse_flattened(spec, [parameter for _, parameter in found], "build_optimizer")
+    assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
+    by = by_multipliers([each.multipliers for each in assigned])
+    params = [
+        {
+            "params": [found[index][1] for index in indices],
+            "lr": spec.learning_rate * multipliers.learning_rate,
+            "weight_decay": spec.weight_decay * multipliers.weight_decay,
+        }
+        for multipliers, indices in by.items()
+    ]
+    made = record.native if record.expresses(spec, list(by)) else None
+    if made is None:
+        check_options(record.own_options, options)
+    optimizer: Any = (made or record.own)(params, **record.arguments(spec), **_kernel(record, model, options))
+    # A fused kernel under fp16 loss scaling would skip an update by itself, and nobody could count the others.
+    optimizer._step_supports_amp_scaling = False
+    optimizer.spec, optimizer.multipliers = spec, list(by)
+    return optimizer
+
+
+def spec_difference(spec: Spec, optimizer: Any) -> str | None:
+    """The first number in which the optimizer is not the spec's, in words, or None.
+
+    Base values are compared with those that the groups started from, so that a resumed optimizer is recognised.
+    """
+    record = record_of(RECORDS, spec, "spec_difference")
+    built = getattr(optimizer, "spec", None)
+    if built is not None:
+        difference = spec.difference(built)
+        if difference is not None:
+            return difference
+        every = optimizer.multipliers
+    elif type(optimizer) is record.torch_class and record.expresses(spec, [Multipliers()]) and not spec.parameters:
+        every = [Multipliers()] * len(optimizer.param_groups)  # the user made it of the same numbers
+    else:
+        return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
+    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
+        for key, base in record.arguments(spec).items():
+            field = record.fields.get(key, key)
+            expected = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
+            found = group.get(f"initial_{key}", group[key])
+            if key == "betas":
+                momentum, beta_2 = map(number, found)
+                found = (group.get("initial_momentum", momentum), beta_2)
+            else:
+                found = number(found)
+            if found != expected:
+                return f"{field} is {found!r} and not {expected!r}"
+    return None
+
+
+def rewrite(policy: Policy, optimizer: Any) -> None:
+    """Write the numbers of a policy's spec into an optimizer, which keeps its moments.
+
+    Raises:
+        ValueError: The optimizer cannot become one of the spec: it is of another kind, or has other groups.
+    """
+    spec: Any = policy.spec
+    built = getattr(optimizer, "spec", spec)
+    record = record_of(RECORDS, spec, policy.who)
+    rules = built.parameters == spec.parameters and (built.l1_ratio == spec.l1_ratio or not spec.parameters)
+    every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
+    expressed = isinstance(optimizer, SpecOptimizer) or record.expresses(spec, every)
+    if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
+        raise other_moments_error(policy, built)
+    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
+        for key, base in record.arguments(spec).items():
+            field = record.fields.get(key, key)
+            value = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
+            if isinstance(group[key], torch.Tensor):
+                group[key].fill_(value)
+            else:
+                group[key] = value
+            group.pop(f"initial_{key}", None)
+        group.pop("initial_momentum", None)
+    optimizer.spec, optimizer.multipliers = spec, every
+
+
+def _kernel(record: TorchRecord, model: torch.nn.Module, options: dict[str, Any]) -> dict[str, Any]:
+    """torch's choice of kernel: fused where there is one, the options leave it open and the model has what it needs."""
+    open_ = not any(options.get(name) is not None for name in ("fused", "foreach", "differentiable"))
+    if not open_ or "fused" not in record.options:
+        return options
+    sparse = any(getattr(module, "sparse", False) for module in model.modules())
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # torch 2.13 can shard its fused AdamW over devices, and not its fused SGD.
+    cannot = sparse or (record.torch_class is torch.optim.SGD and any(map(is_sharded, trained)))
+    return {**options, "fused": (not cannot and can_fuse(trained)) or None}

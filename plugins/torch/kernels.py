@@ -1,0 +1,91 @@
+"""What the updates of all kinds have in common: settings, clipping, and the decay that torch's kernels do not make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _default_to_fused_or_foreach
+
+from ..core.specs.parameter_rules import Multipliers
+from ..core.specs.spec import CLIP_EPSILON, Spec
+
+
+class Settings(NamedTuple):
+    """What a group of parameters is updated with.
+
+    Attributes:
+        learning_rate: For this update, with the multiplier of the group.
+        weight_decay: Likewise.
+        momentum: For this update.
+        multipliers: Of the group.
+        foreach: torch's own choice of kernel.
+        fused: Likewise.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    multipliers: Multipliers = Multipliers()
+    foreach: bool | None = None
+    fused: bool | None = None
+
+
+def can_fuse(weights: Iterable[Tensor]) -> bool:
+    """Whether torch's fused kernels take these weights, which then is the fastest choice."""
+    fused, _ = _default_to_fused_or_foreach(list(weights), differentiable=False, use_fused=True)
+    return fused
+
+
+def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
+    """Clip the gradients of all parameters in place, as the spec says; torch.nn.utils has the same numbers."""
+    if spec.clip is None or not gradients:
+        return
+    kind, bound = spec.clip
+    if kind == "clipvalue":
+        torch._foreach_clamp_min_(gradients, -bound)
+        torch._foreach_clamp_max_(gradients, bound)
+    elif kind == "global_clipnorm":
+        norm = torch.nn.utils.get_total_norm(gradients)
+        factor = torch.clamp(bound / (norm + CLIP_EPSILON), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.to(gradient.device))
+    else:
+        for gradient in gradients:
+            norm = torch.linalg.vector_norm(gradient)
+            gradient.mul_(torch.clamp(bound / (norm + CLIP_EPSILON), max=1.0))
+
+
+def decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool = True) -> float:
+    """Decay the weights, unless torch's kernel can and so does it.
+
+    Args:
+        spec: What the update is of.
+        settings: Of the group.
+        weights: Its weights.
+        native: Whether the kernel's own weight decay multiplies the weights and leaves the gradients alone.
+
+    Returns:
+        The weight decay for the kernel.
+    """
+    l1_ratio = settings.multipliers.l1_ratio
+    if native and spec.weight_decay_basis == "learning_rate" and not l1_ratio:
+        return settings.weight_decay
+    # torch.compile makes another graph of each answer, so it is not a value of this update that is asked for first.
+    if spec.weight_decay * settings.multipliers.weight_decay or settings.weight_decay:
+        base = spec.learning_rate * settings.multipliers.learning_rate
+        _shrink(weights, spec.shrink(settings.learning_rate, settings.weight_decay, base), l1_ratio)
+    return 0.0
+
+
+def _shrink(weights: list[Tensor], shrink: float, l1_ratio: float) -> None:
+    """weights <- weights * (1 - shrink * (1 - l1_ratio)) - shrink * l1_ratio * sign(weights)."""
+    retention = 1 - shrink * (1 - l1_ratio)
+    if not l1_ratio:
+        torch._foreach_mul_(weights, retention)
+        return
+    for weight in weights:
+        sign = torch.sign(weight)
+        weight.mul_(retention).add_(sign, alpha=-(shrink * l1_ratio))

@@ -1,0 +1,92 @@
+"""AdamW by torch's kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw as torch_adamw
+
+from ...core.specs import adamw as specs
+from ..kernels import Settings, decay
+from ..layouts import by_layout
+from . import native
+from .record import TorchRecord
+from .spec_optimizer import SpecOptimizer
+
+
+def update(
+    spec: specs.AdamW,
+    settings: Settings,
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    firsts: list[Tensor],
+    seconds: list[Tensor],
+    largest: list[Tensor],
+    counts: list[Tensor],
+) -> None:
+    """One update of AdamW; `counts` are the numbers of updates before it, and are counted up.
+
+    firsts, seconds: the moments. largest: with amsgrad the largest second moments, otherwise empty.
+    """
+    if not weights:
+        return
+    weight_decay = decay(spec, settings, weights)
+    together: dict[float, list[int]] = {0.0: list(range(len(weights)))}
+    if spec.epsilon_mode == "hat":
+        # torch adds epsilon after the bias correction: added before it, it is another one in each update.
+        together = {}
+        for index, count in enumerate(map(float, counts)):
+            together.setdefault(count, []).append(index)
+    for count, indices in together.items():
+        epsilon = spec.epsilon
+        if spec.epsilon_mode == "hat":
+            epsilon /= (1 - spec.betas[1] ** (count + 1)) ** 0.5
+        every = weights, gradients, firsts, seconds, largest if spec.amsgrad else []
+        like = [[tensors[i] for i in indices] if tensors else [] for tensors in every]
+        beside = [[counts[i] for i in indices]]
+        for fused, (params, grads, means, squares, peaks, steps) in by_layout(settings.fused, like, beside):
+            torch_adamw(
+                params,
+                grads,
+                means,
+                squares,
+                peaks,
+                steps,
+                foreach=settings.foreach,
+                fused=fused,
+                amsgrad=spec.amsgrad,
+                beta1=settings.momentum,
+                beta2=spec.betas[1],
+                lr=settings.learning_rate,
+                weight_decay=weight_decay,
+                eps=epsilon,
+                maximize=spec.maximize,
+            )
+
+
+class AdamW(SpecOptimizer, torch.optim.AdamW):
+    """torch's AdamW, with what else `samestep.AdamW` has."""
+
+    def _update(self, group: dict[str, Any], settings: Settings) -> None:
+        update(self.spec, settings, *self._state_of(group))
+
+
+RECORD = TorchRecord(
+    kind=specs.AdamW,
+    torch_class=torch.optim.AdamW,
+    native=native.AdamW,
+    own=AdamW,
+    fields={
+        "lr": "learning_rate",
+        "betas": "betas",
+        "eps": "epsilon",
+        "weight_decay": "weight_decay",
+        "amsgrad": "amsgrad",
+        "maximize": "maximize",
+    },
+    options=("foreach", "fused", "capturable", "differentiable"),
+    own_options=("foreach", "fused"),
+    moments={"exp_avg": "momentum", "exp_avg_sq": "velocity", "max_exp_avg_sq": "largest_velocity"},
+)

@@ -1,0 +1,98 @@
+"""SGDW by torch's kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.sgd import sgd as torch_sgd
+
+from ...core.specs import sgdw as specs
+from ..kernels import Settings, decay
+from ..layouts import by_layout
+from .record import TorchRecord
+from .spec_optimizer import SpecOptimizer
+
+
+def update(
+    spec: specs.SGDW,
+    settings: Settings,
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    buffers: list[Tensor | None],
+) -> list[Tensor | None]:
+    """One update of SGDW; gives the new buffers, which are the old ones where there were some.
+
+    buffers: one for each weight, None before its first update, or none at all where the spec has no momentum.
+    """
+    if not weights:
+        return []
+    decay(spec, settings, weights, native=False)  # torch's own would go into the gradient
+    rate, momentum = settings.learning_rate, settings.momentum
+    if spec.momentum_mode == "keras":
+        gradients, rate = list(torch._foreach_mul(gradients, rate)), 1.0
+    made: list[Tensor | None] = []
+    if momentum:
+        pairs = zip(buffers, gradients, strict=True)
+        made = [torch.zeros_like(gradient) if buffer is None else buffer for buffer, gradient in pairs]
+    sparse = any([gradient.is_sparse for gradient in gradients])
+    # For sparse gradients torch has no fused kernel, and on a CPU its own (2.13) leaves out most elements of 16 bits.
+    small = (
+        any(dtype.itemsize < 4 for dtype in {weight.dtype for weight in weights}) and weights[0].device.type == "cpu"
+    )
+    for fused, (params, grads, moving) in by_layout(
+        None if sparse or small else settings.fused, [weights, gradients, made]
+    ):
+        torch_sgd(
+            params,
+            grads,
+            moving,
+            has_sparse_grad=sparse,
+            foreach=settings.foreach,
+            fused=fused,
+            weight_decay=0.0,
+            momentum=momentum,
+            lr=rate,
+            dampening=0.0,
+            nesterov=spec.nesterov and momentum != 0,
+            maximize=spec.maximize,
+        )
+    if momentum:
+        return made
+    if not buffers:
+        return [None] * len(weights)
+    # torch leaves the buffer alone where the momentum is 0; by the formula it is the gradient.
+    return [gradient.neg() if spec.maximize else gradient.clone() for gradient in gradients]
+
+
+class SGDW(SpecOptimizer, torch.optim.SGD):
+    """torch's SGD with a weight decay beside the gradient and not in it, as `samestep.SGDW` defines it."""
+
+    def _update(self, group: dict[str, Any], settings: Settings) -> None:
+        params = [p for p in group["params"] if p.grad is not None]
+        gradients = [p.grad for p in params]
+        buffers = [self.state[p].get("momentum_buffer") for p in params] if self.spec.momentum else []
+        for p, buffer in zip(params, update(self.spec, settings, params, gradients, buffers)):  # noqa: B905
+            if buffers:
+                self.state[p]["momentum_buffer"] = buffer
+
+
+RECORD = TorchRecord(
+    kind=specs.SGDW,
+    torch_class=torch.optim.SGD,
+    native=None,
+    own=SGDW,
+    fields={
+        "lr": "learning_rate",
+        "weight_decay": "weight_decay",
+        "momentum": "momentum",
+        "nesterov": "nesterov",
+        "maximize": "maximize",
+    },
+    constants={"dampening": 0.0},
+    options=("foreach", "fused"),
+    own_options=("foreach", "fused"),
+    moments={"momentum_buffer": "momentum_buffer"},
+    counts=False,
+)

@@ -1,0 +1,56 @@
+"""What the optimizers have in common whose update torch's own classes do not express."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ...core.specs.parameter_rules import Multipliers
+from ..kernels import Settings, clip_gradients
+from ..param_groups import values
+
+
+class SpecOptimizer(torch.optim.Optimizer, ABC):
+    """An optimizer of torch whose update is that of a spec which torch's own class does not express.
+
+    The state is that of torch's class, whose checkpoints it loads.
+
+    Attributes:
+        spec: What it was built from.
+        multipliers: Of each parameter group.
+    """
+
+    spec: Any
+    multipliers: list[Multipliers]
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Make an update."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        clip_gradients(self.spec, every)
+        for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
+            momentum = values(group)["momentum"]
+            kernel = group["foreach"], group.get("fused")
+            self._update(group, Settings(group["lr"], group["weight_decay"], momentum, multipliers, *kernel))
+        return loss
+
+    @abstractmethod
+    def _update(self, group: dict[str, Any], settings: Settings) -> None:
+        """Update the parameters of one group that have a gradient."""
+
+    def _state_of(self, group: dict[str, Any]) -> tuple[list[Any], ...]:
+        """What torch's class gives its kernel of the parameters of a group that have a gradient."""
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
+        return lists
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "spec": self.spec, "multipliers": self.multipliers}
