@@ -135,7 +135,7 @@ def test_an_attribute_of_version_0_1_answers_with_a_warning(
 
 
 @pytest.mark.parametrize("callback", CALLBACKS, ids=lambda callback: repr(callback)[:40])
-@pytest.mark.parametrize("name", ["learning_rate", "on_fit_start", "_plan", "_never", "__len__", "__wrapped__"])
+@pytest.mark.parametrize("name", ["learning_rate", "on_fit_start", "_checked_base", "_never", "__len__", "__wrapped__"])
 def test_an_attribute_that_there_never_was_is_an_attribute_error(callback: ScheduleCallback, name: str) -> None:
     words = re.escape(f"{type(callback).__name__!r} object has no attribute {name!r}")
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
-from inspect import isabstract, isroutine
+from inspect import getdoc, isabstract, isroutine
 from pkgutil import walk_packages
 from types import ModuleType
 
@@ -37,6 +37,15 @@ def with_examples(module: ModuleType) -> set[str]:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("samestep.core."))
 def test_the_examples_print_what_they_say(module: ModuleType) -> None:
     assert doctest.testmod(module, extraglobs=NAMES).failed == 0
+
+
+@pytest.mark.parametrize("room", ["lightning", "keras"])
+@pytest.mark.parametrize("name", callbacks.__all__)
+def test_the_examples_of_callbacks_are_true_of_the_classes_that_a_user_imports(name: str, room: str) -> None:
+    found = getattr(import_module(f"samestep.{room}"), name)
+    assert getdoc(found) == getdoc(getattr(callbacks, name))
+    for example in doctest.DocTestFinder().find(getattr(callbacks, name), globs={**NAMES, name: found}):
+        assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_every_public_class_and_function_has_an_example() -> None:

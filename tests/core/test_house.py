@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -212,3 +214,27 @@ def test_keras_imports_what_is_torch_s_on_its_torch_backend_only() -> None:
     found = [(name, each) for name in sorted(loaded) for each in imports_of(name) if each.when_loaded]
     assert told((name, each) for name, each in found if room(each.name) == "torch") == ""
     assert {room(name) for name in loaded} <= {"keras", "exchange", "core", ""}
+
+
+TRAINED = """
+import sys
+import keras
+import numpy as np
+from samestep import AdamW, Recipe, Warmup
+from samestep.keras import HyperparameterScheduler, ReduceOnPlateau, TraceRecorder, build_optimizer, describe_parameters
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+recipe = Recipe(AdamW(0.5, clipnorm=1.0), learning_rate=Warmup("2 updates"))
+model.compile(build_optimizer(recipe.optimizer, model), "mse")
+callbacks = [HyperparameterScheduler(recipe, verify=True), ReduceOnPlateau("loss"), recorder := TraceRecorder()]
+model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=1, epochs=2, verbose=0, callbacks=callbacks)
+describe_parameters(recipe.optimizer, model)
+print(len(recorder.trace), sorted(name for name in sys.modules if name == "torch" or name.startswith("samestep.torch")))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_nothing_of_torch_is_loaded_where_keras_trains_on_another_backend(backend: str) -> None:
+    """Nor by what is imported inside functions."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", TRAINED], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["8 []"], done.stderr
