@@ -23,11 +23,13 @@ from ..core.specs.spec import Spec
 _STATE = "state"
 
 
-class Parameter(NamedTuple):
-    """What an optimizer has of a parameter.
+class ParameterState(NamedTuple):
+    """What an optimizer keeps of a parameter.
 
-    updates: how many it has made of it. moments: arrays of the parameter's shape, by name. product: the product of the
-        momenta so far, of NAdamW.
+    Attributes:
+        updates: How many it has made of it.
+        moments: Arrays of the parameter's shape, by name.
+        product: The product of the momenta so far, of NAdamW.
     """
 
     updates: int
@@ -39,13 +41,15 @@ class Parameter(NamedTuple):
 class Exchange:
     """A run that is handed over at the end of an epoch.
 
-    saved: its position, and what drove its optimizers. kinds: the class of the spec of each optimizer, by its number.
-    parameters: by their paths.
+    Attributes:
+        saved: Its position, and what drove its optimizers.
+        kinds: The class of the spec of each optimizer, by its number.
+        parameters: By their paths.
     """
 
     saved: Saved
     kinds: Mapping[int, str]
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterState] = field(default_factory=dict)
 
 
 def kinds_of(specs: Iterable[Spec]) -> dict[int, str]:
@@ -85,7 +89,7 @@ def read(path: str | os.PathLike[str]) -> Exchange:
             if {name: _digest(array) for name, array in arrays.items()} != state["arrays"]:
                 raise ValueError("its arrays are not those that were written")
             parameters = {
-                name: Parameter(
+                name: ParameterState(
                     each["updates"],
                     {moment: arrays[f"{name}:{moment}"] for moment in each["moments"]},
                     each["product"],

@@ -8,18 +8,23 @@ import numpy as np
 
 from ..core.callbacks.errors import hand_over_error
 from ..core.specs.spec import Spec
-from .files import Exchange, Parameter, kinds_of
+from .files import Exchange, ParameterState, kinds_of
 
 Names = Mapping[str, str | tuple[str, Sequence[int]]]
 """By the path of a parameter of the model that of the file, or a pair of it and the axes of the file's arrays that
 the model's have, in their order, as `numpy.transpose` takes them."""
 
 
-def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Names | None) -> dict[str, Parameter]:
+def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Names | None) -> dict[str, ParameterState]:
     """What a file has of each parameter of a model, in the model's own shapes.
 
-    shapes: by the paths of the model's parameters. names: of those that are called otherwise, or lie otherwise.
-    Raises ValueError for a parameter that either of the two has not, and for another shape.
+    Args:
+        exchange: What was read from the file.
+        shapes: By the paths of the model's parameters.
+        names: Of those that are called otherwise, or lie otherwise.
+
+    Raises:
+        ValueError: One of the two lacks a parameter of the other, or has it in another shape.
     """
     names = dict(names or {})
     unknown = sorted(names.keys() - shapes.keys())
@@ -51,7 +56,7 @@ def _theirs(name: str | tuple[str, Sequence[int]]) -> tuple[str, Sequence[int] |
     return (name, None) if isinstance(name, str) else (name[0], tuple(name[1]))
 
 
-def _laid(path: str, parameter: Parameter, axes: Sequence[int] | None, shape: tuple[int, ...]) -> Parameter:
+def _laid(path: str, parameter: ParameterState, axes: Sequence[int] | None, shape: tuple[int, ...]) -> ParameterState:
     moments = {}
     for name, array in parameter.moments.items():
         try:

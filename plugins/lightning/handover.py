@@ -14,7 +14,7 @@ import torch
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import KEY, Saved
 from ..core.specs.records import record_of
-from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, replaced, write
+from ..exchange import Exchange, Names, ParameterState, check_kinds, kinds_of, mapped, read, replaced, write
 from ..torch.optimizers import RECORDS
 from ..torch.optimizers.record import TorchRecord
 from ..torch.parameters import is_sharded, parameters
@@ -125,16 +125,16 @@ def _record(optimizer: Any) -> TorchRecord:
     return record_of(RECORDS, optimizer.spec, "samestep.lightning")
 
 
-def _parameter(state: dict[str, Any], made: int, record: TorchRecord) -> Parameter:
+def _parameter(state: dict[str, Any], made: int, record: TorchRecord) -> ParameterState:
     """What torch keeps of a parameter, of whose optimizer's updates so many were made."""
     kept = {name: state[key].detach().cpu() for key, name in record.moments.items() if state.get(key) is not None}
     # NumPy has no bfloat16, and float32 has all of its values.
     moments = {name: (each.float() if each.dtype == torch.bfloat16 else each).numpy() for name, each in kept.items()}
     product = float(state[record.product]) if record.product in state else None
-    return Parameter(int(state["step"]) if "step" in state else made if state else 0, moments, product)
+    return ParameterState(int(state["step"]) if "step" in state else made if state else 0, moments, product)
 
 
-def _state(parameter: Parameter, tensor: torch.Tensor, record: TorchRecord) -> dict[str, Any]:
+def _state(parameter: ParameterState, tensor: torch.Tensor, record: TorchRecord) -> dict[str, Any]:
     """What torch would keep of a parameter, on the parameter's device and in its memory layout."""
     keys = {name: key for key, name in record.moments.items()}
     state: dict[str, Any] = {

@@ -44,13 +44,18 @@ def check(
 ) -> ParityResult:
     """Train `recipe` in every installed framework, each in its own process, and compare what it did.
 
-    recipe: with a spec; its functions, if it has any, must be importable.
-    epochs, batch_size, seed: of the problem, see `Problem`. frameworks: some of `installed_frameworks()`.
-    stock: train the frameworks' own optimizers as well, with the same hyperparameters.
-    progress: called with a framework and its number of complete epochs, from several threads.
+    Args:
+        recipe: With a spec; its functions, if it has any, must be importable.
+        epochs: Of the problem, see `Problem`.
+        batch_size: Likewise.
+        seed: Likewise.
+        frameworks: Some of `installed_frameworks()`.
+        stock: Train the frameworks' own optimizers as well, with the same hyperparameters.
+        progress: Called with a framework and its number of complete epochs, from several threads.
 
-    Raises ValueError for a recipe without a spec or that cannot be sent to another process, and for a framework that
-    is not installed; RuntimeError, with its output, for a framework whose process failed.
+    Raises:
+        ValueError: The recipe has no spec or cannot be sent to another process, or a framework is not installed.
+        RuntimeError: The process of a framework failed; with its output.
     """
     if not isinstance(recipe.optimizer, Spec):
         raise ValueError(f"check: found a recipe without an optimizer; give it one, such as {Spec._example}.")

@@ -76,8 +76,16 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
 def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     """Print, and return, what `spec` makes of each trainable parameter of `model`.
 
-    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
-    ValueError for a rule that matches nothing.
+    Args:
+        spec: With its rules.
+        model: Whose parameters to describe.
+
+    Returns:
+        A row for each: path, shape, role, the rules that decided, and the base values of learning rate and weight
+        decay.
+
+    Raises:
+        ValueError: A rule matches nothing.
     """
     found = parameters(model)
     refuse_flattened(spec, [parameter for _, parameter in found], "describe_parameters")
@@ -89,13 +97,19 @@ def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
 def extract_weight_decay(
     model: nn.Module, optimizer: torch.optim.Optimizer | None = None, *, zero: bool = True
 ) -> dict[str, tuple[float, float]]:
-    """The coupled weight decay of each parameter, (l1, l2) by path, for `from_keras_adamw` or rules of your own.
+    """The coupled weight decay of each parameter, for `from_keras_adamw` or rules of your own.
 
-    model: gives the paths, as in `describe_parameters`. optimizer: of torch, with weight_decay in its groups; l1 is 0.
-    zero: whether it is taken out of the optimizer, whose groups then have a weight_decay of 0; all is read before.
+    Args:
+        model: Gives the paths, as in `describe_parameters`.
+        optimizer: Of torch, with weight_decay in its groups.
+        zero: Whether it is taken out of the optimizer, whose groups then have a weight_decay of 0; all is read before.
 
-    Raises ValueError, and changes nothing, for no optimizer, for one whose weight decay is decoupled already, and for
-    one with parameters of another model.
+    Returns:
+        Pairs (l1, l2) by path; l1 is 0.
+
+    Raises:
+        ValueError: There is no optimizer, its weight decay is decoupled already, or it has parameters of another
+            model; nothing is changed.
     """
     if optimizer is None:
         raise extraction_error("no optimizer", "give the torch optimizer whose groups have the weight decay")

@@ -12,7 +12,7 @@ import replaced as kills
 
 from samestep.core.checkpoints.saved import Driver, Saved
 from samestep.core.schedules.durations import Clock
-from samestep.exchange import Exchange, Parameter, mapped, read, replaced, write
+from samestep.exchange import Exchange, ParameterState, mapped, read, replaced, write
 
 DRIVER = Driver("recipe", ("learning_rate",), {"recipe": {"x": [1.5, None]}}, Clock(4, 3), ([0, 0.5],))
 MOMENTS = {"momentum": np.arange(6, dtype="float32").reshape(3, 2), "velocity": np.full((3, 2), 0.1, "float64")}
@@ -20,8 +20,8 @@ EXCHANGE = Exchange(
     Saved(2).with_progress(0, 0, DRIVER),
     {0: "AdamW"},
     {
-        "layer/kernel": Parameter(8, MOMENTS, 0.25),
-        "layer/scale": Parameter(0, {"momentum": np.float32(2.0).reshape(())}),
+        "layer/kernel": ParameterState(8, MOMENTS, 0.25),
+        "layer/scale": ParameterState(0, {"momentum": np.float32(2.0).reshape(())}),
     },
 )
 

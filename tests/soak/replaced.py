@@ -25,13 +25,13 @@ import sys
 import numpy as np
 
 from samestep.core.checkpoints.saved import Saved
-from samestep.exchange import Exchange, Parameter, write
+from samestep.exchange import Exchange, ParameterState, write
 
 path, number = sys.argv[1], int(sys.argv[2])
 while True:
     number += 1
     moments = {name: np.full((100_000,), number, "float32") for name in ("momentum", "velocity")}
-    write(path, Exchange(Saved(number), {0: "AdamW"}, {"layer/kernel": Parameter(number, moments)}))
+    write(path, Exchange(Saved(number), {0: "AdamW"}, {"layer/kernel": ParameterState(number, moments)}))
     print(number, flush=True)
 """
 

@@ -13,7 +13,7 @@ Mode = Literal["min", "max"]
 ThresholdMode = Literal["rel", "abs"]
 
 
-class Progress(NamedTuple):
+class PlateauState(NamedTuple):
     """What the scores so far come to: the best of them, bad ones in a row, what is left of a cooldown, reductions."""
 
     best: float
@@ -91,16 +91,16 @@ class Plateau(Reaction):
         )
 
     @property
-    def begin(self) -> Progress:
+    def begin(self) -> PlateauState:
         """Before the first score."""
-        return Progress(math.inf if self.mode == "min" else -math.inf)
+        return PlateauState(math.inf if self.mode == "min" else -math.inf)
 
-    def after(self, progress: Progress, epoch: int, score: float) -> Progress:
+    def after(self, progress: PlateauState, epoch: int, score: float) -> PlateauState:
         """What the scores come to with that of the next epoch.
 
         >>> plateau = Plateau(patience=0, cooldown=2)
-        >>> plateau.after(Progress(best=0.5), 7, 0.6)
-        Progress(best=0.5, bad=0, cooldown=2, reductions=1)
+        >>> plateau.after(PlateauState(best=0.5), 7, 0.6)
+        PlateauState(best=0.5, bad=0, cooldown=2, reductions=1)
         """
         if epoch < self.start_epoch:
             return progress
@@ -113,7 +113,7 @@ class Plateau(Reaction):
             bad, cooldown = 0, cooldown - 1
         if bad > self.patience:
             bad, cooldown, reductions = 0, self.cooldown, reductions + 1
-        return Progress(best, bad, cooldown, reductions)
+        return PlateauState(best, bad, cooldown, reductions)
 
     def _better(self, score: float, best: float) -> bool:
         margin = -self.threshold if self.mode == "min" else self.threshold
