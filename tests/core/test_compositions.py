@@ -22,6 +22,8 @@ from samestep import (
     warmup_stable_decay,
 )
 
+from .measures import per_update
+
 EIGHT = updates(8)
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 4 updates in each of 5 epochs)
@@ -158,16 +160,14 @@ ALL = [*ONE_CYCLE, *STABLE, *NOAM]
 
 
 @pytest.mark.parametrize(("schedule", "expected"), ALL, ids=[repr(schedule) for schedule, _ in ALL])
-def test_values_at_each_update(per_update, schedule: Schedule, expected: list[float]) -> None:
+def test_values_at_each_update(schedule: Schedule, expected: list[float]) -> None:
     assert per_update(schedule, len(expected), updates_per_epoch=4, epochs=5) == expected
 
 
 @pytest.mark.parametrize("anneal", ["cosine", "linear"])
 @pytest.mark.parametrize("three_phase", [False, True])
 @pytest.mark.parametrize("inclusive", [False, True])
-def test_one_cycle_goes_up_once_and_down_once_and_stays(
-    per_update, anneal: Any, three_phase: bool, inclusive: bool
-) -> None:
+def test_one_cycle_goes_up_once_and_down_once_and_stays(anneal: Any, three_phase: bool, inclusive: bool) -> None:
     schedule = one_cycle(start=0.5, end=0.25, anneal=anneal, three_phase=three_phase, inclusive=inclusive)
     eta = per_update(schedule, 130, updates_per_epoch=10, epochs=10)
     assert eta[0] == 0.5

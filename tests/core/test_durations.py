@@ -12,6 +12,8 @@ import pytest
 from samestep import Clock, Duration, Position, StepDecay, epochs, percent, updates
 from samestep.core.schedules.durations import as_duration
 
+from .measures import per_update
+
 NAMES = {"epochs": epochs, "updates": updates, "percent": percent}
 
 # (duration, its repr, its text)
@@ -200,7 +202,7 @@ def test_durations_are_resolved_without_rounding(clock: Clock, duration: Duratio
     assert clock.exact(duration) == exact
 
 
-def test_a_boundary_between_two_updates_takes_effect_at_the_next_one(per_update) -> None:
+def test_a_boundary_between_two_updates_takes_effect_at_the_next_one() -> None:
     late = StepDecay(0.5, every=epochs(100), first=epochs("1.5"))
     assert per_update(late, 7, updates_per_epoch=3) == [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
 

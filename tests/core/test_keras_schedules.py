@@ -39,6 +39,8 @@ from samestep import (
     updates,
 )
 
+from .measures import furthest, lost_in_cosine, per_update, ulps
+
 BASE = 0.1
 Peer = Callable[[], schedules.LearningRateSchedule]
 
@@ -169,10 +171,6 @@ def batched(schedule: Any, count: int) -> list[float]:
     ids=[*ROWS, *(f"{name}, 10000" for name in LONG)],
 )
 def test_the_values_are_kerass(
-    per_update,
-    furthest,
-    lost_in_cosine,
-    ulps,
     peer: Peer,
     ours: Schedule,
     count: int,
@@ -202,12 +200,12 @@ def test_the_values_are_kerass(
     ],
     ids=["line", "cycle", "root", "inverse", "power", "cosine", "restarts"],
 )
-def test_where_float32_loses_nothing_keras_is_within_two_units(per_update, ulps, peer: Peer, ours: Schedule) -> None:
+def test_where_float32_loses_nothing_keras_is_within_two_units(peer: Peer, ours: Schedule) -> None:
     found, used = [BASE * eta for eta in per_update(ours, 291)], each(peer(), 291)
     assert max(map(ulps, found, used)) <= 2
 
 
-def test_near_0_a_cosine_has_lost_digits_in_keras_that_ours_has(per_update) -> None:
+def test_near_0_a_cosine_has_lost_digits_in_keras_that_ours_has() -> None:
     """The last 20 updates before each restart, and the end."""
     length, count = 3333, 9999
     ours = per_update(CosineDecay(updates(length)).repeat(updates(length)), count)
@@ -223,12 +221,12 @@ def test_near_0_a_cosine_has_lost_digits_in_keras_that_ours_has(per_update) -> N
     assert lost > 10**-10
 
 
-def test_keras_changes_a_piece_one_update_late(per_update) -> None:
+def test_keras_changes_a_piece_one_update_late() -> None:
     assert each(schedules.PiecewiseConstantDecay([3, 5], [1.0, 0.5, 0.25]), 7) == [1, 1, 1, 1, 0.5, 0.5, 0.25]
     assert per_update(steps((0, 1.0), (3, 0.5), (5, 0.25)), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
 
 
-def test_kerass_cycle_grows_and_a_repeat_begins_again(per_update) -> None:
+def test_kerass_cycle_grows_and_a_repeat_begins_again() -> None:
     kerass = each(schedules.PolynomialDecay(1.0, 4, 0.0, cycle=True), 10)
     assert kerass == [1.0, 0.75, 0.5, 0.25, 0.0, 0.375, 0.25, 0.125, 0.0, 0.25]
     ours = per_update(PolynomialDecay(updates(4)).repeat(updates(4)), 10)
@@ -236,7 +234,7 @@ def test_kerass_cycle_grows_and_a_repeat_begins_again(per_update) -> None:
     assert per_update(CyclingPolynomial(updates(4)), 10) == kerass
 
 
-def test_kerass_alpha_is_a_floor_of_every_cycle_and_ours_decays_with_it(per_update) -> None:
+def test_kerass_alpha_is_a_floor_of_every_cycle_and_ours_decays_with_it() -> None:
     kerass = each(schedules.CosineDecayRestarts(1.0, 2, t_mul=1.0, m_mul=0.5, alpha=0.25), 6)
     assert kerass == pytest.approx([1.0, 0.625, 0.625, 0.4375, 0.4375, 0.34375], rel=1.2e-7)
     ours = per_update(CosineDecay(updates(2), end=0.25).repeat(updates(2), decay=0.5), 6)

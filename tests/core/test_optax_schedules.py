@@ -36,6 +36,8 @@ from samestep import (
     updates,
 )
 
+from .measures import furthest, per_update, ulps
+
 BASE = 0.1
 Peer = Callable[[Any], Any]
 
@@ -214,7 +216,7 @@ ROWS: dict[str, tuple[Peer, Schedule, int]] = {
 
 
 @pytest.mark.parametrize(("peer", "ours", "count"), ROWS.values(), ids=ROWS)
-def test_every_value_is_that_of_optax(per_update, furthest, ulps, peer: Peer, ours: Schedule, count: int) -> None:
+def test_every_value_is_that_of_optax(peer: Peer, ours: Schedule, count: int) -> None:
     found = [BASE * eta for eta in per_update(ours, count)]
     used, wide = values(peer, count), values(peer, count, exact=True)
     assert furthest(found, wide) <= 1e-12
@@ -240,19 +242,19 @@ FAITHFUL = (
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name.startswith(FAITHFUL)])
-def test_where_float32_loses_nothing_optax_is_within_two_units(per_update, ulps, name: str) -> None:
+def test_where_float32_loses_nothing_optax_is_within_two_units(name: str) -> None:
     peer, ours, count = ROWS[name]
     assert max(map(ulps, [BASE * eta for eta in per_update(ours, count)], values(peer, count))) <= 2
 
 
-def test_optax_one_cycle_loses_its_first_phase_in_a_short_run_and_ours_does_not(per_update) -> None:
+def test_optax_one_cycle_loses_its_first_phase_in_a_short_run_and_ours_does_not() -> None:
     optaxs = values(optax.linear_onecycle_schedule(2, 1.0), 4)
     assert optaxs == pytest.approx([1.0, 0.04, 4e-6, 4e-6], rel=1e-6)  # int(0.3 * 2) updates is the start already
     ours = per_update(one_cycle(updates(2), anneal="linear"), 4)
     assert ours == pytest.approx([0.04, 1 - (1 - 4e-6) * 0.4 / 1.4, 4e-6, 4e-6], rel=1e-15, abs=0)
 
 
-def test_optax_makes_a_constant_of_what_is_0_and_ours_drops_to_0_or_refuses(per_update) -> None:
+def test_optax_makes_a_constant_of_what_is_0_and_ours_drops_to_0_or_refuses() -> None:
     assert values(optax.exponential_decay(1.0, 2, 0.0, staircase=True), 4) == [1.0, 1.0, 1.0, 1.0]
     assert per_update(StepDecay(0.0, every=updates(2)), 4) == [1.0, 1.0, 0.0, 0.0]
     assert values(optax.linear_schedule(1.0, 0.0, 0), 3) == [1.0, 1.0, 1.0]
@@ -260,7 +262,7 @@ def test_optax_makes_a_constant_of_what_is_0_and_ours_drops_to_0_or_refuses(per_
         LinearDecay(updates(0))
 
 
-def test_optax_begins_where_ours_does(per_update) -> None:
+def test_optax_begins_where_ours_does() -> None:
     """The boundary of a piece is its first update; what begins at 5 has its first other value at 6."""
     assert values(optax.piecewise_constant_schedule(1.0, {5: 0.5}), 7) == [1.0] * 5 + [0.5] * 2
     assert per_update(StepDecay(0.5, every=updates(100), first=updates(5)), 7) == [1.0] * 5 + [0.5] * 2
@@ -268,14 +270,14 @@ def test_optax_begins_where_ours_does(per_update) -> None:
     assert per_update(LinearDecay(updates(4)).after(updates(5)), 8) == [1.0] * 6 + [0.75, 0.5]
 
 
-def test_optax_drops_a_schedule_without_a_boundary_and_ours_cannot_be_written_so(per_update) -> None:
+def test_optax_drops_a_schedule_without_a_boundary_and_ours_cannot_be_written_so() -> None:
     constants = [optax.constant_schedule(value) for value in (1.0, 0.5, 0.25)]
     assert values(optax.join_schedules(constants, [2]), 5) == [1.0, 1.0, 0.5, 0.5, 0.5]
     with pytest.raises(TypeError, match="expected pairs of a duration and a schedule"):
         sequence(Constant(1.0), (updates(2), Constant(0.5)), Constant(0.25))  # type: ignore[arg-type]
 
 
-def test_compiled_optax_does_not_reach_its_end_and_ours_has_it_exactly(per_update) -> None:
+def test_compiled_optax_does_not_reach_its_end_and_ours_has_it_exactly() -> None:
     """A compiled division by 40 is a multiplication with the float32 nearest to 1 / 40, and 40 of these are above 1."""
     line, root = optax.linear_schedule(1.0, 0.0, 40), optax.polynomial_schedule(1.0, 0.0, 0.5, 40)
     assert (float(line(40)), float(root(40))) == (0.0, 0.0)

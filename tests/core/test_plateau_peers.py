@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from samestep.core.callbacks import ReduceOnPlateau
+
+from .measures import ulps
 
 NAN, INF = math.nan, math.inf
 RECORDED = json.loads((Path(__file__).parents[1] / "golden" / "plateau_scores.json").read_text())
@@ -177,7 +178,8 @@ def keras_rates(scores: list[float], base: float, monitor: str = "val_loss", **s
 @pytest.mark.parametrize("scores", SEQUENCES.values(), ids=list(SEQUENCES))
 @pytest.mark.parametrize("settings", OF_KERAS, ids=repr)
 def test_like_keras_reduces_where_keras_does(
-    settings: dict[str, Any], scores: list[float], ulps: Callable[[float, float], int]
+    settings: dict[str, Any],
+    scores: list[float],
 ) -> None:
     callback = ReduceOnPlateau.like_keras(**settings)
     rates = keras_rates(scores, BASES[0], **settings)

@@ -25,6 +25,8 @@ from samestep import (
     updates,
 )
 
+from .measures import per_update
+
 FOUR = updates(4)
 
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
@@ -88,7 +90,7 @@ INCLUSIVE = [
 
 
 @pytest.mark.parametrize(("schedule", "expected"), VALUES + INCLUSIVE, ids=[repr(s) for s, _ in VALUES + INCLUSIVE])
-def test_values_at_each_update(per_update, schedule: Schedule, expected: list[float]) -> None:
+def test_values_at_each_update(schedule: Schedule, expected: list[float]) -> None:
     assert per_update(schedule, len(expected), updates_per_epoch=3, epochs=4) == expected
 
 
@@ -97,7 +99,7 @@ ALL: list[Callable[..., Ramp]] = [LinearDecay, PolynomialDecay, CosineDecay, Tan
 
 @pytest.mark.parametrize("over", [updates(7), updates("6.1"), epochs("7/3"), percent(58)])
 @pytest.mark.parametrize("shape", ALL)
-def test_the_switch_moves_the_end_by_one_update(per_update, shape: Callable[..., Ramp], over: object) -> None:
+def test_the_switch_moves_the_end_by_one_update(shape: Callable[..., Ramp], over: object) -> None:
     # 7, 6.1, 7 and 6.96 updates: seven of them, 0 to 6, lie within each.
     exclusive = per_update(shape(over=over, end=0.125), 20, updates_per_epoch=3, epochs=4)
     inclusive = per_update(shape(over=over, end=0.125, inclusive=True), 20, updates_per_epoch=3, epochs=4)
@@ -109,7 +111,7 @@ def test_the_switch_moves_the_end_by_one_update(per_update, shape: Callable[...,
 
 
 @pytest.mark.parametrize("shape", ALL)
-def test_an_inclusive_ramp_over_the_whole_run_ends_in_the_run(per_update, shape: Callable[..., Ramp]) -> None:
+def test_an_inclusive_ramp_over_the_whole_run_ends_in_the_run(shape: Callable[..., Ramp]) -> None:
     inclusive = per_update(shape(over="100%", end=0.125, inclusive=True), 12, updates_per_epoch=3, epochs=4)
     exclusive = per_update(shape(over="100%", end=0.125), 13, updates_per_epoch=3, epochs=4)
     assert inclusive.index(0.125) == 11
@@ -125,16 +127,16 @@ def test_a_ramp_begins_exactly_at_its_start(shape: Callable[..., Ramp], start: f
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 1.0, 1e-300])
 @pytest.mark.parametrize("shape", [LinearDecay, PolynomialDecay, CosineDecay])
-def test_a_ramp_that_ends_where_it_starts_is_constant(per_update, shape: Callable[..., Ramp], value: float) -> None:
+def test_a_ramp_that_ends_where_it_starts_is_constant(shape: Callable[..., Ramp], value: float) -> None:
     assert set(per_update(shape(over=updates(100), start=value, end=value), 110)) == {value}
 
 
 @pytest.mark.parametrize("ramp", [Warmup(updates(100), start=1), RexDecay(updates(100), 1), TanhDecay(updates(100), 1)])
-def test_a_ramp_at_the_base_value_is_the_base_value(per_update, ramp: Ramp) -> None:
+def test_a_ramp_at_the_base_value_is_the_base_value(ramp: Ramp) -> None:
     assert set(per_update(ramp, 110)) == {1.0}
 
 
-def test_the_last_update_of_every_grown_cycle_of_an_inclusive_ramp_has_the_end_value(per_update) -> None:
+def test_the_last_update_of_every_grown_cycle_of_an_inclusive_ramp_has_the_end_value() -> None:
     schedule = LinearDecay(over=updates(3), start=110.0, inclusive=True).repeat(updates(3), growth=2)
     # Cycles of 3, 6 and 12 updates, in which T is 2, 5 and 11: it is not T that doubles.
     found = per_update(schedule, 22, updates_per_epoch=3, epochs=8)
@@ -143,7 +145,7 @@ def test_the_last_update_of_every_grown_cycle_of_an_inclusive_ramp_has_the_end_v
     assert [i for i, eta in enumerate(found) if eta == 110.0] == [0, 3, 9, 21]
 
 
-def test_the_last_update_of_every_cycle_of_fractional_length_has_the_end_value(per_update) -> None:
+def test_the_last_update_of_every_cycle_of_fractional_length_has_the_end_value() -> None:
     schedule = Warmup(over=updates("2.5"), inclusive=True).repeat(updates("2.5"), growth=1.5)
     found = per_update(schedule, 30)
     # Cycles begin at 0, 2.5, 6.25, 11.875 and 20.3125.
@@ -180,7 +182,7 @@ class Rise(Ramp):
         return self.height + (1.0 - self.height) * tau
 
 
-def test_a_ramp_of_the_users_own_has_all_that_the_others_have(per_update) -> None:
+def test_a_ramp_of_the_users_own_has_all_that_the_others_have() -> None:
     assert per_update(Squared(over=updates(2)), 4) == [1.0, 0.8125, 0.25, 0.25]
     assert per_update(Squared(over=updates(3), inclusive=True), 4) == [1.0, 0.8125, 0.25, 0.25]
     assert per_update(Rise(over=updates(2)), 3) == [0.5, 0.75, 1.0]

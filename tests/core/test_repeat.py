@@ -29,6 +29,8 @@ from samestep import (
     updates,
 )
 
+from .measures import per_update
+
 LINE = LinearDecay(over=updates(4))
 STAIRS = StepDecay(0.5, every=updates(2))
 
@@ -84,7 +86,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("schedule", "expected"), VALUES, ids=[repr(schedule) for schedule, _ in VALUES])
-def test_values_at_each_update(per_update, schedule: Schedule, expected: list[float]) -> None:
+def test_values_at_each_update(schedule: Schedule, expected: list[float]) -> None:
     assert per_update(schedule, len(expected), updates_per_epoch=3, epochs=4) == expected
 
 

@@ -26,6 +26,8 @@ from samestep import (
 )
 from samestep.core.schedules.epoch_function import EpochValues, takes_previous
 
+from .measures import per_update
+
 # (schedule, eta at updates 0, 1, 2 ... of a run of 3 updates in each of 4 epochs)
 VALUES = [
     (StepDecay(0.5, every=updates(3)), [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]),
@@ -77,11 +79,11 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("schedule", "expected"), VALUES, ids=[repr(schedule) for schedule, _ in VALUES])
-def test_values_at_each_update(per_update, schedule: Schedule, expected: list[float]) -> None:
+def test_values_at_each_update(schedule: Schedule, expected: list[float]) -> None:
     assert per_update(schedule, len(expected), updates_per_epoch=3, epochs=4) == expected
 
 
-def test_a_drop_at_29_percent_of_100_updates_is_at_update_29(per_update) -> None:
+def test_a_drop_at_29_percent_of_100_updates_is_at_update_29() -> None:
     eta = per_update(StepDecay(0.5, every=percent(29)), 100, updates_per_epoch=10, epochs=10)
     assert [eta[u] for u in (0, 28, 29, 57, 58, 86, 87, 99)] == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
 
@@ -89,7 +91,7 @@ def test_a_drop_at_29_percent_of_100_updates_is_at_update_29(per_update) -> None
 @pytest.mark.parametrize("end", [0.0, 0.1, 1 / 3, 0.7, 1.0, 1e-300])
 @pytest.mark.parametrize("over", [updates(7), epochs("7/3"), percent(70), updates("6.9")])
 @pytest.mark.parametrize("shape", [LinearDecay, CosineDecay])
-def test_a_ramp_falls_to_its_end_and_keeps_it_for_ever(per_update, shape: Callable, over: object, end: float) -> None:
+def test_a_ramp_falls_to_its_end_and_keeps_it_for_ever(shape: Callable, over: object, end: float) -> None:
     eta = per_update(shape(over=over, end=end), 40, updates_per_epoch=5, epochs=2)
     assert eta[0] == 1.0
     assert all(after <= before for before, after in pairwise(eta))
@@ -104,7 +106,7 @@ def test_a_ramp_falls_to_its_end_and_keeps_it_for_ever(per_update, shape: Callab
     [LinearDecay(over=updates(10), end=0.2), CosineDecay(over=updates(10), end=0.2), Warmup(over=updates(10))],
     ids=repr,
 )
-def test_the_end_of_a_ramp_is_exact_a_million_updates_later(per_update, schedule: Schedule) -> None:
+def test_the_end_of_a_ramp_is_exact_a_million_updates_later(schedule: Schedule) -> None:
     assert schedule.preview(epochs=1_000_001, updates_per_epoch=1)[-1] == (1.0 if isinstance(schedule, Warmup) else 0.2)
 
 

@@ -29,6 +29,8 @@ from samestep import (
     updates,
 )
 
+from .measures import furthest, lost_in_cosine, per_update
+
 BASE = 0.1
 LENGTHS = (5, 97, 10_000)
 
@@ -169,9 +171,7 @@ ROWS |= {f"{name}, {length}": row for length in LENGTHS for name, row in rows_of
 
 
 @pytest.mark.parametrize(("peer", "ours", "count"), ROWS.values(), ids=ROWS)
-def test_the_learning_rates_are_torchs(
-    per_update, furthest, lost_in_cosine, peer: Any, ours: Schedule, count: int
-) -> None:
+def test_the_learning_rates_are_torchs(peer: Any, ours: Schedule, count: int) -> None:
     found = [BASE * eta for eta in per_update(ours, count)]
     assert furthest(found, run(peer, count), lost_in_cosine(ours, BASE)) <= 1e-12
 
@@ -185,9 +185,6 @@ def torchs_one_cycle(total: int, pct_start: float, anneal: str, **options: Any) 
 @pytest.mark.parametrize(("total", "pct_start"), [(10, 0.4), (97, 0.3), (10_000, 0.123)])
 @pytest.mark.parametrize(("kind", "read"), [(torch.optim.SGD, "momentum"), (torch.optim.Adam, "betas")])
 def test_one_cycle_is_torchs_and_cycles_the_momentum_inversely(
-    per_update,
-    furthest,
-    lost_in_cosine,
     anneal: Any,
     three_phase: bool,
     total: int,
@@ -211,21 +208,21 @@ def test_one_cycle_is_torchs_and_cycles_the_momentum_inversely(
 @pytest.mark.parametrize(
     ("mode", "gamma"), [("triangular", 1.0), ("triangular2", 1.0), ("exp_range", 0.99)], ids=lambda value: str(value)
 )
-def test_a_cyclical_momentum_is_torchs(per_update, furthest, mode: Any, gamma: float) -> None:
+def test_a_cyclical_momentum_is_torchs(mode: Any, gamma: float) -> None:
     """The base value is the low point, and the schedule starts above it: at 0.9 of 0.8."""
     used = run(lambda o: lrs.CyclicLR(o, 0.01, BASE, 5, 8, mode=mode, gamma=gamma), 1000, "momentum")
     ours = Triangular(up=updates(5), down=updates(8), start=0.9 / 0.8, mode=mode, gamma=gamma)
     assert furthest([0.8 * eta for eta in per_update(ours, 1000)], used) <= 1e-12
 
 
-def test_torchs_cosine_rises_again_and_ours_stays(per_update) -> None:
+def test_torchs_cosine_rises_again_and_ours_stays() -> None:
     torchs = run(lambda o: lrs.CosineAnnealingLR(o, 3, eta_min=0.02), 10)
     assert torchs == pytest.approx([0.1, 0.08, 0.04, 0.02, 0.04, 0.08, 0.1, 0.08, 0.04, 0.02], rel=1e-12)
     ours = [BASE * eta for eta in per_update(CosineDecay(updates(3), end=0.2), 10)]
     assert ours == pytest.approx([0.1, 0.08, 0.04, *[0.02] * 7], rel=1e-12)
 
 
-def test_torchs_one_cycle_goes_past_its_end_and_then_raises_and_ours_stays(per_update) -> None:
+def test_torchs_one_cycle_goes_past_its_end_and_then_raises_and_ours_stays() -> None:
     peer = torchs_one_cycle(5, 0.4, "linear", final_div_factor=1.0)
     assert run(peer, 6) == pytest.approx([0.004, 0.1, 0.068, 0.036, 0.004, -0.028], rel=1e-12)
     with pytest.raises(ValueError, match="Tried to step 6 times"):
@@ -235,7 +232,7 @@ def test_torchs_one_cycle_goes_past_its_end_and_then_raises_and_ours_stays(per_u
     assert found == pytest.approx([0.004, 0.1, 0.068, 0.036, 0.004, 0.004, 0.004], rel=1e-12)
 
 
-def test_torchs_line_may_miss_its_end_of_0_and_ours_has_it(per_update) -> None:
+def test_torchs_line_may_miss_its_end_of_0_and_ours_has_it() -> None:
     torchs = run(lambda o: lrs.LinearLR(o, 0.3, 0.0, 12), 30)
     ours = [BASE * eta for eta in per_update(LinearDecay(updates(12), start=0.3, end=0.0), 30)]
     assert ours[:12] == pytest.approx(torchs[:12], rel=1e-12, abs=0)
@@ -244,7 +241,7 @@ def test_torchs_line_may_miss_its_end_of_0_and_ours_has_it(per_update) -> None:
     assert 0 < abs(torchs[12]) < 1e-16
 
 
-def test_torch_cannot_start_from_0_and_we_can(per_update) -> None:
+def test_torch_cannot_start_from_0_and_we_can() -> None:
     with pytest.raises(ZeroDivisionError):
         run(lambda o: lrs.ConstantLR(o, 0.0, 2), 3)
     with pytest.raises(ValueError, match="Starting multiplicative factor expected to be greater than 0"):
@@ -253,12 +250,12 @@ def test_torch_cannot_start_from_0_and_we_can(per_update) -> None:
     assert per_update(Warmup(updates(2)), 3) == [0.0, 0.5, 1.0]
 
 
-def test_a_milestone_between_two_updates_never_comes_in_torch_and_is_the_next_update_here(per_update) -> None:
+def test_a_milestone_between_two_updates_never_comes_in_torch_and_is_the_next_update_here() -> None:
     assert run(lambda o: lrs.MultiStepLR(o, [4.5], 0.5), 7) == [BASE] * 7
     assert per_update(MultiStepDecay(0.5, times(4.5)), 7) == [1.0] * 5 + [0.5] * 2
 
 
-def test_torch_misses_a_restart_when_told_the_epoch_and_ours_has_it_at_any_position(per_update) -> None:
+def test_torch_misses_a_restart_when_told_the_epoch_and_ours_has_it_at_any_position() -> None:
     scheduler = lrs.CosineAnnealingWarmRestarts(torch.optim.SGD([torch.zeros(1)], lr=1.0), 10, 10)
     found = []
     for epoch in (109, 110, 1109, 1110):
@@ -269,7 +266,7 @@ def test_torch_misses_a_restart_when_told_the_epoch_and_ours_has_it_at_any_posit
     assert (found[3], ours[1110]) == (0.0, 1.0)  # the logarithm of 1000 to the base 10 is 2.9999999999999996
 
 
-def test_torchs_cycles_lose_digits_as_they_pass_and_ours_do_not(per_update, furthest) -> None:
+def test_torchs_cycles_lose_digits_as_they_pass_and_ours_do_not() -> None:
     count = 20_000
     torchs = run(lambda o: lrs.CyclicLR(o, 0.001, BASE, 1, 2, cycle_momentum=False), count)
     ours = [BASE * eta for eta in per_update(Triangular(up=updates(1), down=updates(2), start=0.01), count)]

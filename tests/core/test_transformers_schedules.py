@@ -28,6 +28,8 @@ from samestep import (
     warmup_stable_decay,
 )
 
+from .measures import furthest, lost_in_cosine, per_update
+
 BASE = 0.1
 
 
@@ -142,9 +144,6 @@ ROWS = {
 
 @pytest.mark.parametrize(("name", "w", "total", "options", "ours", "count"), ROWS.values(), ids=ROWS)
 def test_the_learning_rates_are_those_of_transformers(
-    per_update,
-    furthest,
-    lost_in_cosine,
     name: str,
     w: int,
     total: int,
@@ -166,12 +165,12 @@ def test_the_learning_rates_are_those_of_transformers(
         ("inverse_sqrt", InverseSqrtDecay(updates(10_000))),
     ],
 )
-def test_no_warmup_is_one_of_no_updates(per_update, furthest, name: str, then: Schedule) -> None:
+def test_no_warmup_is_one_of_no_updates(name: str, then: Schedule) -> None:
     ours = [BASE * eta for eta in per_update(warmed(0, then), 51)]
     assert furthest(ours, run(name, 51, 0, 50)) <= 1e-12
 
 
-def test_where_a_cosine_turns_transformers_has_lost_digits_that_ours_has(per_update) -> None:
+def test_where_a_cosine_turns_transformers_has_lost_digits_that_ours_has() -> None:
     w, total = LENGTHS[-1]
     options, ours, count = rows_of_length(w, total)["cosine, three halves"]
     found, used = per_update(ours, count), [rate / BASE for rate in run("cosine", count, w, total, **options)]
@@ -187,7 +186,7 @@ def test_where_a_cosine_turns_transformers_has_lost_digits_that_ours_has(per_upd
     assert lost > 10**-10
 
 
-def test_the_cosine_of_transformers_rises_again_and_ours_stays(per_update) -> None:
+def test_the_cosine_of_transformers_rises_again_and_ours_stays() -> None:
     assert run("cosine", 7, 0, 3) == pytest.approx([0.1, 0.075, 0.025, 0.0, 0.025, 0.075, 0.1], rel=1e-12)
     ours = [BASE * eta for eta in per_update(CosineDecay(updates(3)), 7)]
     assert ours == pytest.approx([0.1, 0.075, 0.025, 0.0, 0.0, 0.0, 0.0], rel=1e-12)
@@ -197,7 +196,7 @@ def test_the_cosine_of_transformers_rises_again_and_ours_stays(per_update) -> No
     assert ours == pytest.approx([0.1, 0.08, 0.04, 0.02, 0.02, 0.02, 0.02], rel=1e-12)
 
 
-def test_one_cosine_of_transformers_is_an_update_early_and_rises_within_the_run(per_update) -> None:
+def test_one_cosine_of_transformers_is_an_update_early_and_rises_within_the_run() -> None:
     """cosine_warmup_with_min_lr(w=2, N=5): the base value at update w - 1, the minimum at N - 1, more at N."""
     theirs = run("cosine_warmup_with_min_lr", 7, 2, 5, min_lr_rate=0.2)
     assert theirs == pytest.approx([0.05, 0.1, 0.08, 0.04, 0.02, 0.04, 0.08], rel=1e-12)
@@ -205,7 +204,7 @@ def test_one_cosine_of_transformers_is_an_update_early_and_rises_within_the_run(
     assert ours == pytest.approx([0.0, 0.05, 0.1, 0.08, 0.04, 0.02, 0.02], rel=1e-12)
 
 
-def test_transformers_misses_a_restart_by_rounding_and_ours_has_it(per_update) -> None:
+def test_transformers_misses_a_restart_by_rounding_and_ours_has_it() -> None:
     """49 cycles of 2 updates: 49 * (2 / 98) is 0.9999999999999999, the end of a cycle and not the start of the next."""
     theirs = run("cosine_with_restarts", 7, 0, 98, num_cycles=49)
     assert theirs == pytest.approx([0.1, 0.05, 0.0, 0.05, 0.0, 0.05, 0.1], abs=1e-12)
@@ -213,9 +212,7 @@ def test_transformers_misses_a_restart_by_rounding_and_ours_has_it(per_update) -
     assert ours == pytest.approx([0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1], rel=1e-12)
 
 
-def test_a_run_that_is_all_warmup_fails_in_transformers_and_here_the_decay_is_said_to_be_never_reached(
-    per_update,
-) -> None:
+def test_a_run_that_is_all_warmup_fails_in_transformers_and_here_the_decay_is_said_to_be_never_reached() -> None:
     assert run("polynomial", 5, 5, 5) == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08], rel=1e-12)
     with pytest.raises(ZeroDivisionError):
         run("polynomial", 6, 5, 5)
@@ -229,7 +226,7 @@ def test_a_run_that_is_all_warmup_fails_in_transformers_and_here_the_decay_is_sa
         PolynomialDecay(updates(0))
 
 
-def test_the_papers_step_num_counts_from_1_and_noam_from_0(per_update, furthest) -> None:
+def test_the_papers_step_num_counts_from_1_and_noam_from_0() -> None:
     """Vaswani et al. 2017, equation 3: d_model ** -0.5 * min(step_num ** -0.5, step_num * warmup_steps ** -1.5)."""
     d_model, warmup = 512, 4000
     papers = [d_model**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 20_000)]

@@ -28,6 +28,8 @@ from samestep import (
     updates,
 )
 
+from .measures import per_update
+
 NOTHING = percent(40) - updates(8)  # of the run of 20 updates of `per_update` here
 LINE = LinearDecay(updates(4))
 
@@ -50,7 +52,7 @@ VALUES: list[tuple[Schedule, list[float]]] = [
 
 
 @pytest.mark.parametrize(("schedule", "expected"), VALUES, ids=[repr(schedule) for schedule, _ in VALUES])
-def test_values_at_each_update(per_update, schedule: Schedule, expected: list[float]) -> None:
+def test_values_at_each_update(schedule: Schedule, expected: list[float]) -> None:
     assert per_update(schedule, len(expected), updates_per_epoch=4, epochs=5) == expected
 
 
