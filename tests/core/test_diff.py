@@ -42,24 +42,24 @@ def test_the_first_and_the_largest_difference_are_told() -> None:
     theirs = plan(learning_rate=LinearDecay(updates(4)).after(updates(2)))
     # Ours: 0.5, 0.4375, 0.375 ... at every update; theirs stays at 0.5 for two updates and is at 0 after six.
     assert ours.diff(theirs) == (
-        "learning_rate: the first difference is at update 1 = update 1 of epoch 0: 0.4375 and 0.5; "
-        "furthest apart at update 2 = update 2 of epoch 0: 0.375 and 0.5"
+        "learning_rate: the first difference is at update 1 (update 1 of epoch 0): 0.4375 and 0.5; "
+        "furthest apart at update 2 (update 2 of epoch 0): 0.375 and 0.5"
     )
     assert theirs.diff(ours) == (
-        "learning_rate: the first difference is at update 1 = update 1 of epoch 0: 0.5 and 0.4375; "
-        "furthest apart at update 2 = update 2 of epoch 0: 0.5 and 0.375"
+        "learning_rate: the first difference is at update 1 (update 1 of epoch 0): 0.5 and 0.4375; "
+        "furthest apart at update 2 (update 2 of epoch 0): 0.5 and 0.375"
     )
 
 
 def test_the_furthest_is_the_first_of_equally_far_ones() -> None:
     ours, theirs = plan(learning_rate=Table([1, 1, 0.5, 0.5, 1], every="1 update")), plan()
     assert ours.diff(theirs) == (
-        "learning_rate: the first difference is at update 2 = update 2 of epoch 0: 0.25 and 0.5, and none is larger"
+        "learning_rate: the first difference is at update 2 (update 2 of epoch 0): 0.25 and 0.5, and none is larger"
     )
     ours = plan(learning_rate=Table([1, 0.75, 0.5, 0.5, 1], every="1 epoch"))
     assert ours.diff(theirs) == (
-        "learning_rate: the first difference is at update 5 = first update of epoch 1: 0.375 and 0.5; "
-        "furthest apart at update 10 = first update of epoch 2: 0.25 and 0.5"
+        "learning_rate: the first difference is at update 5 (first update of epoch 1): 0.375 and 0.5; "
+        "furthest apart at update 10 (first update of epoch 2): 0.25 and 0.5"
     )
 
 
@@ -70,18 +70,18 @@ def test_every_hyperparameter_has_a_line_of_its_own() -> None:
         momentum=Constant(0.5),
     )
     assert ours.diff(plan()).splitlines() == [
-        "learning_rate: the first difference is at update 15 = first update of epoch 3: 0.25 and 0.5, "
+        "learning_rate: the first difference is at update 15 (first update of epoch 3): 0.25 and 0.5, "
         "and none is larger",
-        "weight_decay: the first difference is at update 7 = update 2 of epoch 1: 0.125 and 0.25; "
-        "furthest apart at update 9 = update 4 of epoch 1: 0.0625 and 0.25",
-        "momentum: the first difference is at update 0 = first update of epoch 0: 0.25 and 0.5, and none is larger",
+        "weight_decay: the first difference is at update 7 (update 2 of epoch 1): 0.125 and 0.25; "
+        "furthest apart at update 9 (update 4 of epoch 1): 0.0625 and 0.25",
+        "momentum: the first difference is at update 0 (first update of epoch 0): 0.25 and 0.5, and none is larger",
     ]
 
 
 def test_the_last_update_of_the_shorter_run_is_compared_and_the_lengths_are_told() -> None:
     longer = plan(epochs=6, learning_rate=StepDecay(0.5, every="19 updates"))
     assert plan().diff(longer).splitlines() == [
-        "learning_rate: the first difference is at update 19 = update 4 of epoch 3: 0.5 and 0.25, and none is larger",
+        "learning_rate: the first difference is at update 19 (update 4 of epoch 3): 0.5 and 0.25, and none is larger",
         "the run: 20 and 30 updates",
     ]
     assert longer.diff(plan()).splitlines()[1] == "the run: 30 and 20 updates"
@@ -102,8 +102,8 @@ def test_a_difference_that_six_digits_do_not_show_is_told_with_all() -> None:
     ours = plan(learning_rate=Table([1, 0.2, 0.2], every="1 update"))
     theirs = plan(learning_rate=Table([1, 0.2 + 2e-9, 0.3], every="1 update"))
     assert ours.diff(theirs) == (
-        "learning_rate: the first difference is at update 1 = update 1 of epoch 0: 0.1 and 0.100000001; "
-        "furthest apart at update 2 = update 2 of epoch 0: 0.1 and 0.15"
+        "learning_rate: the first difference is at update 1 (update 1 of epoch 0): 0.1 and 0.100000001; "
+        "furthest apart at update 2 (update 2 of epoch 0): 0.1 and 0.15"
     )
 
 
@@ -111,7 +111,7 @@ def test_schedules_alone_are_compared_as_multiples_of_the_base() -> None:
     ours = Recipe(learning_rate=Constant(3), momentum=Constant(2)).plan(5, 4)
     theirs = Recipe(learning_rate=Constant(3), momentum=Table([2, 4], every="1 epoch")).plan(5, 4)
     assert ours.diff(theirs) == (
-        "momentum: the first difference is at update 5 = first update of epoch 1: 2 and 4, and none is larger"
+        "momentum: the first difference is at update 5 (first update of epoch 1): 2 and 4, and none is larger"
     )
     words = (
         "diff: found a recipe with an optimizer and one without, whose values are multiples of the base values; give "

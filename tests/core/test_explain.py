@@ -70,18 +70,18 @@ def test_the_plan_is_explained_in_words() -> None:
         "4 epochs of 3 updates.",
         "learning_rate: StepDecay(factor=0.5, every=epochs('1.5'))",
         "  from the start: 0.5",
-        "  update 5 = update 2 of epoch 1: 0.5 -> 0.25",
-        "  update 9 = first update of epoch 3: 0.25 -> 0.125",
+        "  update 5 (update 2 of epoch 1): 0.5 -> 0.25",
+        "  update 9 (first update of epoch 3): 0.25 -> 0.125",
         "weight_decay: LinearDecay(over=updates(4), end=0.5)",
         "  from the start: 0.25",
-        "  from update 1 = update 1 of epoch 0 at every update until update 4 = update 1 of epoch 1: 0.25 -> 0.125",
+        "  updates 1-4 (epochs 0-1): 0.25 -> 0.125, every update",
         "momentum: Constant()",
         "  from the start: 0.9",
         "weights without a gradient:",
-        "  shrink by 0.125 of themselves in the first update",
-        "  by 0.293762 in the first epoch, by 0.48723 in the run",
-        "  and at the first update's rate would halve in 5.19089 updates",
-        "perhaps not meant:",
+        "  shrink by 12.5 % in the first update",
+        "  by 29.3762 % in the first epoch, by 48.723 % in the run",
+        "  at the first update's rate they would halve in 5.19089 updates",
+        "possible mistakes:",
         *(f"  {sentence}" for sentence in PLAN.lint()),
     ]
     assert len(PLAN.lint()) == 1
@@ -90,7 +90,7 @@ def test_the_plan_is_explained_in_words() -> None:
 def test_a_plan_of_which_nothing_is_odd_ends_without_warnings() -> None:
     plan = Recipe(AdamW(), learning_rate=CosineDecay(over="100%")).plan(updates_per_epoch=10, epochs=3)
     assert plan.lint() == []
-    assert plan.explain().splitlines()[-1] == "  and at the first update's rate would halve in 69314.4 updates"
+    assert plan.explain().splitlines()[-1] == "  at the first update's rate they would halve in 69314.4 updates"
 
 
 def test_the_gate_of_the_first_example_is_at_update_1955() -> None:
@@ -98,8 +98,8 @@ def test_the_gate_of_the_first_example_is_at_update_1955() -> None:
     assert recipe.plan(updates_per_epoch=391, epochs=11).explain().splitlines()[1:5] == [
         "learning_rate: StepDecay(factor=0.1, every=epochs(5))",
         "  from the start: 0.001",
-        "  update 1955 = first update of epoch 5: 0.001 -> 0.0001",
-        "  update 3910 = first update of epoch 10: 0.0001 -> 1e-05",
+        "  update 1955 (first update of epoch 5): 0.001 -> 0.0001",
+        "  update 3910 (first update of epoch 10): 0.0001 -> 1e-05",
     ]
 
 
@@ -110,8 +110,8 @@ def test_a_plan_of_schedules_alone_is_explained_as_multiples_and_a_turn_starts_a
         "learning_rate (as a multiple of the base value): "
         "Warmup(over=epochs(4), start=0.5) * LinearDecay(over=epochs(6)).after(epochs(4))",
         "  from the start: 0.5",
-        "  from first update of epoch 1 at every epoch until first update of epoch 4: 0.5 -> 1",
-        "  from first update of epoch 5 at every epoch until first update of epoch 9: 1 -> 0.166667",
+        "  epochs 1-4: 0.5 -> 1, every epoch",
+        "  epochs 5-9: 1 -> 0.166667, every epoch",
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_change_in_every_epoch_is_one_line_with_the_runs_updates() -> None:
     recipe = Recipe(weight_decay=EpochFunction(lambda epoch: float(epoch)))
     assert recipe.plan(updates_per_epoch=5, epochs=4).explain().splitlines()[2:] == [
         "  from the start: 0",
-        "  from update 5 = first update of epoch 1 at every epoch until update 15 = first update of epoch 3: 0 -> 3",
+        "  updates 5-15 (epochs 1-3): 0 -> 3, every epoch",
     ]
 
 
@@ -129,20 +129,20 @@ def test_two_changes_in_a_row_are_told_one_by_one_and_three_together() -> None:
         return plan.explain().splitlines()[3:]
 
     assert told([1, 2, 3, 3]) == [
-        "  update 1 = update 1 of epoch 0: 1 -> 2",
-        "  update 2 = update 2 of epoch 0: 2 -> 3",
+        "  update 1 (update 1 of epoch 0): 1 -> 2",
+        "  update 2 (update 2 of epoch 0): 2 -> 3",
     ]
     assert told([1, 1, 2, 3, 4, 4]) == [
-        "  from update 2 = update 2 of epoch 0 at every update until update 4 = update 4 of epoch 0: 1 -> 4",
+        "  updates 2-4 (epoch 0): 1 -> 4, every update",
     ]
 
 
 def test_every_time_of_a_multi_step_decay_is_told() -> None:
     recipe = Recipe(learning_rate=MultiStepDecay(0.5, at=[updates(3), epochs(2), "50%"]))
     assert recipe.plan(updates_per_epoch=4, epochs=3).explain().splitlines()[3:] == [
-        "  update 3 = update 3 of epoch 0: 1 -> 0.5",
-        "  update 6 = update 2 of epoch 1: 0.5 -> 0.25",
-        "  update 8 = first update of epoch 2: 0.25 -> 0.125",
+        "  update 3 (update 3 of epoch 0): 1 -> 0.5",
+        "  update 6 (update 2 of epoch 1): 0.5 -> 0.25",
+        "  update 8 (first update of epoch 2): 0.25 -> 0.125",
     ]
 
 
@@ -150,14 +150,14 @@ def test_weights_that_are_gone_have_no_half_life() -> None:
     lines = Recipe(AdamW(learning_rate=2.0, weight_decay=0.5)).plan(2, 2).explain().splitlines()
     assert lines[-3:] == [
         "weights without a gradient:",
-        "  shrink by 1 of themselves in the first update",
-        "  and are gone, or change their sign, where learning_rate * weight_decay is 1 or more",
+        "  shrink by 100 % in the first update",
+        "  vanish or change their sign where learning_rate * weight_decay is 1 or more",
     ]
     later = Recipe(AdamW(learning_rate=1.0, weight_decay=0.5), learning_rate=Table([1, 3], every=epochs(1)))
     assert later.plan(2, 2).explain().splitlines()[-3:] == [
-        "  shrink by 0.5 of themselves in the first update",
-        "  and are gone, or change their sign, where learning_rate * weight_decay is 1 or more",
-        "  and at the first update's rate would halve in 1 updates",
+        "  shrink by 50 % in the first update",
+        "  vanish or change their sign where learning_rate * weight_decay is 1 or more",
+        "  at the first update's rate they would halve in 1 updates",
     ]
 
 
@@ -165,8 +165,8 @@ def test_the_shrink_of_a_run_that_ends_within_an_epoch_is_that_of_its_updates() 
     recipe = Recipe(AdamW(learning_rate=0.5, weight_decay=0.25), learning_rate=StepDecay(0.5, every=epochs(1)))
     # 1 - 0.875 ** 3 and 1 - 0.875 ** 3 * 0.9375 ** 2; of an epoch of which there are two updates, 1 - 0.875 ** 2.
     whole, first = recipe.plan(3, 4, max_updates=5).explain(), recipe.plan(3, 4, max_updates=2).explain()
-    assert "  by 0.330078 in the first epoch, by 0.411201 in the run" in whole.splitlines()
-    assert "  by 0.234375 in the first epoch, by 0.234375 in the run" in first.splitlines()
+    assert "  by 33.0078 % in the first epoch, by 41.1201 % in the run" in whole.splitlines()
+    assert "  by 23.4375 % in the first epoch, by 23.4375 % in the run" in first.splitlines()
 
 
 @dataclass(frozen=True, repr=False)
@@ -201,7 +201,7 @@ def test_the_momentum_of_schedules_alone_is_shown_as_a_multiple_of_the_base() ->
         "3 epochs of 2 updates.",
         "momentum (as a multiple of the base value): Table(values=(1.0, 1.5), every=updates(3))",
         "  from the start: 1",
-        "  update 3 = update 1 of epoch 1: 1 -> 1.5",
+        "  update 3 (update 1 of epoch 1): 1 -> 1.5",
     ]
     assert plan.table().splitlines()[2] == "    1             2  1 .. 1.5"
     assert plan.lint() == []

@@ -29,7 +29,7 @@ from samestep import (
 LATE = "is never reached: the run ends before"
 PART = "is never reached: its part of the run ends before"
 FIRST = "the first update has the value 0 and changes nothing: let the schedule start above 0"
-LAST = "update 99 = update 9 of epoch 9, the last one, has the value 0 and changes nothing: "
+LAST = "update 99 (update 9 of epoch 9), the last one, has the value 0 and changes nothing: "
 ZEROS = "the run ends with updates of the value 0, which change nothing"
 
 
@@ -57,8 +57,8 @@ FOUND: list[tuple[Schedule, list[str], Schedule]] = [
     (
         CosineDecay("98 updates", inclusive=True),
         [
-            "CosineDecay(over=updates(98), inclusive=True): its end, 0, is reached at update 97 = update 7 of epoch 9 "
-            "and kept until the run's",
+            "CosineDecay(over=updates(98), inclusive=True): reaches its end value 0 at update 97 (update 7 of epoch 9) "
+            "and stays there for the rest of the run",
             ZEROS,
         ],
         CosineDecay("100 updates", inclusive=True, end=0.1),
@@ -66,24 +66,24 @@ FOUND: list[tuple[Schedule, list[str], Schedule]] = [
     (
         LinearDecay("97.5 updates", end=0.5),
         [
-            "LinearDecay(over=updates('97.5'), end=0.5): its end, 0.5, is reached at update 98 = update 8 of epoch 9 "
-            "and kept until the run's"
+            "LinearDecay(over=updates('97.5'), end=0.5): reaches its end value 0.5 at update 98 (update 8 of epoch 9) "
+            "and stays there for the rest of the run"
         ],
         LinearDecay("99 updates", end=0.5),
     ),
     (
         LinearDecay("99 updates", end=0.5, inclusive=True),
         [
-            "LinearDecay(over=updates(99), inclusive=True, end=0.5): its end, 0.5, is reached at update 98 = "
-            "update 8 of epoch 9 and kept until the run's"
+            "LinearDecay(over=updates(99), inclusive=True, end=0.5): reaches its end value 0.5 at update 98 "
+            "(update 8 of epoch 9) and stays there for the rest of the run"
         ],
         LinearDecay("100 updates", end=0.5, inclusive=True),
     ),
     (
         CosineDecay("5 epochs", end=0.5).after("4 epochs"),
         [
-            "CosineDecay(over=epochs(5), end=0.5): its end, 0.5, is reached at update 90 = first update of epoch 9 "
-            "and kept until the run's"
+            "CosineDecay(over=epochs(5), end=0.5): reaches its end value 0.5 at update 90 (first update of epoch 9) "
+            "and stays there for the rest of the run"
         ],
         CosineDecay("6 epochs", end=0.5).after("4 epochs"),
     ),

@@ -112,9 +112,9 @@ def test_an_update_takes_off_a_weight_what_the_basis_says(kind: type[Spec]) -> N
 @pytest.mark.parametrize(
     ("basis", "expected"),
     [
-        ("learning_rate", ["0.09375", "0.178711", "0.253902", "0.03125", "7.04131"]),
-        ("schedule", ["0.1875", "0.339844", "0.457821", "0.0625", "3.33823"]),
-        ("update", ["0.1875", "0.339844", "0.564194", "0.0625", "3.33823"]),
+        ("learning_rate", ["9.375", "17.8711", "25.3902", "0.03125", "7.04131"]),
+        ("schedule", ["18.75", "33.9844", "45.7821", "0.0625", "3.33823"]),
+        ("update", ["18.75", "33.9844", "56.4194", "0.0625", "3.33823"]),
     ],
 )
 def test_the_explanation_tells_the_shrink_of_each_basis(basis: Any, expected: list[str]) -> None:
@@ -123,14 +123,14 @@ def test_the_explanation_tells_the_shrink_of_each_basis(basis: Any, expected: li
     first, epoch, run, towards, half = expected
     # By hand: three quarters of the decay are L2, in two updates at the base value and two at half of it.
     one, two = {"learning_rate": (1 / 8, 1 / 16), "schedule": (1 / 4, 1 / 8), "update": (1 / 4, 1 / 4)}[basis]
-    assert float(first) == 0.75 * one
-    assert float(run) == pytest.approx(1 - (1 - 0.75 * one) ** 2 * (1 - 0.75 * two) ** 2, rel=1e-5)
+    assert float(first) == 75 * one
+    assert float(run) == pytest.approx(100 - 100 * (1 - 0.75 * one) ** 2 * (1 - 0.75 * two) ** 2, rel=1e-5)
     assert recipe.plan(updates_per_epoch=2, epochs=2).explain().splitlines()[-5:] == [
         "weights without a gradient:",
-        f"  shrink by {first} of themselves in the first update",
-        f"  by {epoch} in the first epoch, by {run} in the run",
-        f"  and move towards 0 by {towards} in the first update",
-        f"  and at the first update's rate would halve in {half} updates",
+        f"  shrink by {first} % in the first update",
+        f"  by {epoch} % in the first epoch, by {run} % in the run",
+        f"  move towards 0 by {towards} in the first update",
+        f"  at the first update's rate they would halve in {half} updates",
     ]
 
 

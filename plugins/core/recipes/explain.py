@@ -13,7 +13,7 @@ from ..schedules.timeline import boundaries
 from ..specs.spec import HYPERPARAMETERS
 from .lint import lint
 from .plan_values import PlanValues
-from .words import shown, text, when
+from .words import shown, stretch, text, when
 
 _LINES = 50  # of a hyperparameter
 _DROPS = 20  # of a part of a schedule, told one by one
@@ -49,7 +49,7 @@ def explain(plan: PlanValues) -> str:
         lines += ["weights without a gradient:", *(f"  {line}" for line in _shrink(plan, total))]
     warnings = lint(plan)
     if warnings:
-        lines += ["perhaps not meant:", *(f"  {line}" for line in warnings)]
+        lines += ["possible mistakes:", *(f"  {line}" for line in warnings)]
     return "\n".join(lines)
 
 
@@ -103,10 +103,7 @@ def _changes(plan: PlanValues, name: str, total: int) -> Iterator[str]:
         if first == last:
             yield f"{when(plan, first * each)}: {change}"
         else:
-            yield (
-                f"from {when(plan, first * each)} at every {'epoch' if stepwise else 'update'} until "
-                f"{when(plan, last * each)}: {change}"
-            )
+            yield f"{stretch(plan, first * each, last * each)}: {change}, every {'epoch' if stepwise else 'update'}"
     if len(stretches) > _LINES:
         yield f"... and {len(stretches) - _LINES} more changes"
 
@@ -159,16 +156,16 @@ def _shrink(plan: PlanValues, total: int) -> Iterator[str]:
     values = zip(*(shown(plan, name, 0, total, each) for name in names), strict=True)
     decays = [spec.shrink(rate, decay) for rate, decay in values]
     rates = [(1 - spec.l1_ratio) * decay for decay in decays]
-    yield f"shrink by {text(rates[0])} of themselves in the first update"
+    yield f"shrink by {text(100 * rates[0])} % in the first update"
     if count is not None:
         if max(rates) < 1:
             logs = [math.log1p(-rate) * min(each, total - each * i) for i, rate in enumerate(rates)]
             epoch, run = (0.0 - math.expm1(math.fsum(part)) for part in (logs[: -(-count // each)], logs))
-            yield f"by {text(epoch)} in the first epoch, by {text(run)} in the run"
+            yield f"by {text(100 * epoch)} % in the first epoch, by {text(100 * run)} % in the run"
         else:
             product = "learning_rate * weight_decay" if spec.weight_decay_basis == "learning_rate" else "their decay"
-            yield f"and are gone, or change their sign, where {product} is 1 or more"
+            yield f"vanish or change their sign where {product} is 1 or more"
     if spec.l1_ratio:
-        yield f"and move towards 0 by {text(decays[0] * spec.l1_ratio)} in the first update"
+        yield f"move towards 0 by {text(decays[0] * spec.l1_ratio)} in the first update"
     if 0 < rates[0] < 1:
-        yield f"and at the first update's rate would halve in {text(math.log(0.5) / math.log1p(-rates[0]))} updates"
+        yield f"at the first update's rate they would halve in {text(math.log(0.5) / math.log1p(-rates[0]))} updates"

@@ -90,8 +90,8 @@ def _ramp(plan: PlanValues, ramp: Ramp, part: Part, total: int) -> Iterator[str]
         what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
         yield f"{ramp!r}: {what} {'the run' if of_run else 'its part of the run'}, {text(ramp.final)} is never reached"
     elif of_run and reached < part.last and ramp.final != 1.0:
-        number = math.ceil(reached)
-        yield f"{ramp!r}: its end, {text(ramp.final)}, is reached at {when(plan, number)} and kept until the run's"
+        where = when(plan, math.ceil(reached))
+        yield f"{ramp!r}: reaches its end value {text(ramp.final)} at {where} and stays there for the rest of the run"
 
 
 def _lost(plan: PlanValues, name: str, total: int) -> Iterator[str]:

@@ -10,7 +10,16 @@ def when(plan: PlanValues, number: int) -> str:
     count = plan.clock.updates_per_epoch
     epoch, update = divmod(number, count or 1)
     place = f"first update of epoch {epoch}" if update == 0 else f"update {update} of epoch {epoch}"
-    return place if count is None else f"update {number} = {place}"
+    return place if count is None else f"update {number} ({place})"
+
+
+def stretch(plan: PlanValues, first: int, last: int) -> str:
+    """Several of the run's updates (its epochs, where the length of an epoch is unknown) in words."""
+    count = plan.clock.updates_per_epoch
+    if count is None:
+        return f"epochs {first}-{last}"
+    begin, end = first // count, last // count
+    return f"updates {first}-{last} ({f'epoch {begin}' if begin == end else f'epochs {begin}-{end}'})"
 
 
 def text(value: float) -> str:
