@@ -19,11 +19,18 @@ KINDS: dict[str, tuple[Callable[[Any], None], str]] = {
     "recipe": (fuzz.recipe_of, "recipe"),
     "state": (fuzz.state_of, "state"),
     "sealed": (fuzz.sealed_state_of, "state"),
+    "second version": (fuzz.state_of, "second"),
+    "sealed second version": (fuzz.sealed_state_of, "second"),
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+
+
+def test_what_is_mutated_is_read_as_it_is() -> None:
+    assert len(Saved.from_dict(KNOWN["second"]).optimizers[0].drivers) == 2
+    assert Saved.from_dict(KNOWN["second"]) == Saved.from_dict(KNOWN["state"]) == KNOWN["saved"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

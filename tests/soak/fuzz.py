@@ -72,7 +72,18 @@ def main_objects() -> dict[str, Any]:
         Driver(PLATEAU_POLICY.kind, PLATEAU_POLICY.driven, PLATEAU_POLICY.settings(), CLOCK, scores, reduces=True),
     )
     saved = Saved(2).with_progress(0, 3, *drivers)
-    return {"recipe": RECIPE.to_dict(), "state": saved.to_dict(), "saved": saved}
+    return {"recipe": RECIPE.to_dict(), "state": saved.to_dict(), "second": second_version(saved), "saved": saved}
+
+
+def second_version(saved: Saved) -> dict[str, Any]:
+    """A state as version 2 wrote it."""
+    former = {"policy": "callback", "state": "memory"}
+    data = {key: value for key, value in saved.to_dict().items() if key != "digest"}
+    for progress in data["optimizers"].values():
+        progress["drivers"] = [{former.get(key, key): each[key] for key in each} for each in progress["drivers"]]
+        for driver, name in zip(progress["drivers"], ("HyperparameterScheduler", "OfTheUser"), strict=True):
+            driver["callback"] = name
+    return seal({**data, "version": 2})
 
 
 def scalar(generator: random.Random) -> Any:

@@ -53,7 +53,7 @@ class Recipe:
             if not isinstance(schedule, Schedule):
                 raise TypeError(
                     f"Recipe.{name}: found {schedule!r} ({type(schedule).__name__}); expected a schedule, such as "
-                    f"{Schedule._example}. A constant value belongs into the optimizer's spec."
+                    f"{Schedule._example}. A constant value belongs in the optimizer's spec."
                 )
         if not self.driven:
             raise ValueError(
