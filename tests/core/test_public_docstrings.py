@@ -17,8 +17,9 @@ from samestep.core.specs.spec import HYPERPARAMETERS
 
 PUBLIC = {name: getattr(samestep, name) for name in samestep.__all__}
 PUBLIC |= {name: getattr(callbacks, name) for name in callbacks.__all__}
+ROOMS = {room: import_module(f"samestep.{room}") for room in ("lightning", "keras")}
 OF_FRAMEWORKS = {"build_optimizer", "describe_parameters", "extract_weight_decay", "export_state", "import_state"}
-OF_OTHERS = {"step_size"}  # an argument of another library
+OF_OTHERS = {"step_size", "fit", "compile"}  # an argument of another library, methods of a model
 
 
 def documented() -> Iterator[tuple[str, Any, Any]]:
@@ -32,7 +33,16 @@ def documented() -> Iterator[tuple[str, Any, Any]]:
                     yield f"{name}.{member}", inner, found
 
 
-DOCUMENTED = {name: (found, owner) for name, found, owner in documented() if inspect.getdoc(found)}
+def of_rooms() -> Iterator[tuple[str, Any, Any]]:
+    """The functions of the frameworks' rooms; their callbacks have the docstrings of the core's."""
+    for room, module in ROOMS.items():
+        for name in module.__all__:
+            found = getattr(module, name)
+            if inspect.isroutine(found):
+                yield f"{room}.{name}", found, found
+
+
+DOCUMENTED = {name: (found, owner) for name, found, owner in (*documented(), *of_rooms()) if inspect.getdoc(found)}
 
 
 def arguments(found: Any) -> set[str]:
@@ -43,11 +53,13 @@ def arguments(found: Any) -> set[str]:
 
 
 def can_be_found(token: str, found: Any, owner: Any) -> bool:
-    name, *rest = token.split(".")
+    name, *rest = token.removeprefix("model.").split(".")
     if name in PUBLIC or name in OF_FRAMEWORKS or hasattr(builtins, name):
         return not rest or (name in PUBLIC and hasattr(PUBLIC[name], rest[0]))
     if not rest:
-        return name in {*arguments(found), *arguments(owner), *HYPERPARAMETERS, *OF_OTHERS} or hasattr(owner, name)
+        known = {*arguments(found), *arguments(owner), *HYPERPARAMETERS, *OF_OTHERS}
+        # What a function passes on, such as `foreach`, has no class's name.
+        return name in known or hasattr(owner, name) or ("options" in known and name.islower())
     try:
         module: Any = import_module(".".join([name, *rest[:-1]]))
     except ImportError:
@@ -71,5 +83,5 @@ def test_a_name_that_there_is_not_would_be_seen(name: str) -> None:
 
 
 def test_the_names_of_the_frameworks_are_those_of_both() -> None:
-    for room in ("lightning", "keras"):
-        assert set(import_module(f"samestep.{room}").__all__) >= OF_FRAMEWORKS
+    for module in ROOMS.values():
+        assert set(module.__all__) >= OF_FRAMEWORKS
