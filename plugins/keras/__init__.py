@@ -1,8 +1,8 @@
 """Keras 3 follows a recipe: optimizers in torch's numerics, and callbacks for `fit(callbacks=[...])`."""
 
+from .build import build_optimizer
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau, TraceRecorder
 from .handover import export_state, import_state
-from .optimizers import build_optimizer
 from .parameters import describe_parameters, extract_weight_decay
 
 __all__ = [

@@ -11,10 +11,10 @@ from keras import ops
 
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import Saved
-from ..exchange import Exchange, Names, Parameter, check_kinds, kinds_of, mapped, read, write
+from ..exchange import Exchange, Names, ParameterState, check_kinds, kinds_of, mapped, read, write
 from .models import optimizers_of
+from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
-from .scheduled import ScheduledOptimizer
 
 
 def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
@@ -39,7 +39,7 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
             index = optimizer._get_variable_index(variable)
             arrays = {name: np.array(ops.convert_to_numpy(each[index])) for name, each in moments.items()}
             if id(variable) in path_of:
-                found[path_of[id(variable)]] = Parameter(made, arrays, product)
+                found[path_of[id(variable)]] = ParameterState(made, arrays, product)
     write(path, Exchange(saved or Saved(0), kinds_of(optimizer.spec for optimizer in optimizers), found))
 
 
@@ -86,7 +86,7 @@ def _ours(who: str, model: keras.Model) -> list[ScheduledOptimizer]:
 
 
 def _load(
-    optimizer: ScheduledOptimizer, of_variable: dict[int, Parameter]
+    optimizer: ScheduledOptimizer, of_variable: dict[int, ParameterState]
 ) -> tuple[list[tuple[Any, np.ndarray]], int, float | None]:
     """What is to be assigned to the moments of an optimizer, the number of its updates, and its product of momenta."""
     mine = [of_variable[id(each)] for each in optimizer._trainable_variables if id(each) in of_variable]

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import keras
 from keras.optimizers import MultiOptimizer, Optimizer
 
+from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
-from .scheduled import ScheduledOptimizer
+
+_TENSORFLOWS = "_self_unconditional_dependency_names"  # where tensorflow has all attributes once more
 
 
 class Trained(NamedTuple):
@@ -112,8 +114,10 @@ def _is_multi(optimizer: Optimizer) -> bool:
 
 def _is_default(optimizer: Optimizer) -> bool:
     """Whether an optimizer is what compile() makes where it is given none."""
-    default = keras.optimizers.RMSprop
-    return type(optimizer) is default and bool(optimizer.get_config() == default().get_config())
+    if type(optimizer) is not keras.optimizers.RMSprop:
+        return False
+    config = keras.optimizers.RMSprop(name=optimizer.name).get_config()  # a name is counted up
+    return bool(optimizer.get_config() == config)
 
 
 def _within(optimizer: Optimizer) -> list[Optimizer]:
@@ -132,7 +136,8 @@ def _outer(model: keras.Model) -> list[Optimizer]:
 
 def _kept(model: keras.Model) -> list[Optimizer]:
     """The optimizers that a model keeps as attributes of its own."""
-    return [each for name, value in vars(model).items() if name != "optimizer" for each in _held(value)]
+    attributes = {name: value for name, value in vars(model).items() if name not in ("optimizer", _TENSORFLOWS)}
+    return [each for value in attributes.values() for each in _held(value)]
 
 
 def _held(value: Any) -> Iterator[Optimizer]:

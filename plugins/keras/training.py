@@ -20,7 +20,7 @@ from ..core.schedules.durations import Clock
 from .callback_list import Ahead, TrainedTogether
 from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside
-from .scheduled import ScheduledOptimizer
+from .optimizers.scheduled import ScheduledOptimizer
 from .update_count import UpdateCount
 
 # Keras' own callbacks that set the learning rate; what can be written instead.

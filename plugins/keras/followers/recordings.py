@@ -9,7 +9,7 @@ import keras
 from ...core.checkpoints.trace import Trace
 from ...core.schedules.durations import Position
 from ..models import has_own_train_step
-from ..scheduled import ScheduledOptimizer
+from ..optimizers.scheduled import ScheduledOptimizer
 from ..update_count import UpdateCount
 from .values import number, reserve
 

@@ -9,8 +9,8 @@ from ...core.callbacks.start import start
 from ...core.checkpoints.resuming import driver_before
 from ...core.policies.policy import Policy
 from ...core.schedules.durations import Position
+from ..optimizers.scheduled import ScheduledOptimizer
 from ..parameters import parameters
-from ..scheduled import ScheduledOptimizer
 from ..training import Training
 from .stock_follower import StockFollower
 from .table_follower import TableFollower

@@ -15,8 +15,8 @@ from ...core.checkpoints.resuming import ResumedPolicy
 from ...core.schedules.durations import Position
 from ...core.specs.spec import HYPERPARAMETERS
 from ..models import has_own_train_step
-from ..scheduled import ScheduledOptimizer
-from ..table import Rows
+from ..optimizers.scheduled import ScheduledOptimizer
+from ..optimizers.table import Rows
 from .values import other_value, reserve
 
 

@@ -12,7 +12,7 @@ from ...core.callbacks.errors import other_value_error
 from ...core.policies.policy import Policy
 from ...core.recipes.float32 import shortest_decimal
 from ...core.schedules.durations import Position
-from ..scheduled import ScheduledOptimizer
+from ..optimizers.scheduled import ScheduledOptimizer
 
 
 def reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, recorded: int = 0) -> None:

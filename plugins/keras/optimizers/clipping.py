@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..core.specs.spec import CLIP_EPSILON, Spec
+from ...core.specs.spec import CLIP_EPSILON, Spec
 
 
 def clipped(spec: Spec, grads: list[Any]) -> list[Any]:
@@ -15,9 +15,9 @@ def clipped(spec: Spec, grads: list[Any]) -> list[Any]:
     if spec.clip is None:
         return grads
     if keras.backend.backend() == "torch":
-        from .. import kernels
+        from ...torch.kernels import clip_gradients
 
-        kernels.clip_gradients(spec, grads)
+        clip_gradients(spec, grads)
         return grads
     replicas = 1
     if keras.backend.backend() == "tensorflow":

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.checkpoints.saved import Driver, Saved
-from ..core.schedules.durations import Position
-from .update_count import UpdateCount
+from ...core.checkpoints.saved import Driver, Saved
+from ...core.schedules.durations import Position
+from ..update_count import UpdateCount
 
 
 class RunState:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from ..core.callbacks.errors import other_moments_error
-from ..core.checkpoints.saved import KEY
-from ..core.policies.policy import Policy
-from ..core.specs.parameter_rules import Multipliers, Parameter, assign
-from ..core.specs.spec import Spec
+from ...core.callbacks.errors import other_moments_error
+from ...core.policies.policy import Policy
+from ...core.specs.spec import Spec
+from ..update_count import UpdateCount
+from . import saving, torch_updates
 from .clipping import clipped
-from .compiled import outside_of_traces, rounded_sum
-from .run_state import RunState, read
+from .grouping import Grouping, Parameters
+from .run_state import RunState
 from .table import EagerTable, GraphTable, Rows
-from .update_count import UpdateCount
-
-OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
-
-Parameters = Callable[[], list[tuple[Parameter, keras.Variable]]]
-"""Gives the parameters of the model that an optimizer is made for."""
+from .tracing import outside_of_traces, rounded_sum
 
 
 class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     """An optimizer whose hyperparameters come from a table, update by update.
 
-    spec: the numbers; without a callback, the base values hold.
-    parameters: gives the model's, for the rules of the spec. multipliers: what the rules made of the variables, where
-        the optimizer is loaded. foreach, fused: torch's own choice of kernel, on the torch backend.
-
     Its learning rate and weight decay are not settable: they are the spec's, times the schedules of a callback. Its
     checkpoint holds what torch's would, the moments and the number of updates, and what drove it up to there; the
     table is not part of it.
+
+    Args:
+        spec: The numbers; without a callback, the base values hold.
+        parameters: Gives those of the model, for the rules of the spec.
+        multipliers: What the rules made of the variables, where the optimizer is loaded.
+        foreach: torch's own choice of kernel, on the torch backend.
+        fused: Likewise.
+        **options: Keras' own.
+
+    Attributes:
+        count: Of its updates.
+        table: What they use.
+        run: How far it is in a run.
     """
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose among torch's, on the torch backend
@@ -58,8 +61,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         self.count = UpdateCount(self)
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
         self.run = RunState(self.count)
-        self._parameters = parameters
-        self._multipliers = multipliers
+        self._grouping = Grouping(self.name, parameters, multipliers)
 
     def build(self, variables: list[Any]) -> None:
         if self.built:
@@ -71,62 +73,42 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         super().build(variables)
         self.table.set_precision(keras.backend.standardize_dtype(variable.dtype) for variable in variables)
         if self.spec.parameters:
-            self.table.set_groups(self._assigned(variables))
+            self.table.set_groups(self._grouping.multipliers(self.spec, variables))
         self._build_state(variables)
         self._kernel = self.foreach, self.fused
         if self._kernel == (None, None) and "fused" in self.kernels and keras.backend.backend() == "torch":
-            from .. import kernels
-
-            self._kernel = None, kernels.can_fuse(variable.value for variable in variables)
-
-    def _assigned(self, variables: list[Any]) -> list[Multipliers]:
-        """The multipliers of each variable, by the spec's rules or as they were saved."""
-        if self._multipliers is not None:
-            if len(self._multipliers) != len(variables):
-                raise ValueError(
-                    f"{self.name}: found {len(self._multipliers)} saved multipliers and {len(variables)} variables; "
-                    f"expected one for each, those of the model that it was saved with."
-                )
-            return [Multipliers(*saved) for saved in self._multipliers]
-        if self._parameters is None:
-            raise ValueError(
-                f"{self.name}: found parameter rules, and no model to apply them to; make the optimizer with "
-                f"build_optimizer(spec, model)."
-            )
-        found = self._parameters()
-        assigned = assign(self.spec.parameters, self.spec.l1_ratio, [parameter for parameter, _ in found])
-        by_variable = {id(variable): each.multipliers for (_, variable), each in zip(found, assigned, strict=True)}
-        missing = [variable.path for variable in variables if id(variable) not in by_variable]
-        if missing:
-            raise ValueError(
-                f"{self.name}: found the variables {missing}, which are not trainable parameters of the model that the "
-                f"optimizer was made for; make it with build_optimizer(spec, model) of their model."
-            )
-        return [by_variable[id(variable)] for variable in variables]
+            self._kernel = None, torch_updates.fused(variables)
 
     def rewrite(self, policy: Policy, parameters: Parameters) -> None:
-        """Go on by the numbers of a callback's spec, with the moments that there are; a traced step has the former.
+        """Continue with the numbers of a policy's spec, with the moments that there are; a traced step has the former.
 
-        parameters: gives those of the model. Raises ValueError for a spec that needs other moments.
+        Args:
+            policy: Has the spec.
+            parameters: Gives those of the model.
+
+        Raises:
+            ValueError: The spec needs other moments.
         """
-        spec: Any = policy.spec
-        if type(spec) is not type(self.spec) or spec.moments != self.spec.moments:
+        spec = policy.spec
+        if spec is None or type(spec) is not type(self.spec) or spec.moments != self.spec.moments:
             raise other_moments_error(policy, self.spec)
         regroup = (spec.parameters, spec.l1_ratio) != (self.spec.parameters, self.spec.l1_ratio)
         self.spec = spec
         if regroup:
-            self._parameters, self._multipliers = parameters, None
+            self._grouping = Grouping(self.name, parameters)
         self.table.set_spec(spec)
         if regroup and self.built:
-            variables = list(self._trainable_variables)
-            every = (
-                self._assigned(variables) if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)] * len(variables)
-            )
-            self.table.set_groups(every)
+            self.table.set_groups(self._grouping.multipliers(spec, self._trainable_variables))
 
     def variables_of_its_model(self) -> list[keras.Variable]:
         """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
-        return [] if self._parameters is None else [variable for _, variable in self._parameters()]
+        return self._grouping.variables()
+
+    def multipliers(self) -> Sequence[Sequence[float]] | None:
+        """What the rules of the spec made of each variable; None where there are none, or where that is unknown."""
+        if not self.built or not self.spec.parameters:
+            return self._grouping.saved
+        return [self.table.groups[self.table.group(index)] for index in range(len(self._trainable_variables))]
 
     @abstractmethod
     def moments(self) -> dict[str, list[Any]]:
@@ -214,23 +196,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     def _torch_update(self, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
         """One update of all variables by torch's own kernels."""
-        import torch
-
-        from .. import kernels
-
-        indices = [self._get_variable_index(variable) for variable in variables]
-        groups = list(map(self.table.group, indices))
-        with torch.no_grad():
-            for group, multipliers in enumerate(self.table.groups):
-                members = [n for n, found in enumerate(groups) if found == group]
-                if members:
-                    rate, decay, momentum = column[group][:3]
-                    self._update_group(
-                        kernels.Settings(rate, decay, momentum, multipliers, *self._kernel),
-                        [variables[n].value for n in members],
-                        [grads[n] for n in members],
-                        [indices[n] for n in members],
-                    )
+        torch_updates.update(self, grads, variables, column)
 
     @abstractmethod
     def _update_group(self, settings: Any, weights: list[Any], grads: list[Any], indices: list[int]) -> None:
@@ -250,73 +216,15 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         """Nothing: the update does decay and step in one expression."""
 
     def save_own_variables(self, store: Any) -> None:
-        for index, variable in enumerate(self._saved_variables()):
-            store[str(index)] = ops.convert_to_numpy(variable)
-        saved = self.run.saved()
-        if saved is not None:
-            store[KEY] = saved
+        saving.save(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        variables = self._saved_variables()
-        if not self.built or not store.keys():
-            # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or with none.
-            lacks = "saved state" if self.built else "variables before build(model.trainable_variables)"
-            warnings.warn(f"{self.name} has no {lacks}: it starts afresh.", stacklevel=2)
-            return
-        names = set(store.keys())
-        saved = [store[str(index)] for index in range(len(names - {KEY}))]
-        if len(saved) != len(variables):
-            raise ValueError(
-                f"{self.name}: found {len(saved)} saved variables; expected {len(variables)}, those of an "
-                f"optimizer of the same spec and options, built for the same model."
-            )
-        try:
-            run = read(store[KEY]) if KEY in names else None
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from None
-        for variable, value in zip(variables, saved, strict=True):
-            variable.assign(value)
-        self.run.forget()
-        if run is not None:
-            self.run.load(run)
-        self.table.reset()  # an optimizer that this one is inside of may have loaded another run's
-
-    def _saved_variables(self) -> list[Any]:
-        table = {id(variable) for variable in self.table.variables}
-        return [variable for variable in self.variables if id(variable) not in table]
+        saving.load(self, store)
 
     def get_config(self) -> dict[str, Any]:
         """The spec, the options, and what the rules made of the variables, which a saved model is loaded without."""
-        config = {name: getattr(self, name) for name in (*OPTIONS, *self.kernels)}
-        multipliers = self._multipliers
-        if self.built and self.spec.parameters:
-            multipliers = [
-                self.table.groups[self.table.group(index)] for index in range(len(self._trainable_variables))
-            ]
-        saved = None if multipliers is None else [list(each) for each in multipliers]
-        return {"spec": self.spec.to_dict(), **config, "multipliers": saved}
+        return saving.config(self, self.kernels)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> ScheduledOptimizer:
         return cls(Spec.from_dict(config["spec"]), **{k: v for k, v in config.items() if k != "spec"})
-
-
-@keras.saving.register_keras_serializable(package="samestep")
-class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras' loss scaling, with a checkpoint of its own variables alone.
-
-    The one of Keras saves the variables of the optimizer inside as well, by their order, the table among them.
-    """
-
-    def build(self, var_list: list[Any]) -> None:
-        with outside_of_traces():
-            super().build(var_list)
-
-    def save_own_variables(self, store: Any) -> None:
-        for index, variable in enumerate(self._variables):
-            store[str(index)] = ops.convert_to_numpy(variable)
-
-    def load_own_variables(self, store: Any) -> None:
-        if len(store.keys()) == len(self._variables):
-            for index, variable in enumerate(self._variables):
-                variable.assign(store[str(index)])

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..core.callbacks.optimizer_matching import log_name
-from ..core.specs.parameter_rules import Multipliers, by_multipliers
-from ..core.specs.spec import HYPERPARAMETERS, Spec
+from ...core.callbacks.optimizer_matching import log_name
+from ...core.specs.parameter_rules import Multipliers, by_multipliers
+from ...core.specs.spec import HYPERPARAMETERS, Spec
 from .resizable import Resizable
 
 Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]

@@ -1,0 +1,62 @@
+"""Which group each variable of an optimizer is in, by the rules of its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from ...core.specs.parameter_rules import Multipliers, Parameter, assign
+from ...core.specs.spec import Spec
+
+Parameters = Callable[[], list[tuple[Parameter, keras.Variable]]]
+"""Gives the parameters of the model that an optimizer is made for."""
+
+
+class Grouping:
+    """What the rules of a spec make of variables.
+
+    Args:
+        who: What messages call the optimizer.
+        parameters: Gives those of its model; None where it was loaded without one.
+        saved: The multipliers of each variable, where they were saved.
+    """
+
+    def __init__(self, who: str, parameters: Parameters | None, saved: Sequence[Sequence[float]] | None = None) -> None:
+        self._who, self.parameters, self.saved = who, parameters, saved
+
+    def variables(self) -> list[keras.Variable]:
+        """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
+        return [] if self.parameters is None else [variable for _, variable in self.parameters()]
+
+    def multipliers(self, spec: Spec, variables: Sequence[Any]) -> list[Multipliers]:
+        """The multipliers of each variable.
+
+        Raises:
+            ValueError: They are unknown, or a rule matches nothing.
+        """
+        if not spec.parameters:
+            return [Multipliers(l1_ratio=spec.l1_ratio)] * len(variables)
+        if self.saved is not None:
+            if len(self.saved) != len(variables):
+                raise ValueError(
+                    f"{self._who}: found {len(self.saved)} saved multipliers and {len(variables)} variables; "
+                    f"expected one for each, those of the model that it was saved with."
+                )
+            return [Multipliers(*saved) for saved in self.saved]
+        if self.parameters is None:
+            raise ValueError(
+                f"{self._who}: found parameter rules, and no model to apply them to; make the optimizer with "
+                f"build_optimizer(spec, model)."
+            )
+        found = self.parameters()
+        assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
+        by_variable = {id(variable): each.multipliers for (_, variable), each in zip(found, assigned, strict=True)}
+        missing = [variable.path for variable in variables if id(variable) not in by_variable]
+        if missing:
+            raise ValueError(
+                f"{self._who}: found the variables {missing}, which are not trainable parameters of the model that "
+                f"the optimizer was made for; make it with build_optimizer(spec, model) of their model."
+            )
+        return [by_variable[id(variable)] for variable in variables]

@@ -1,0 +1,70 @@
+"""What a checkpoint or a config has of an optimizer of a spec, and how it is loaded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from ...core.checkpoints.saved import KEY
+from .run_state import read
+
+OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "name", "use_ema")
+"""Keras' own options of an optimizer."""
+
+
+def save(optimizer: Any, store: Any) -> None:
+    """Write the variables of an optimizer, without its table, and what its run was driven by."""
+    for index, variable in enumerate(_variables(optimizer)):
+        store[str(index)] = ops.convert_to_numpy(variable)
+    saved = optimizer.run.saved()
+    if saved is not None:
+        store[KEY] = saved
+
+
+def load(optimizer: Any, store: Any) -> None:
+    """Read what `save` wrote.
+
+    Raises:
+        ValueError: It is of another optimizer, or damaged; nothing is changed.
+    """
+    variables = _variables(optimizer)
+    if not optimizer.built or not store.keys():
+        # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or with none.
+        lacks = "saved state" if optimizer.built else "variables before build(model.trainable_variables)"
+        warnings.warn(f"{optimizer.name} has no {lacks}: it starts afresh.", stacklevel=3)
+        return
+    names = set(store.keys())
+    saved = [store[str(index)] for index in range(len(names - {KEY}))]
+    if len(saved) != len(variables):
+        raise ValueError(
+            f"{optimizer.name}: found {len(saved)} saved variables; expected {len(variables)}, those of an "
+            f"optimizer of the same spec and options, built for the same model."
+        )
+    try:
+        run = read(store[KEY]) if KEY in names else None
+    except ValueError as error:
+        raise ValueError(f"{optimizer.name}: {error}") from None
+    for variable, value in zip(variables, saved, strict=True):
+        variable.assign(value)
+    optimizer.run.forget()
+    if run is not None:
+        optimizer.run.load(run)
+    optimizer.table.reset()  # an optimizer that this one is inside of may have loaded another run's
+
+
+def config(optimizer: Any, kernels: Sequence[str]) -> dict[str, Any]:
+    """The spec, the options, and what the rules made of the variables, which a saved model is loaded without."""
+    multipliers = optimizer.multipliers()
+    return {
+        "spec": optimizer.spec.to_dict(),
+        **{name: getattr(optimizer, name) for name in (*OPTIONS, *kernels)},
+        "multipliers": None if multipliers is None else [list(each) for each in multipliers],
+    }
+
+
+def _variables(optimizer: Any) -> list[Any]:
+    table = {id(variable) for variable in optimizer.table.variables}
+    return [variable for variable in optimizer.variables if id(variable) not in table]

@@ -1,0 +1,48 @@
+"""Updates on the torch backend, by torch's own kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def fused(variables: Iterable[Any]) -> bool:
+    """Whether torch's fused kernels take these variables."""
+    from ...torch.kernels import can_fuse
+
+    return can_fuse(variable.value for variable in variables)
+
+
+def update(optimizer: Any, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
+    """Make one update of all variables.
+
+    Args:
+        optimizer: Whose `update_group` makes that of a group.
+        grads: torch's tensors, one for each variable.
+        variables: Keras' own.
+        column: The rows of the table for this update, of each group.
+    """
+    import torch
+
+    from ...torch.kernels import Settings
+
+    indices = [optimizer._get_variable_index(variable) for variable in variables]
+    groups = list(map(optimizer.table.group, indices))
+    with torch.no_grad():
+        for group, multipliers in enumerate(optimizer.table.groups):
+            members = [n for n, found in enumerate(groups) if found == group]
+            if members:
+                rate, decay, momentum = column[group][:3]
+                optimizer._update_group(
+                    Settings(rate, decay, momentum, multipliers, *optimizer._kernel),
+                    [variables[n].value for n in members],
+                    [grads[n] for n in members],
+                    [indices[n] for n in members],
+                )
+
+
+def scalar_tensors(value: float, count: int, device: Any) -> list[Any]:
+    """A tensor for each variable, as torch keeps its counters."""
+    import torch
+
+    return list(torch.full((count,), value, device=device).unbind())
