@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-
-from .private_names import list_that_begins
 
 
 class TrainedTogether:
@@ -19,7 +18,7 @@ class TrainedTogether:
     """
 
     def __init__(self, callback: keras.callbacks.Callback) -> None:
-        self._list = list_that_begins(callback)
+        self._list = _list_that_begins(callback)
         self.callbacks = [callback] if self._list is None else list(_flat(self._list))
 
     def others(self, callback: keras.callbacks.Callback) -> list[str]:
@@ -58,6 +57,23 @@ class Ahead(keras.callbacks.Callback):
     def remove(self) -> None:
         """Leave the list, which the user may give to another fit."""
         self._list.callbacks = [each for each in self._list.callbacks if each is not self]
+
+
+def _list_that_begins(callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
+    """The list whose `on_train_begin` is calling the callback's; the outermost where lists are within lists.
+
+    Keras gives a callback its model and the `params` of the run, and nothing that leads to the list (3.10 to 3.15): so
+    it is looked up among the callers.
+    """
+    found = None
+    frame = inspect.currentframe()
+    while frame is not None:
+        calling = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
+        # A fit within a callback's hook has a list of its own, and the one further out is another fit's.
+        if isinstance(calling, keras.callbacks.CallbackList) and (found is None or found in calling.callbacks):
+            found = calling
+        frame = frame.f_back
+    return found
 
 
 def _flat(callback_list: keras.callbacks.CallbackList) -> Iterator[keras.callbacks.Callback]:

@@ -1,27 +1,57 @@
-"""Every name of Keras and tensorflow that the room relies on and that is private or undocumented.
-
-A test looks each of them up, and fails with its name when it is gone; another one finds any that is missing here.
-"""
+"""The private and undocumented names of Keras and tensorflow that this room relies on."""
 
 from __future__ import annotations
 
-import inspect
+from ..core.private_names import PrivateName
 
-import keras
+_KERAS, _TENSORFLOW = "Keras 3.15.1", "tensorflow 2.21"
+_LIST, _MODEL, _OPTIMIZER = "keras.callbacks.CallbackList", "keras.Model", "keras.optimizers.Optimizer"
+_VARIABLE, _ON_TENSORFLOW = "keras.Variable", "keras.src.backend.tensorflow.core.Variable"
 
-
-def list_that_begins(callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
-    """The list whose `on_train_begin` is calling the callback's; the outermost where lists are within lists.
-
-    Keras gives a callback its model and the `params` of the run, and nothing that leads to the list (3.10 to 3.15): so
-    it is looked up among the callers.
-    """
-    found = None
-    frame = inspect.currentframe()
-    while frame is not None:
-        calling = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
-        # A fit within a callback's hook has a list of its own, and the one further out is another fit's.
-        if isinstance(calling, keras.callbacks.CallbackList) and (found is None or found in calling.callbacks):
-            found = calling
-        frame = frame.f_back
-    return found
+PRIVATE_NAMES = tuple(
+    PrivateName(owner, name, seen, why)
+    for owner, name, seen, why in (
+        (_LIST, "callbacks", _KERAS, "which callbacks train together, and to be called first at the end of an epoch"),
+        (_LIST, "on_train_begin", _KERAS, "the list is looked up among the callers: a callback is not given it"),
+        (_MODEL, "_flatten_layers", _KERAS, "the layers within a layer, for the paths of parameters"),
+        (
+            "keras.src.ops.function.Function",
+            "operations",
+            _KERAS,
+            "whether a model is functional, whose layers have names of the user's",
+        ),
+        (_MODEL, "train_function", _KERAS, "a train step is traced anew where penalties were taken out of the model"),
+        (_MODEL, "test_function", _KERAS, "likewise"),
+        ("keras.layers.Layer", "_trainable_variables", _KERAS, "the variables that a layer itself has"),
+        (_OPTIMIZER, "_trainable_variables", _KERAS, "which parameters an optimizer updates, by their order"),
+        (_OPTIMIZER, "_get_variable_index", _KERAS, "which moments are those of a variable"),
+        (_OPTIMIZER, "_learning_rate", _KERAS, "whether the learning rate of Keras' own optimizer is a variable"),
+        (_OPTIMIZER, "_variables", _KERAS, "the table takes the place of the former one; what a scaled one saves"),
+        (_OPTIMIZER, "_track_variable", _KERAS, "the variables of the table are the optimizer's"),
+        (_OPTIMIZER, "_untrack_variable", _KERAS, "likewise"),
+        (_OPTIMIZER, "_clip_gradients", _KERAS, "gradients are clipped as torch does it"),
+        (_OPTIMIZER, "_backend_update_step", _KERAS, "the values of an update are read once, for all variables"),
+        (_OPTIMIZER, "_apply_weight_decay", _KERAS, "the update decays the weights itself"),
+        ("keras.optimizers.LossScaleOptimizer", "inner_optimizer", _KERAS, "the optimizer inside of loss scaling"),
+        ("keras.optimizers.MultiOptimizer", "optimizers", _KERAS, "the optimizers inside of one for several"),
+        (_VARIABLE, "_initialize", _KERAS, "the length of the table may change after a step was traced"),
+        (_VARIABLE, "_validate_shape", _KERAS, "likewise"),
+        (_VARIABLE, "_shape", _KERAS, "likewise"),
+        (_VARIABLE, "_value", _KERAS, "likewise"),
+        (_VARIABLE, "_dtype", _KERAS, "likewise"),
+        (_ON_TENSORFLOW, "_map_aggregation", _KERAS, "likewise, under a distribution strategy"),
+        ("torch.nn.Module", "_modules", "torch 2.13", "where a layer has its layers once more, which is no name"),
+        (
+            "tensorflow.python.trackable.base.Trackable",
+            "_self_unconditional_dependency_names",
+            _TENSORFLOW,
+            "where a model has its attributes once more, which the user did not keep there",
+        ),
+        (
+            "tensorflow.python.ops.control_flow_util",
+            "GraphOrParentsInXlaContext",
+            _TENSORFLOW,
+            "whether XLA compiles a step, and would contract a product and a sum into one operation",
+        ),
+    )
+)

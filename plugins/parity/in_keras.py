@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from ..core.recipes.plan import Plan
-from ..core.specs.nadamw import NAdamW
-from ..core.specs.sgdw import SGDW
+from ..core.specs.records import record_of
 from ..keras import HyperparameterScheduler, TraceRecorder, build_optimizer
+from ..keras.optimizers import RECORDS
 from .problem import PROBE, TRAINED, UNITS, Problem, Weights
 from .runs import Run
 
@@ -74,7 +74,7 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
     )
     initial = problem.initial_weights()
     model.set_weights([initial[name] for name in (*TRAINED, PROBE)])
-    optimizer = _stock_optimizer(spec) if stock else build_optimizer(spec, model)
+    optimizer = record_of(RECORDS, spec, "parity").stock(spec) if stock else build_optimizer(spec, model)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     driver = _ByHand(plan) if stock else HyperparameterScheduler(plan.recipe)
     inputs, classes = problem.train
@@ -93,18 +93,3 @@ def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], N
 
 def _weights(model: keras.Model) -> Weights:
     return dict(zip((*TRAINED, PROBE), (np.array(weight) for weight in model.get_weights()), strict=True))
-
-
-def _stock_optimizer(spec: Any) -> keras.optimizers.Optimizer:
-    if isinstance(spec, SGDW):
-        return keras.optimizers.SGD(
-            spec.learning_rate, spec.momentum, nesterov=spec.nesterov, weight_decay=spec.weight_decay
-        )
-    beta_1, beta_2 = spec.betas
-    if isinstance(spec, NAdamW):
-        return keras.optimizers.Nadam(
-            spec.learning_rate, beta_1, beta_2, epsilon=spec.epsilon, weight_decay=spec.weight_decay
-        )
-    return keras.optimizers.AdamW(
-        spec.learning_rate, spec.weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=spec.epsilon
-    )
