@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from samestep import SGDW, AdamW, NAdamW, ParameterRule
 from samestep.core.specs.spec import Spec
 
 from .changes import CHANGES, Change
+
+# How long an example takes is up to the machine and its load.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def of_the_papers(

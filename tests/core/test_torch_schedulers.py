@@ -5,6 +5,7 @@ Where torch does something else at an edge, a test has its values beside sameste
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -238,7 +239,7 @@ def test_torchs_line_may_miss_its_end_of_0_and_ours_has_it() -> None:
     assert ours[:12] == pytest.approx(torchs[:12], rel=1e-12, abs=0)
     assert ours[12:] == [0.0] * 18
     assert len(set(torchs[12:])) == 1
-    assert 0 < abs(torchs[12]) < 1e-16
+    assert 0 < abs(torchs[12]) < 1e-16  # of sums, products and quotients of Python's floats, everywhere the same
 
 
 def test_torch_cannot_start_from_0_and_we_can() -> None:
@@ -263,7 +264,8 @@ def test_torch_misses_a_restart_when_told_the_epoch_and_ours_has_it_at_any_posit
         found.append(scheduler.get_last_lr()[0])
     ours = per_update(CosineDecay(updates(10)).repeat(updates(10), growth=10), 1111)
     assert found[:3] == pytest.approx([ours[109], 1.0, ours[1109]], rel=1e-12)
-    assert (found[3], ours[1110]) == (0.0, 1.0)  # the logarithm of 1000 to the base 10 is 2.9999999999999996
+    # By the C library's logarithm, that of 1000 to the base 10 is 2.9999999999999996.
+    assert (found[3], ours[1110]) == (0.0 if math.log(1000, 10) < 3 else 1.0, 1.0)
 
 
 def test_torchs_cycles_lose_digits_as_they_pass_and_ours_do_not() -> None:

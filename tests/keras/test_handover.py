@@ -32,6 +32,7 @@ from samestep.exchange import read
 from samestep.parity.in_keras import _Probe as Probe
 from samestep.parity.in_lightning import Network
 from samestep.parity.problem import Problem, Weights
+from samestep.parity.result import WEIGHT_TOLERANCE
 
 PROBLEM = Problem(epochs=4)
 BEFORE = 1  # epochs that are trained before the hand-over, of 44 updates each
@@ -183,8 +184,8 @@ def test_the_next_hundred_updates_are_those_of_the_uninterrupted_run(
     if first is second:
         assert all(np.array_equal(continued.weights()[each], weights[each]) for each in ORDER)
     else:
-        # float32 rounding, as the two frameworks have it anyway: an uninterrupted run of each is 2e-7 from the other.
-        assert apart(continued.weights(), weights, handed_over) < 3e-6
+        # About 1e-6, as two uninterrupted runs of the two frameworks are apart, by whichever kernels the processor has.
+        assert apart(continued.weights(), weights, handed_over) < WEIGHT_TOLERANCE
 
 
 def test_without_the_moments_the_run_would_be_another_one(uninterrupted: Any, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,18 @@ import pytest
 import torch
 from keras import ops
 
-from samestep import AdamW, CosineDecay, LinearDecay, Recipe, Warmup, epochs, percent, updates
-from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
+from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, Trace, Warmup, epochs, percent, updates
+from samestep.keras import (
+    EpochGatedDecay,
+    HyperparameterScheduler,
+    LearningRateScheduler,
+    ReduceOnPlateau,
+    TraceRecorder,
+    build_optimizer,
+    import_state,
+)
+
+from ..states import runs
 
 STATES = Path(__file__).parents[1] / "states"
 SPEC = AdamW(learning_rate=0.1, weight_decay=0.05)
@@ -105,3 +118,159 @@ def test_version_2_knows_the_recipe_and_the_position(ending: str) -> None:
         fit(load(2, ending), OTHER)
     with pytest.warns(UserWarning, match="loaded after 2 epochs"):
         fit(load(2, ending), RECIPE, begin=0)
+
+
+def dense(name: str) -> keras.layers.Layer:
+    return keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="ones", name=name)
+
+
+def one() -> keras.Model:
+    """What the runs of tests/states/runs.py train."""
+    model = keras.Sequential([keras.Input((2,)), dense("layer")])
+    model.compile(build_optimizer(runs.SPEC, model), "mse", jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+def two() -> keras.Model:
+    """The same with an optimizer for each of two layers."""
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, dense("generator")(inputs) + dense("discriminator")(inputs))
+    chosen = {
+        f"{name}/.*": build_optimizer(each.optimizer, model)  # type: ignore[arg-type]
+        for name, each in runs.two_optimizers().items()
+    }
+    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(), chosen)
+    model.compile(keras.optimizers.MultiOptimizer(optimizers), "mse", jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+class Scores(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs["score"] = runs.SCORES[epoch]
+
+
+def scheduler(momentum: float = 0.5, **options: Any) -> list[Any]:
+    return [HyperparameterScheduler(runs.scheduler(momentum), resolution="epoch", **options)]
+
+
+def gated(factor: float = 0.5) -> list[Any]:
+    return [EpochGatedDecay(factor, start_epoch=1, floor=runs.RATE / 4)]
+
+
+def plateau(factor: float = 0.5, **options: Any) -> list[Any]:
+    reduce = ReduceOnPlateau("score", factor=factor, patience=0, **options)
+    return [Scores(), HyperparameterScheduler(runs.PLATEAU), reduce]
+
+
+def several(decay: float = 0.5, **options: Any) -> list[Any]:
+    return [HyperparameterScheduler(runs.two_optimizers(decay), **options)]
+
+
+def older(name: str) -> keras.Model:
+    """The model of a file."""
+    path = STATES / f"keras_2_{name}"
+    if path.suffix == ".keras":
+        model = keras.models.load_model(path)
+        model.jit_compile = keras.backend.backend() == "jax"
+        return model
+    model = two() if "two" in name else one()
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(path)
+    return model
+
+
+def drive(model: keras.Model, callbacks: list[Any], begin: int = 2) -> list[Trace]:
+    recorder = TraceRecorder()
+    x, y = np.full((4, 2), 0.25, "float32"), np.zeros((4, 1), "float32")
+    options: dict[str, Any] = {"initial_epoch": begin, "shuffle": False, "verbose": 0}
+    model.fit(x, y, 1, runs.EPOCHS, callbacks=[*callbacks, recorder], **options)
+    return list(recorder.traces.values())
+
+
+GOING_ON: dict[str, tuple[Callable[[], list[Any]], list[dict[str, list[float]]]]] = {
+    "scheduler.keras": (scheduler, [runs.scheduled()]),
+    "gated.weights.h5": (gated, [runs.gated()]),
+    "function.weights.h5": (lambda: [LearningRateScheduler(runs.halving)], [runs.by_function()]),
+    "plateau.keras": (plateau, [runs.reduced()]),
+    "plateau.weights.h5": (plateau, [runs.reduced()]),
+    "two_optimizers.weights.h5": (several, [runs.of_generator(), runs.of_discriminator()]),
+}
+
+
+@pytest.mark.parametrize("name", GOING_ON)
+def test_whatever_drove_an_older_run_goes_on_with_the_planned_values(name: str) -> None:
+    callbacks, expected = GOING_ON[name]
+    model, whole = older(name), two() if "two" in name else one()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*(settings|score|recipe|saved state)")
+        traces = drive(model, callbacks())
+    for trace, values in zip(traces, expected, strict=True):
+        runs.check(trace, values, 8)
+    drive(whole, callbacks(), 0)
+    for ours, uninterrupted in zip(numpy(model.trainable_variables), numpy(whole.trainable_variables), strict=True):
+        np.testing.assert_allclose(ours, uninterrupted, rtol=1e-5)
+
+
+CHANGED: dict[str, tuple[Callable[..., list[Any]], str, Callable[[float], list[dict[str, list[float]]]]]] = {
+    "scheduler.keras": (scheduler, r"momentum\.factor", lambda each: [runs.scheduled(each)]),
+    "plateau.weights.h5": (plateau, "factor", lambda each: [runs.reduced(each)]),
+    "two_optimizers.weights.h5": (
+        several,
+        r"weight_decay\.factor",
+        lambda each: [runs.of_generator(), runs.of_discriminator(1, each)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_settings_that_an_older_run_did_not_have_are_refused_or_used_as_asked_for(name: str) -> None:
+    callbacks, what, expected = CHANGED[name]
+    with pytest.raises(ValueError, match=rf"{what} was 0\.5 and is 0\.25"):
+        drive(older(name), callbacks(0.25))
+    for on_change, held in (("use_new", 0.25), ("use_saved", 0.5)):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*settings")
+            traces = drive(older(name), callbacks(0.25, on_change=on_change))
+        for trace, values in zip(traces, expected(held), strict=True):
+            runs.check(trace, values, 8)
+
+
+def test_a_gated_decay_of_other_settings_than_an_older_run_had_holds_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"factor was 0\.5 and is 0\.25"):
+        (trace,) = drive(older("gated.weights.h5"), gated(0.25))
+    runs.check(trace, runs.gated(0.25), 8)
+
+
+def test_a_function_is_not_compared_with_that_of_an_older_run() -> None:
+    callbacks = [LearningRateScheduler(lambda epoch, rate: rate / 4 if epoch else rate)]
+    (trace,) = drive(older("function.weights.h5"), callbacks)
+    runs.check(trace, runs.by_function(0.25), 8)
+
+
+def test_another_kind_of_callback_than_an_older_run_had_is_a_change() -> None:
+    recipe = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
+    with pytest.raises(ValueError, match="on_change='use_new'"):
+        drive(older("gated.weights.h5"), [HyperparameterScheduler(recipe)])
+    (trace,) = drive(older("gated.weights.h5"), [HyperparameterScheduler(recipe, on_change="use_new")])
+    runs.check(trace, runs.by_function(), 8)
+
+
+@pytest.mark.parametrize("framework", ["keras", "lightning"])
+def test_an_older_run_is_handed_over_with_its_moments_and_its_recipe(framework: str, tmp_path: Path) -> None:
+    names: dict[str, Any] = {
+        "keras": {},
+        "lightning": {"layer/kernel": ("layer/weight", (1, 0)), "layer/bias": "layer/bias"},
+    }
+    shutil.copy(STATES / f"{framework}_2_scheduler.npz", tmp_path / "run.npz")
+
+    def handed_over() -> keras.Model:
+        model = one()
+        assert import_state(tmp_path / "run.npz", model, names[framework] or None) == 2
+        return model
+
+    model = handed_over()
+    assert all(moment.all() for moment in numpy(model.optimizer.moments()["momentum_buffer"]))
+    (trace,) = drive(model, scheduler())
+    runs.check(trace, runs.scheduled(), 8)
+    with pytest.raises(ValueError, match=r"up to epoch 2, update 0.*momentum\.factor was 0\.5 and is 0\.25"):
+        drive(handed_over(), scheduler(0.25))

@@ -109,10 +109,10 @@ def test_it_is_the_formula_but_for_rounding(every_spec: Any, updates: Any, way: 
     for ours, expected, start in zip(
         in_keras(every_spec, some, way), some.expected(every_spec), some.starts, strict=True
     ):
-        assert units(start, expected) > 1000
-        # An update rounds a weight two or three times, by half a unit at most, and where it takes off the same small
-        # number again and again (L1), always the same way.
-        assert units(ours, expected) <= 40
+        assert units(start, expected) > 10_000
+        # Each of 300 updates rounds a weight up to three times, by half a unit at most; where it takes off the same
+        # small number again and again (L1), always the same way.
+        assert units(ours, expected) <= 450
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
@@ -121,5 +121,5 @@ def test_a_thousand_updates_are_those_of_lightning(every_spec: Any, updates: Any
         if BACKEND == "torch":
             assert np.array_equal(ours, theirs)
         else:
-            # The same formula by another kernel.
-            assert units(ours, theirs) <= 4
+            # The same formula by another kernel; see test_numerics.
+            assert units(ours, theirs) <= 16

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ _spec.loader.exec_module(two_processes)
 WITH_US = [name for name, case in two_processes.CASES.items() if case.callback]
 SAME_BATCHES = [name for name in WITH_US if not two_processes.CASES[name].at_random]
 BY_RECIPE = [name for name in WITH_US if isinstance(two_processes.CASES[name].callback, HyperparameterScheduler)]
-TIMEOUT = 240
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +43,20 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         started[name] = subprocess.Popen(
             [sys.executable, SCRIPT, folder / name],
             env={**os.environ, "OMP_NUM_THREADS": "1", **ranks},
-            stdout=subprocess.PIPE,
+            stdout=(folder / f"{name}.txt").open("w"),
             stderr=subprocess.STDOUT,
-            text=True,
         )
     try:
-        for process in started.values():
-            printed, _ = process.communicate(timeout=TIMEOUT)
-            assert process.returncode == 0, printed
+        with ThreadPoolExecutor(len(started)) as pool:
+            waiting = {pool.submit(process.wait): name for name, process in started.items()}
+            for ended in as_completed(waiting):
+                if ended.result():  # the other one would wait for it for ever
+                    for process in started.values():
+                        process.kill()
+                    pytest.fail(f"rank {waiting[ended]}: {(folder / f'{waiting[ended]}.txt').read_text()}")
     finally:
         for process in started.values():
-            process.kill()  # one that waits for another that has failed would wait for ever
+            process.kill()
     return {name: torch.load(folder / name) for name in started}
 
 

@@ -140,13 +140,13 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batc
             lambda room: [room.HyperparameterScheduler(Recipe(AdamW(learning_rate=0.2), RATE.learning_rate))],
             SPEC,
             True,
-            "an optimizer that is not the recipe's: learning_rate is 0.1 and not 0.2; build it with build_optimizer",
+            "an optimizer that was not built from this recipe's spec: learning_rate is 0.1 and not 0.2; build it with build_optimizer",
         ),
         (
             lambda room: [room.HyperparameterScheduler(Recipe(SPEC))],
             None,
             True,
-            "an optimizer that is not the recipe's: the optimizer is",
+            "an optimizer that was not built from this recipe's spec: the optimizer is",
         ),
         (
             lambda room: [room.HyperparameterScheduler(Recipe(momentum=LinearDecay(over=epochs(2), end=1.2)))],

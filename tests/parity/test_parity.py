@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from copy import deepcopy
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from samestep.core.recipes.float32 import float32
 from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.parity import ParityResult, check, draw, installed_frameworks
 from samestep.parity.problem import TRAINED
+from samestep.parity.result import WEIGHT_TOLERANCE
 
 KERAS = ["keras-tensorflow", "keras-jax", "keras-torch"]
 
@@ -62,24 +64,37 @@ def test_final_weights_are_within_1e_5_of_the_distance_travelled_and_stock_ones_
 ) -> None:
     ours = result.distances(result.runs[framework], result.runs["lightning"])
     stock = result.distances(result.stock[framework], result.stock["lightning"])
-    assert 0 < ours[-1] < 1e-5
+    # Another processor has other kernels: the distance is about 1e-6, and it can be 0.
+    assert ours[-1] < WEIGHT_TOLERANCE
     assert stock[-1] > 1e-3
+
+
+def test_a_run_that_differs_in_one_number_of_the_optimizer_is_not_the_same(
+    result: ParityResult, recipe: Recipe
+) -> None:
+    """So it is each framework's own weights that are compared. No trace has this number."""
+    other = replace(recipe, optimizer=replace(recipe.optimizer, betas=(0.9, 0.998)))
+    mutated = check(other, frameworks=KERAS)
+    for framework in KERAS:
+        runs = {"lightning": result.runs["lightning"], framework: mutated.runs[framework]}
+        with pytest.raises(AssertionError, match=f"final weights of {framework} .* Every hyperparameter is the same"):
+            replace(result, runs=runs, stock={}).assert_same()
 
 
 @pytest.mark.parametrize("framework", ["lightning", *KERAS])
 def test_final_weights_are_within_1e_5_of_a_float64_reference(result: ParityResult, framework: str) -> None:
-    assert result.distances(result.runs[framework], result.reference)[-1] < 1e-5
+    assert result.distances(result.runs[framework], result.reference)[-1] < WEIGHT_TOLERANCE
 
 
 @pytest.mark.parametrize("framework", ["lightning", *KERAS])
 def test_a_weight_without_gradient_shrinks_by_the_planned_weight_decay(result: ParityResult, framework: str) -> None:
-    # Not read from any optimizer. Float32 has 7 digits of a weight near 1, which shrinks by 1e-4 in the last epochs.
+    # Not read from any optimizer. Each update rounds the factor and the product, by half a unit at most.
     probe = math.prod(
         1.0 - rate * decay
         for epoch in range(10)
         for rate, decay in zip(*(result.plan.values(n, epoch) for n in ("learning_rate", "weight_decay")), strict=True)
     )
-    assert float(result.runs[framework].weights[-1]["probe"]) == pytest.approx(probe, abs=2e-5)
+    assert float(result.runs[framework].weights[-1]["probe"]) == pytest.approx(probe, rel=440 * 2 * 2**-24)
 
 
 @pytest.mark.parametrize("framework", ["keras-tensorflow", "keras-jax"])
@@ -173,10 +188,10 @@ def test_a_process_that_fails_is_reported_with_its_output(tmp_path: Path, monkey
 def test_one_cycle_of_learning_rate_and_momentum_is_the_same_everywhere(spec: Spec) -> None:
     recipe = Recipe(spec, learning_rate=one_cycle(), momentum=one_cycle(start=1, top=0.85 / 0.95, end=1))
     result = check(recipe, epochs=3, seed=1, stock=True)
-    result.assert_same(weights=1e-6)
+    result.assert_same()
     for framework in KERAS:
         assert 0.85 <= min(result.runs[framework].trace.column("momentum")) < 0.851
-        assert result.distances(result.runs[framework], result.reference)[-1] < 1e-5
+        assert result.distances(result.runs[framework], result.reference)[-1] < WEIGHT_TOLERANCE
         # Keras' own optimizers do not follow a momentum schedule, and its SGD multiplies the buffer by the rate.
         assert result.distances(result.stock[framework], result.stock["lightning"])[-1] > 0.1
 
@@ -196,9 +211,9 @@ RULES = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="hidden/
 def test_rules_clipping_and_every_basis_are_the_same_everywhere(spec: Spec) -> None:
     halved = CosineDecay(over=percent(100), end=0.5)
     result = check(Recipe(spec, learning_rate=halved, weight_decay=halved), epochs=3)
-    result.assert_same(weights=2e-6)
+    result.assert_same()
     names = set(result.runs["lightning"].trace[0].values)
     assert ("learning_rate/2" in names) is bool(spec.parameters)  # of the biases, of `hidden`, of its bias: 3 more
     for run in result.runs.values():
         assert set(run.trace[0].values) == names
-        assert result.distances(run, result.reference)[-1] < 1e-5
+        assert result.distances(run, result.reference)[-1] < WEIGHT_TOLERANCE
