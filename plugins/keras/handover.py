@@ -1,4 +1,4 @@
-"""A run that is handed over: from Keras to a file, and from a file to a model that goes on with it."""
+"""A run that is handed over: from Keras to a file, and from a file to a model that continues it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ from .parameters import parameters
 def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
 
-    path: is replaced as a whole, so that there is always the former file or the new one. model: that was or is being
-    trained, with callbacks of samestep, at the end of an epoch. Its weights are not in the file.
-    Raises ValueError within an epoch, without such a training, and for an optimizer that build_optimizer did not make.
+    Its weights are not in the file.
+
+    Args:
+        path: The file, which is replaced as a whole: there is always the former one or the new one.
+        model: Was or is being trained, with callbacks of samestep, and is at the end of an epoch.
+
+    Raises:
+        ValueError: It is within an epoch, was not trained like this, or has an optimizer that build_optimizer did not
+            make.
     """
     saved, found, optimizers = None, {}, _ours("export_state", model)
     path_of = {id(variable): described.path for described, variable in parameters(model)}
@@ -44,17 +50,25 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
 
 
 def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names | None = None) -> int:
-    """Have a model go on with the run of a file, and return the epoch at which `fit` does.
+    """Have a model continue the run of a file.
 
-    path: of a file that `export_state` wrote, in this framework or in the other one.
-    model: built, and compiled with optimizers of build_optimizer, which get the moments; its weights stay as they are.
-    names: by the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a pair of
-        it and the axes of the file's arrays in the order in which this model has them: a kernel of torch's
-        Linear is one of Keras' Dense by ("dense/weight", (1, 0)).
+    Write::
 
-    model.fit(..., initial_epoch=import_state("run.npz", model, names))
+        model.fit(..., initial_epoch=import_state("run.npz", model, names))
 
-    Raises ValueError for a damaged file, and for parameters or optimizers that do not match; the model is not changed.
+    Args:
+        path: A file that `export_state` wrote, in this framework or in the other one.
+        model: Built, and compiled with optimizers of build_optimizer, which get the moments; its weights stay as they
+            are.
+        names: By the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a
+            pair of it and the axes of the file's arrays in the order in which this model has them: a kernel of torch's
+            Linear is one of Keras' Dense by ("dense/weight", (1, 0)).
+
+    Returns:
+        The epoch at which `fit` is to begin.
+
+    Raises:
+        ValueError: The file is damaged, or its parameters or optimizers do not match; the model is not changed.
     """
     exchange = read(path)
     optimizers = _ours("import_state", model)

@@ -85,7 +85,8 @@ def has_own_train_step(model: keras.Model) -> bool:
 
 def _trained(optimizer: Optimizer, model: keras.Model) -> Trained:
     path = {id(variable): parameter.path for parameter, variable in parameters(model)}
-    return Trained(optimizer, [path.get(id(each), each.path) for each in _variables(optimizer, [])])
+    variables = _variables(optimizer, []) if has_own_train_step(model) else optimizer._trainable_variables
+    return Trained(optimizer, [path.get(id(each), each.path) for each in variables])
 
 
 def _variables(optimizer: Optimizer, unbuilt: Sequence[keras.Variable]) -> list[keras.Variable]:

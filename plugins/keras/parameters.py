@@ -28,8 +28,8 @@ _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L
 def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     """The trainable parameters of a model in its own order; one that is shared comes once.
 
-    The parts of a path are the names of the layers of a Sequential or functional model, elsewhere the names of the
-    attributes that hold them (with an index in a list or a key in a dictionary), and the name of the variable.
+    A path is made of the names of the layers in a Sequential or functional model, elsewhere of the names of the
+    attributes that hold them (with an index in a list or a key in a dictionary), and of the name of the variable.
     """
     described = {id(variable): parameter for parameter, variable in _of_layers(model)}
     found = []
@@ -60,8 +60,14 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
 def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
     """Print, and return, what `spec` makes of each trainable parameter of `model`.
 
-    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay. Raises
-    ValueError for a rule that matches nothing, and for a model that is not built.
+    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay.
+
+    Args:
+        spec: Whose rules are applied.
+        model: Built.
+
+    Raises:
+        ValueError: A rule matches nothing, or the model is not built.
     """
     _require_built(model, "describe_parameters")
     table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
@@ -74,13 +80,18 @@ def extract_weight_decay(
 ) -> dict[str, tuple[float, float]]:
     """The penalties of each parameter, (l1, l2) by path, for `from_keras_adamw` or rules of your own.
 
-    model: whose layers have regularizers, in the layers themselves or inside of wrappers and cells. optimizer: none;
-        what Keras' own optimizers have is decoupled already.
-    zero: whether the penalties are taken out of the model, whose loss then has none of them; all are read before. The
-        next `fit` compiles the train step anew.
+    Args:
+        model: Whose layers have regularizers, in the layers themselves or inside of wrappers and cells.
+        optimizer: None; the weight decay of Keras' own optimizers is decoupled already.
+        zero: Whether the penalties are taken out of the model, whose loss then has none of them; all are read before.
+            The next `fit` compiles the train step anew.
 
-    Raises ValueError, and changes nothing, for an optimizer, for a regularizer other than L1, L2 and L1L2, and for a
-    model that is not built.
+    Returns:
+        The penalties; parameters without one are left out.
+
+    Raises:
+        ValueError: There is an optimizer, a regularizer other than L1, L2 and L1L2, or the model is not built; nothing
+            is changed.
     """
     if optimizer is not None:
         raise extraction_error(

@@ -18,7 +18,7 @@ PRIVATE_NAMES = tuple(
             "keras.src.ops.function.Function",
             "operations",
             _KERAS,
-            "whether a model is functional, whose layers have names of the user's",
+            "a functional model's layers have the user's names",
         ),
         (_MODEL, "train_function", _KERAS, "a train step is traced anew where penalties were taken out of the model"),
         (_MODEL, "test_function", _KERAS, "likewise"),

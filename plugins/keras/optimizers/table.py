@@ -34,8 +34,15 @@ class Rows(NamedTuple):
 
     The last four are what the update forms of the hyperparameters, computed in float64 and rounded once, as torch does
     it: formed in float32 it can be another float32, and then is in every update.
-    retention: the factor by which the weight decay leaves a weight. towards_zero: what L1 takes off besides.
-    blend: 1 - momentum, the share of the gradient in the moving average. log_momentum: the momentum's logarithm.
+
+    Attributes:
+        learning_rate: A hyperparameter.
+        weight_decay: A hyperparameter.
+        momentum: A hyperparameter.
+        retention: The factor by which the weight decay leaves a weight.
+        towards_zero: What L1 takes off besides.
+        blend: 1 - momentum, the share of the gradient in the moving average.
+        log_momentum: The momentum's logarithm.
     """
 
     learning_rate: Any
@@ -50,8 +57,9 @@ class Rows(NamedTuple):
 class HyperparameterTable(ABC):
     """The values of each update of an epoch, for each group of parameters; past the last column, the last one holds.
 
-    optimizer: whose iterations count the updates.
-    spec: the base values, which hold until a callback writes others.
+    Args:
+        optimizer: Whose count says which update is next.
+        spec: The base values, which hold until a callback writes others.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
@@ -96,7 +104,8 @@ class HyperparameterTable(ABC):
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         """Make room for an epoch of `columns` updates and for recording `recorded` of them.
 
-        Returns whether room was made, and the train step must be traced anew.
+        Returns:
+            Whether room was made, and the train step must be traced anew.
         """
         grown = columns > self.columns or recorded > self.recorded_columns
         self.columns = max(columns, self.columns)
@@ -106,7 +115,8 @@ class HyperparameterTable(ABC):
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         """The next update is the first of an epoch that uses these values; hyperparameters not named keep theirs.
 
-        sources: by hyperparameter, what gives the values.
+        Args:
+            sources: By hyperparameter, what gives the values.
         """
         self._count.begin_epoch()
         self._sources.update(sources)
