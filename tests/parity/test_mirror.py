@@ -140,7 +140,7 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batc
             lambda room: [room.HyperparameterScheduler(Recipe(AdamW(learning_rate=0.2), RATE.learning_rate))],
             SPEC,
             True,
-            "an optimizer that was not built from this recipe's spec: learning_rate is 0.1 and not 0.2; build it with build_optimizer",
+            "an optimizer that was not built from this recipe's spec: learning_rate is 0.1 and not 0.2; build it with",
         ),
         (
             lambda room: [room.HyperparameterScheduler(Recipe(SPEC))],
