@@ -8,7 +8,7 @@ from ast import ImportFrom, parse
 from importlib import import_module
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The stub is the one table of public names, for type checkers, for editors and for this module.
 _HOME = {
