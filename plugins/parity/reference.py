@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,7 @@ def train(plan: Plan, problem: Problem) -> Run:
     run = Run("float64 reference")
     inputs, classes = problem.train
     weights: Weights = {name: value.astype(np.float64) for name, value in problem.initial_weights().items()}
-    optimizer = _Optimizer(spec, weights)
+    optimizer = ReferenceOptimizer(spec, weights, PARAMETERS)
     for epoch in range(problem.epochs):
         for update in range(problem.updates_per_epoch):
             batch = slice(update * problem.batch_size, (update + 1) * problem.batch_size)
@@ -45,15 +46,21 @@ def train(plan: Plan, problem: Problem) -> Run:
     return run
 
 
-class _Optimizer:
-    """The update of a spec as the papers have it: clipping, the decay of the weights, and the step of its kind."""
+class ReferenceOptimizer:
+    """The update of a spec as the papers have it: clipping, the decay of the weights, and the step of its kind.
 
-    def __init__(self, spec: Any, weights: Weights) -> None:
+    Args:
+        spec: Its numbers.
+        weights: At the start, in float64.
+        parameters: What rules see of each.
+    """
+
+    def __init__(self, spec: Any, weights: Weights, parameters: Mapping[str, Parameter]) -> None:
         self._spec = spec
         self._reference = record_of(REFERENCES, spec, "parity").reference(spec, weights)
         # A rule that matches nothing has been refused by the frameworks, whose names it may be written in.
         rules = [replace(rule, optional=True) for rule in spec.parameters]
-        assigned = assign(rules, spec.l1_ratio, [PARAMETERS[name] for name in weights])
+        assigned = assign(rules, spec.l1_ratio, [parameters[name] for name in weights])
         self._multipliers = {name: each.multipliers for name, each in zip(weights, assigned, strict=True)}
 
     def update(self, weights: Weights, gradients: Weights, rate: float, decay: float, momentum: float) -> None:
