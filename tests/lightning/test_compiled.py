@@ -13,6 +13,8 @@ from torch._dynamo.testing import CompileCounter
 from samestep import SGDW, AdamW, CosineDecay, NAdamW, ParameterRule, Recipe, Warmup, percent, updates
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
+from .tiny_training import train
+
 Make = Callable[[torch.nn.Module], torch.optim.Optimizer]
 
 # From 0 up and down to 0, where it stays for two updates: another value at each of the others.
@@ -79,7 +81,7 @@ RECIPE = Recipe(learning_rate=WHOLE_RUN, weight_decay=CosineDecay(over=percent(1
 DATA = torch.arange(1.0, 9.0)
 
 
-def follow(train: Callable[..., Any], module: Any, *recipes: Recipe) -> Any:
+def follow(module: Any, *recipes: Recipe) -> Any:
     return train(None, *map(HyperparameterScheduler, recipes), module=module, data=DATA, epochs=2)
 
 
@@ -89,10 +91,10 @@ def same_weights(module: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_compiled_step_is_not_compiled_again_after_the_second_update(train: Callable[..., Any], name: str) -> None:
+def test_a_compiled_step_is_not_compiled_again_after_the_second_update(name: str) -> None:
     """At the second the optimizer has its state, and torch has seen the values change."""
-    run = follow(train, Net(OPTIMIZERS[name], True), RECIPE)
-    plain = follow(train, Net(OPTIMIZERS[name], False), RECIPE)
+    run = follow(Net(OPTIMIZERS[name], True), RECIPE)
+    plain = follow(Net(OPTIMIZERS[name], False), RECIPE)
     assert run.module.until[1] > 0
     assert run.module.until[1:] == [run.module.until[1]] * 15
     assert len(set(run.trace.column("learning_rate"))) > 10
@@ -102,21 +104,17 @@ def test_a_compiled_step_is_not_compiled_again_after_the_second_update(train: Ca
 
 # Those whose step is a single graph: torch's fused kernels, and a loop over parameter groups, cut it into several.
 @pytest.mark.parametrize(("name", "extra"), [("stock", 1), ("stock tensor", 0), ("adamw foreach", 1), ("nadamw", 1)])
-def test_a_learning_rate_of_every_update_costs_at_most_one_compilation(
-    train: Callable[..., Any], name: str, extra: int
-) -> None:
-    run = follow(train, Net(OPTIMIZERS[name], True), Recipe(learning_rate=WHOLE_RUN))
+def test_a_learning_rate_of_every_update_costs_at_most_one_compilation(name: str, extra: int) -> None:
+    run = follow(Net(OPTIMIZERS[name], True), Recipe(learning_rate=WHOLE_RUN))
     torch._dynamo.reset()
-    constant = follow(train, Net(OPTIMIZERS[name], True))
+    constant = follow(Net(OPTIMIZERS[name], True))
     assert run.module.until[-1] - constant.module.until[-1] <= extra
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_tensor_learning_rate_stays_the_same_tensor_under_a_compiled_step(
-    train: Callable[..., Any], dtype: torch.dtype
-) -> None:
+def test_a_tensor_learning_rate_stays_the_same_tensor_under_a_compiled_step(dtype: torch.dtype) -> None:
     given = torch.tensor(0.5, dtype=dtype)
-    run = follow(train, Net(lambda module: torch.optim.AdamW(module.parameters(), lr=given), True), RECIPE)
+    run = follow(Net(lambda module: torch.optim.AdamW(module.parameters(), lr=given), True), RECIPE)
     (group,) = run.trainer.optimizers[0].param_groups
     assert group["lr"] is given
     assert (given.dtype, given.device, given.item()) == (dtype, torch.device("cpu"), 0.0)
@@ -124,10 +122,10 @@ def test_a_tensor_learning_rate_stays_the_same_tensor_under_a_compiled_step(
 
 
 @pytest.mark.parametrize("name", ["stock", "adamw"])
-def test_a_compiled_module_is_compiled_once(train: Callable[..., Any], name: str) -> None:
+def test_a_compiled_module_is_compiled_once(name: str) -> None:
     module = Net(OPTIMIZERS[name], False)
-    run = follow(train, torch.compile(module, backend=module.compilations), RECIPE)
-    plain = follow(train, Net(OPTIMIZERS[name], False), RECIPE)
+    run = follow(torch.compile(module, backend=module.compilations), RECIPE)
+    plain = follow(Net(OPTIMIZERS[name], False), RECIPE)
     assert module.until[0] > 0
     assert module.until == [module.until[0]] * 16
     assert run.trace == plain.trace

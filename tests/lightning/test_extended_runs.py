@@ -15,7 +15,7 @@ from samestep import SGDW, AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, e
 from samestep.lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 from ..changes import SPEC, STEPS
-from .two_weights import Weights, data, every_epoch, every_update, fit, trainer
+from .tiny_training import Weights, data, every_epoch, every_update, fit, trainer
 
 COSINE = Recipe(SPEC, CosineDecay(over=percent(100), end=0.1))
 BY_UPDATES = Recipe(SPEC, LinearDecay(over=updates(12), end=0.25))

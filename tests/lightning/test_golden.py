@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import pytest
 from samestep import Recipe
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
+from .tiny_training import train
+
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").read_text())
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["family"])
-def test_every_update_uses_the_value_of_the_table(row: dict[str, Any], train: Callable[..., Any]) -> None:
+def test_every_update_uses_the_value_of_the_table(row: dict[str, Any]) -> None:
     recipe, clock = Recipe.from_dict(row["recipe"]), row["clock"]
     run = train(
         lambda module: build_optimizer(recipe.optimizer, module),

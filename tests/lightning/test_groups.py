@@ -11,6 +11,8 @@ import torch
 from samestep import AdamW, InverseTimeDecay, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
 
+from .tiny_training import sgd, train
+
 RATIOS = (0.3, 1.7)
 HALVE = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
 SMOOTH = Recipe(learning_rate=InverseTimeDecay(0.25, every=updates(1)))
@@ -25,33 +27,31 @@ SMOOTH = Recipe(learning_rate=InverseTimeDecay(0.25, every=updates(1)))
     ],
     ids=["schedule", "gated-decay", "function"],
 )
-def test_groups_keep_their_ratio_through_epochs(
-    train: Callable[..., Any], sgd: Callable[..., Any], make: Callable[[], Any]
-) -> None:
+def test_groups_keep_their_ratio_through_epochs(make: Callable[[], Any]) -> None:
     run = train(sgd(*RATIOS), make(), weights=2, batches=2)
     for weight, base in enumerate(RATIOS):
         assert run.learning_rates(weight) == [base, base, base / 2, base / 2, base / 4, base / 4]
 
 
-def test_groups_keep_their_ratio_at_every_update(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_groups_keep_their_ratio_at_every_update() -> None:
     run = train(sgd(*RATIOS), HyperparameterScheduler(SMOOTH), weights=2)
     for weight, base in enumerate(RATIOS):
         assert run.learning_rates(weight) == [base * (1 / (1 + 0.25 * k)) for k in range(15)]
 
 
-def test_trace_names_the_groups(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_trace_names_the_groups() -> None:
     run = train(sgd(*RATIOS), EpochGatedDecay(0.5, start_epoch=1), weights=2, batches=1)
     assert run.trace.column("learning_rate") == [0.3, 0.15, 0.075]
     assert run.trace.column("learning_rate/1") == [1.7, 0.85, 0.425]
 
 
-def test_floor_holds_for_each_group(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_floor_holds_for_each_group() -> None:
     run = train(sgd(1.0, 4.0), EpochGatedDecay(0.5, start_epoch=1, floor=0.75), weights=2, batches=1, epochs=4)
     assert run.learning_rates(0) == [1.0, 0.75, 0.75, 0.75]
     assert run.learning_rates(1) == [4.0, 2.0, 1.0, 0.75]
 
 
-def test_group_without_weight_decay_stays_without(train: Callable[..., Any]) -> None:
+def test_group_without_weight_decay_stays_without() -> None:
     def build(module: torch.nn.Module) -> torch.optim.Optimizer:
         decayed, plain = module.parameters()
         plain_group = {"params": [plain], "weight_decay": 0.0}
@@ -64,7 +64,7 @@ def test_group_without_weight_decay_stays_without(train: Callable[..., Any]) -> 
     assert run.trace.column("weight_decay/1") == [0.0] * 6
 
 
-def test_only_what_is_scheduled_is_touched(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_only_what_is_scheduled_is_touched() -> None:
     run = train(sgd(0.5, weight_decay=0.125), EpochGatedDecay(0.5, start_epoch=1), gradient=0.0, batches=1)
     assert run.trace.column("weight_decay") == [0.125] * 3
     assert run.kept() == [1 - 0.5 * 0.125, 1 - 0.25 * 0.125, 1 - 0.125 * 0.125]
@@ -75,14 +75,14 @@ def test_only_what_is_scheduled_is_touched(train: Callable[..., Any], sgd: Calla
     [lambda: HyperparameterScheduler(HALVE), lambda: EpochGatedDecay(0.5, start_epoch=1)],
     ids=["schedule", "gated-decay"],
 )
-def test_tensor_learning_rate_is_filled_in_place(train: Callable[..., Any], make: Callable[[], Any]) -> None:
+def test_tensor_learning_rate_is_filled_in_place(make: Callable[[], Any]) -> None:
     given = torch.tensor(0.5)
     run = train(lambda m: torch.optim.SGD(m.parameters(), lr=given), make(), batches=2)
     assert run.learning_rates() == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
     assert run.trainer.optimizers[0].param_groups[0]["lr"] is given
 
 
-def test_tensor_learning_rate_follows_the_recipe_to_the_last_float32_bit(train: Callable[..., Any]) -> None:
+def test_tensor_learning_rate_follows_the_recipe_to_the_last_float32_bit() -> None:
     given = torch.tensor(0.1)
     recipe = Recipe(AdamW(learning_rate=0.1, weight_decay=0.5), InverseTimeDecay(0.3, every=updates(1)))
     run = train(
@@ -94,7 +94,7 @@ def test_tensor_learning_rate_follows_the_recipe_to_the_last_float32_bit(train: 
     assert run.trainer.optimizers[0].param_groups[0]["lr"] is given
 
 
-def test_built_optimizer_keeps_floats(train: Callable[..., Any]) -> None:
+def test_built_optimizer_keeps_floats() -> None:
     recipe = Recipe(AdamW(learning_rate=0.1), learning_rate=StepDecay(0.5, every=epochs(1)))
     run = train(lambda m: build_optimizer(recipe.optimizer, m), HyperparameterScheduler(recipe))
     group = run.trainer.optimizers[0].param_groups[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from samestep import AdamW, CosineDecay, ExponentialDecay, ParameterRule, Recipe, epochs, percent
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
+
+from .tiny_training import sgd, train
 
 RECIPE = Recipe(
     AdamW(learning_rate=0.1, weight_decay=0.05),
@@ -35,9 +36,7 @@ def last_of_each_epoch(name: str, updates: int = 5) -> list[float]:
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_csv_has_the_plans_values_to_the_last_digit(
-    train: Callable[..., Any], tmp_path: Path, accumulate: int
-) -> None:
+def test_a_csv_has_the_plans_values_to_the_last_digit(tmp_path: Path, accumulate: int) -> None:
     logger = CSVLogger(tmp_path, name="", version="")
     train(build, HyperparameterScheduler(RECIPE), logger=logger, accumulate_grad_batches=accumulate)
     with (tmp_path / "metrics.csv").open() as file:
@@ -47,7 +46,7 @@ def test_a_csv_has_the_plans_values_to_the_last_digit(
         assert [float(row[name]) for row in rows] == last_of_each_epoch(name, -(-5 // accumulate))
 
 
-def test_tensorboard_has_them_as_float32(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_tensorboard_has_them_as_float32(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, name="", version="", log_graph=False)
     train(build, HyperparameterScheduler(RECIPE), logger=logger)
     events = EventAccumulator(str(tmp_path)).Reload()
@@ -56,7 +55,7 @@ def test_tensorboard_has_them_as_float32(train: Callable[..., Any], tmp_path: Pa
         assert [event.value for event in events.Scalars(name)] == expected
 
 
-def test_a_checkpoint_can_be_named_by_them(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_checkpoint_can_be_named_by_them(tmp_path: Path) -> None:
     saver = ModelCheckpoint(
         tmp_path, "{learning_rate:.4f}", every_n_epochs=1, save_top_k=-1, save_on_train_epoch_end=True
     )
@@ -66,7 +65,7 @@ def test_a_checkpoint_can_be_named_by_them(train: Callable[..., Any], tmp_path: 
     }
 
 
-def test_each_group_of_parameters_has_a_name(train: Callable[..., Any]) -> None:
+def test_each_group_of_parameters_has_a_name() -> None:
     spec = AdamW(0.1, 0.05, parameters=[ParameterRule(path="weights/1", learning_rate=0.5, weight_decay=0)])
     callback = HyperparameterScheduler(Recipe(spec))
     run = train(lambda module: build_optimizer(spec, module), callback, weights=2)
@@ -84,14 +83,12 @@ def test_each_group_of_parameters_has_a_name(train: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     "callback", [EpochGatedDecay(0.5, start_epoch=2), LearningRateScheduler(lambda epoch: 0.5 if epoch == 2 else 1.0)]
 )
-def test_callbacks_of_whole_epochs_log_the_learning_rate(
-    train: Callable[..., Any], sgd: Callable[..., Any], callback: Any
-) -> None:
+def test_callbacks_of_whole_epochs_log_the_learning_rate(callback: Any) -> None:
     run = train(sgd(1.0), callback)
     assert {name: value.item() for name, value in run.trainer.callback_metrics.items()} == {"learning_rate": 0.5}
 
 
-def test_nothing_of_it_is_warned_of(train: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_of_it_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*does not have many workers")

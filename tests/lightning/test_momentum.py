@@ -12,6 +12,8 @@ from torch.optim import lr_scheduler
 from samestep import AdamW, LinearDecay, Recipe, StepDecay, epochs, one_cycle, updates
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
+from .tiny_training import refusal, train
+
 RUN = 15  # updates: 3 epochs of 5
 HALVING = Recipe(momentum=StepDecay(0.5, every=epochs(1)))
 
@@ -28,9 +30,7 @@ def one_cycle_recipe(**options: Any) -> Recipe:
 
 @pytest.mark.parametrize("anneal", ["cosine", "linear"])
 @pytest.mark.parametrize("three_phase", [False, True])
-def test_one_cycle_drives_learning_rate_and_momentum_as_torchs_does(
-    train: Callable[..., Any], anneal: Any, three_phase: bool
-) -> None:
+def test_one_cycle_drives_learning_rate_and_momentum_as_torchs_does(anneal: Any, three_phase: bool) -> None:
     recipe = one_cycle_recipe(anneal=anneal, three_phase=three_phase)
 
     def theirs(module: torch.nn.Module) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_one_cycle_drives_learning_rate_and_momentum_as_torchs_does(
     ],
     ids=["SGD", "RMSprop", "Adam", "NAdam", "tensor betas"],
 )
-def test_the_momentum_of_torchs_own_optimizers(train: Callable[..., Any], make: Callable[..., Any]) -> None:
+def test_the_momentum_of_torchs_own_optimizers(make: Callable[..., Any]) -> None:
     run = train(lambda module: make(module.parameters()), HyperparameterScheduler(HALVING))
     assert run.trace.column("momentum") == pytest.approx([0.8] * 5 + [0.4] * 5 + [0.2] * 5, rel=1e-7)
     (group,) = run.trainer.optimizers[0].param_groups
@@ -68,7 +68,7 @@ def test_the_momentum_of_torchs_own_optimizers(train: Callable[..., Any], make: 
         assert type(group["betas"][0]) is type(group["betas"][1])
 
 
-def test_the_update_uses_the_momentum(train: Callable[..., Any]) -> None:
+def test_the_update_uses_the_momentum() -> None:
     recipe = Recipe(momentum=LinearDecay(over=updates(RUN)))
     run = train(lambda module: torch.optim.SGD(module.parameters(), 1.0, momentum=0.8), HyperparameterScheduler(recipe))
     buffer, expected = 0.0, []
@@ -78,7 +78,7 @@ def test_the_update_uses_the_momentum(train: Callable[..., Any]) -> None:
     assert run.learning_rates() == pytest.approx(expected, rel=1e-14)
 
 
-def test_each_group_keeps_its_own_momentum(train: Callable[..., Any]) -> None:
+def test_each_group_keeps_its_own_momentum() -> None:
     def groups(module: torch.nn.Module) -> torch.optim.Optimizer:
         pairs = zip(module.parameters(), (0.8, 0.4), strict=True)
         return torch.optim.SGD([{"params": [p], "momentum": m} for p, m in pairs], 0.1)
@@ -88,7 +88,7 @@ def test_each_group_keeps_its_own_momentum(train: Callable[..., Any]) -> None:
     assert run.trace.column("momentum/1") == [0.4, 0.2, 0.1]
 
 
-def test_an_optimizer_without_momentum_is_refused(refusal: Callable[..., str]) -> None:
+def test_an_optimizer_without_momentum_is_refused() -> None:
     message = refusal(lambda module: torch.optim.Adagrad(module.parameters()), HyperparameterScheduler(HALVING))
     assert message == (
         "HyperparameterScheduler: found the optimizer Adagrad, which has no momentum; leave its schedule out, or use "
@@ -96,7 +96,7 @@ def test_an_optimizer_without_momentum_is_refused(refusal: Callable[..., str]) -
     )
 
 
-def test_a_momentum_of_one_is_refused_before_the_first_batch(refusal: Callable[..., str]) -> None:
+def test_a_momentum_of_one_is_refused_before_the_first_batch() -> None:
     rising = Recipe(momentum=LinearDecay(over=updates(14), start=0.5, end=1.25))
     message = refusal(
         lambda module: torch.optim.SGD(module.parameters(), 0.1, momentum=0.8), HyperparameterScheduler(rising)
@@ -108,7 +108,7 @@ def test_a_momentum_of_one_is_refused_before_the_first_batch(refusal: Callable[.
 
 @pytest.mark.parametrize("cycles_momentum", [True, False])
 def test_a_torch_scheduler_that_cycles_the_momentum_is_refused_beside_a_momentum_schedule(
-    train: Callable[..., Any], refusal: Callable[..., str], cycles_momentum: bool
+    cycles_momentum: bool,
 ) -> None:
     def both(module: torch.nn.Module) -> dict[str, Any]:
         optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.8)

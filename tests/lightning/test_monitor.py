@@ -16,6 +16,8 @@ from pytorch_lightning.loggers import CSVLogger
 from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, Warmup, epochs, percent, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
 
+from .tiny_training import sgd, train
+
 RECIPE = Recipe(
     AdamW(learning_rate=0.1, weight_decay=0.05),
     learning_rate=Warmup(over=updates(4), start=0.25) * CosineDecay(over=percent(100), end=0.1),
@@ -33,9 +35,7 @@ def logged(logger: CSVLogger) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if not row.get("learning_rate")]
 
 
-def monitored(
-    train: Callable[..., Any], folder: Path, first: bool, optimizer: Any, callback: Any, **options: Any
-) -> Any:
+def monitored(folder: Path, first: bool, optimizer: Any, callback: Any, **options: Any) -> Any:
     """A run with the monitor listed before or after the callback, and the CSV that it wrote."""
     interval = options.pop("interval", "step")
     monitor = LearningRateMonitor(logging_interval=interval, log_weight_decay=True)
@@ -46,13 +46,11 @@ def monitored(
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_monitor_logs_the_plan_before_and_after_ours(
-    train: Callable[..., Any], tmp_path: Path, accumulate: int
-) -> None:
+def test_monitor_logs_the_plan_before_and_after_ours(tmp_path: Path, accumulate: int) -> None:
     tables = []
     for first in (True, False):
         options = {"accumulate_grad_batches": accumulate, "gradient": 0.0}
-        run, rows = monitored(train, tmp_path, first, build, HyperparameterScheduler(RECIPE), **options)
+        run, rows = monitored(tmp_path, first, build, HyperparameterScheduler(RECIPE), **options)
         tables.append(rows)
     assert tables[0] == tables[1]
 
@@ -82,15 +80,8 @@ def test_monitor_logs_the_plan_before_and_after_ours(
     ],
     ids=["gated-decay", "function", "schedule"],
 )
-def test_monitor_logs_each_epochs_value(
-    train: Callable[..., Any],
-    sgd: Callable[..., Any],
-    tmp_path: Path,
-    first: bool,
-    interval: str,
-    make: Callable[[], Any],
-) -> None:
-    run, rows = monitored(train, tmp_path, first, sgd(1.0), make(), batches=2, interval=interval)
+def test_monitor_logs_each_epochs_value(tmp_path: Path, first: bool, interval: str, make: Callable[[], Any]) -> None:
+    run, rows = monitored(tmp_path, first, sgd(1.0), make(), batches=2, interval=interval)
     times = 2 if interval == "step" else 1
     assert [float(row["lr-SGD"]) for row in rows] == [v for v in (0.5, 0.25, 0.125) for _ in range(times)]
     assert run.learning_rates() == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
@@ -98,22 +89,18 @@ def test_monitor_logs_each_epochs_value(
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("step", [2, 5, 7])
-def test_monitor_of_a_resumed_run_logs_the_plan_from_its_first_update(
-    train: Callable[..., Any], tmp_path: Path, first: bool, step: int
-) -> None:
+def test_monitor_of_a_resumed_run_logs_the_plan_from_its_first_update(tmp_path: Path, first: bool, step: int) -> None:
     saver = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1, save_on_train_epoch_end=False)
     whole = train(build, HyperparameterScheduler(RECIPE), saver, enable_checkpointing=True)
     fit = {"ckpt_path": str(tmp_path / f"step={step}.ckpt")}
-    _, rows = monitored(train, tmp_path, first, build, HyperparameterScheduler(RECIPE), fit=fit)
+    _, rows = monitored(tmp_path, first, build, HyperparameterScheduler(RECIPE), fit=fit)
     assert [float(row["lr-AdamW"]) for row in rows] == whole.trace.column("learning_rate")[step:]
     assert [float(row["lr-AdamW-weight_decay"]) for row in rows] == whole.trace.column("weight_decay")[step:]
 
 
-def test_monitor_and_trace_agree_for_every_group(
-    train: Callable[..., Any], sgd: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_monitor_and_trace_agree_for_every_group(tmp_path: Path) -> None:
     decay = EpochGatedDecay(0.5, start_epoch=1)
-    run, rows = monitored(train, tmp_path, True, sgd(0.3, 1.7), decay, weights=2, batches=2)
+    run, rows = monitored(tmp_path, True, sgd(0.3, 1.7), decay, weights=2, batches=2)
     assert [float(row["lr-SGD/pg1"]) for row in rows] == run.trace.column("learning_rate")
     assert [float(row["lr-SGD/pg2"]) for row in rows] == run.trace.column("learning_rate/1")
 
@@ -128,9 +115,7 @@ class Meddler(Callback):
 
 
 @pytest.mark.parametrize("interval", ["step", "epoch"])
-def test_a_value_that_something_else_wrote_is_neither_used_nor_logged(
-    train: Callable[..., Any], sgd: Callable[..., Any], tmp_path: Path, interval: str
-) -> None:
+def test_a_value_that_something_else_wrote_is_neither_used_nor_logged(tmp_path: Path, interval: str) -> None:
     callbacks = [EpochGatedDecay(0.5, start_epoch=1), Meddler()]
     logger = CSVLogger(tmp_path, name="", version="")
     monitor = LearningRateMonitor(logging_interval=interval)

@@ -38,7 +38,7 @@ from samestep.lightning import (
 )
 
 from ..states import runs
-from .two_weights import trainer
+from .tiny_training import trainer
 
 STATES = Path(__file__).parents[1] / "states"
 RECIPE = Recipe(

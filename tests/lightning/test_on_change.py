@@ -16,7 +16,7 @@ from samestep import AdamW, NAdamW, ParameterRule, Recipe, StepDecay, epochs
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 
 from ..changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
-from .two_weights import Weights, data, every_epoch, every_update, fit, go_on, trained, trainer
+from .tiny_training import Weights, data, every_epoch, every_update, fit, go_on, trained, trainer
 
 RECIPE, OTHER, NUMBERS = Recipe(SPEC, STEPS), CHANGES["factor"].new, CHANGES["numbers"]
 DAMAGED = r"^HyperparameterScheduler: found a damaged state of samestep: [^\n]*; use another checkpoint\.$"

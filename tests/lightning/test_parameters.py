@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,8 @@ from samestep.lightning import (
     build_optimizer,
     describe_parameters,
 )
+
+from .tiny_training import refusal, train
 
 NO_DECAY = ParameterRule(role=["bias", "norm"], weight_decay=0)
 
@@ -149,7 +150,7 @@ LINE = [1 - n / 8 for n in range(6)]
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
-def test_schedules_keep_the_ratios_of_the_groups(callback: Any, etas: list[float], train: Callable[..., Any]) -> None:
+def test_schedules_keep_the_ratios_of_the_groups(callback: Any, etas: list[float]) -> None:
     run = train(lambda m: build_optimizer(SPEC, m), callback, weights=2, batches=2)
     assert run.trace.column("learning_rate") == [2**-4 * eta for eta in etas]
     assert run.trace.column("learning_rate/1") == [2**-3 * eta for eta in etas]
@@ -162,19 +163,19 @@ def test_schedules_keep_the_ratios_of_the_groups(callback: Any, etas: list[float
     assert kept.kept(1) == [1.0] * 6
 
 
-def test_a_function_of_the_epoch_alone_is_refused_for_several_learning_rates(refusal: Callable[..., str]) -> None:
+def test_a_function_of_the_epoch_alone_is_refused_for_several_learning_rates() -> None:
     message = refusal(lambda m: build_optimizer(SPEC, m), LearningRateScheduler(lambda epoch: 0.5))
     assert "groups with the learning rates [0.0625, 0.125] and a function of the epoch alone" in message
 
 
-def test_a_clipping_spec_beside_the_trainers_own_clipping_is_refused(refusal: Callable[..., str]) -> None:
+def test_a_clipping_spec_beside_the_trainers_own_clipping_is_refused() -> None:
     spec = AdamW(clipnorm=1.0)
     for callback in (HyperparameterScheduler(Recipe(spec)), EpochGatedDecay(0.5, start_epoch=1)):
         message = refusal(lambda m: build_optimizer(spec, m), callback, gradient_clip_val=0.5)
         assert "found gradient_clip_val=0.5 of the Trainer, and an optimizer that clips already; leave one" in message
 
 
-def test_a_spec_with_other_rules_is_another_spec(refusal: Callable[..., str]) -> None:
+def test_a_spec_with_other_rules_is_another_spec() -> None:
     recipe = Recipe(SGDW(2**-4, 2**-3, parameters=[NO_DECAY]), learning_rate=CosineDecay(over=updates(9)))
     message = refusal(lambda m: build_optimizer(SPEC, m), HyperparameterScheduler(recipe))
     assert f"parameters is {tuple(RULES)!r} and not {(NO_DECAY,)!r}" in message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,6 +21,8 @@ from samestep import (
     updates,
 )
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, build_optimizer
+
+from .tiny_training import sgd, train
 
 LEARNING_RATE = Warmup(over=updates(4), start=0.25) * CosineDecay(over=percent(100), end=0.1)
 WEIGHT_DECAY = LinearDecay(over=epochs("2.5"), end=0.2)
@@ -74,7 +75,7 @@ def planned(plan: Plan, name: str, per_epoch: list[int], base: float | None = No
 
 @pytest.mark.parametrize(("trainer", "per_epoch", "length"), RUNS)
 def test_every_update_uses_the_plans_learning_rate_and_weight_decay(
-    train: Callable[..., Any], trainer: dict[str, Any], per_epoch: list[int], length: dict[str, int]
+    trainer: dict[str, Any], per_epoch: list[int], length: dict[str, int]
 ) -> None:
     run = train(build, HyperparameterScheduler(RECIPE), gradient=0.0, **trainer)
     plan = RECIPE.plan(**length)
@@ -88,11 +89,7 @@ def test_every_update_uses_the_plans_learning_rate_and_weight_decay(
 
 @pytest.mark.parametrize(("trainer", "per_epoch", "length"), RUNS)
 def test_every_update_of_a_stock_optimizer_moves_by_the_plans_learning_rate(
-    train: Callable[..., Any],
-    sgd: Callable[..., Any],
-    trainer: dict[str, Any],
-    per_epoch: list[int],
-    length: dict[str, int],
+    trainer: dict[str, Any], per_epoch: list[int], length: dict[str, int]
 ) -> None:
     run = train(sgd(0.1), HyperparameterScheduler(SCHEDULES), **trainer)
     assert run.learning_rates() == planned(SCHEDULES.plan(**length), "learning_rate", per_epoch, base=0.1)
@@ -101,7 +98,7 @@ def test_every_update_of_a_stock_optimizer_moves_by_the_plans_learning_rate(
 
 @pytest.mark.parametrize("ahead", [1, 2, 3, 5])
 def test_values_that_are_computed_ahead_go_on_where_those_before_ended(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ahead: int
+    monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
     monkeypatch.setattr("samestep.torch.follower._AHEAD", ahead)
     run = train(build, HyperparameterScheduler(RECIPE), gradient=0.0)
@@ -110,35 +107,33 @@ def test_values_that_are_computed_ahead_go_on_where_those_before_ended(
         assert run.trace.column(name) == plan.values(name)
 
 
-def test_after_the_run_the_optimizer_holds_the_values_of_its_last_update(train: Callable[..., Any]) -> None:
+def test_after_the_run_the_optimizer_holds_the_values_of_its_last_update() -> None:
     run = train(build, HyperparameterScheduler(RECIPE))
     (group,) = run.trainer.optimizers[0].param_groups
     plan = RECIPE.plan(updates_per_epoch=5, epochs=3)
     assert (group["lr"], group["weight_decay"]) == (plan.value("learning_rate", 2, 4), plan.value("weight_decay", 2, 4))
 
 
-def test_first_update_is_already_scheduled(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_first_update_is_already_scheduled() -> None:
     warmup = Recipe(learning_rate=Warmup(over=updates(4), start=0.0))
     run = train(sgd(2.0), HyperparameterScheduler(warmup), epochs=1)
     assert run.learning_rates() == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
-def test_percent_is_of_the_run_that_max_steps_ends(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_percent_is_of_the_run_that_max_steps_ends() -> None:
     linear = Recipe(learning_rate=LinearDecay(over=percent(100)))
     run = train(sgd(8.0), HyperparameterScheduler(linear), max_steps=8)
     assert run.learning_rates() == [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
 
 
-def test_micro_batches_of_accumulation_are_not_updates(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_micro_batches_of_accumulation_are_not_updates() -> None:
     every_second = Recipe(learning_rate=StepDecay(0.5, every=updates(2)))
     run = train(sgd(1.0), HyperparameterScheduler(every_second), epochs=2, accumulate_grad_batches=2)
     assert run.learning_rates() == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_epoch_resolution_holds_the_value_of_the_first_update(
-    train: Callable[..., Any], sgd: Callable[..., Any], accumulate: int
-) -> None:
+def test_epoch_resolution_holds_the_value_of_the_first_update(accumulate: int) -> None:
     run = train(sgd(0.1), HyperparameterScheduler(SCHEDULES, resolution="epoch"), accumulate_grad_batches=accumulate)
     per_epoch = -(-5 // accumulate)
     plan = SCHEDULES.plan(updates_per_epoch=per_epoch, epochs=3)
@@ -147,22 +142,20 @@ def test_epoch_resolution_holds_the_value_of_the_first_update(
     assert run.learning_rates() == [value for value in firsts for _ in range(per_epoch)]
 
 
-def test_legacy_keras_decay_is_reproduced_at_the_optimizer(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_legacy_keras_decay_is_reproduced_at_the_optimizer() -> None:
     recipe = Recipe(learning_rate=InverseTimeDecay(0.01, every=updates(1)))
     run = train(sgd(0.1), HyperparameterScheduler(recipe))
     # Written otherwise than our product, the same quotient differs in the last bit of a double.
     assert run.learning_rates() == pytest.approx([0.1 / (1 + 0.01 * k) for k in range(15)], rel=2e-16)
 
 
-def test_weight_decay_alone_can_be_scheduled(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_weight_decay_alone_can_be_scheduled() -> None:
     recipe = Recipe(weight_decay=StepDecay(0.5, every=epochs(1)))
     run = train(sgd(0.5, weight_decay=0.25), HyperparameterScheduler(recipe), gradient=0.0, batches=2)
     assert run.kept() == [1 - 0.125, 1 - 0.125, 1 - 0.0625, 1 - 0.0625, 1 - 0.03125, 1 - 0.03125]
 
 
-def test_a_weight_decay_recipe_works_beside_a_learning_rate_callback(
-    train: Callable[..., Any], sgd: Callable[..., Any]
-) -> None:
+def test_a_weight_decay_recipe_works_beside_a_learning_rate_callback() -> None:
     recipe = Recipe(weight_decay=StepDecay(0.5, every=epochs(1)))
     callbacks = [HyperparameterScheduler(recipe), EpochGatedDecay(0.5, start_epoch=1)]
     run = train(sgd(1.0, weight_decay=0.5), *callbacks, gradient=0.0, batches=1)
@@ -170,7 +163,7 @@ def test_a_weight_decay_recipe_works_beside_a_learning_rate_callback(
     assert run.kept() == [1 - 0.5, 1 - 0.5 * 0.25, 1 - 0.25 * 0.125]
 
 
-def test_a_weight_decay_recipe_works_beside_a_torch_scheduler(train: Callable[..., Any]) -> None:
+def test_a_weight_decay_recipe_works_beside_a_torch_scheduler() -> None:
     def both(module: torch.nn.Module) -> dict[str, Any]:
         optimizer = torch.optim.SGD(module.parameters(), lr=1.0, weight_decay=0.5)
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)}
@@ -180,7 +173,7 @@ def test_a_weight_decay_recipe_works_beside_a_torch_scheduler(train: Callable[..
     assert run.kept() == [1 - 0.5, 1 - 0.5 * 0.25, 1 - 0.25 * 0.125]
 
 
-def test_a_callback_can_be_used_for_a_second_run(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_a_callback_can_be_used_for_a_second_run() -> None:
     scheduler = HyperparameterScheduler(SCHEDULES)
     first = train(sgd(0.1), scheduler)
     second = train(sgd(0.1), scheduler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +11,8 @@ from pytorch_lightning.plugins import MixedPrecision
 
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, Position, Recipe, StepDecay, updates
 from samestep.lightning import HyperparameterScheduler, build_optimizer
+
+from .tiny_training import sgd, train
 
 HALVED = Recipe(learning_rate=StepDecay(0.5, every=updates(1)))
 FUSED = {
@@ -39,9 +40,7 @@ def scaled() -> MixedPrecision:
 
 @pytest.mark.parametrize("name", FUSED)
 @pytest.mark.parametrize("overflow", [(), (0,), (2,), (1, 2, 4)], ids=str)
-def test_an_update_that_a_fused_kernel_skips_is_no_position_of_the_plan(
-    train: Callable[..., Any], name: str, overflow: tuple[int, ...]
-) -> None:
+def test_an_update_that_a_fused_kernel_skips_is_no_position_of_the_plan(name: str, overflow: tuple[int, ...]) -> None:
     run = train(FUSED[name], Overflow(*overflow), HyperparameterScheduler(HALVED), epochs=2, plugins=scaled())
     made = 5 - len(overflow)
     assert run.positions() == [Position(epoch, update) for epoch in range(2) for update in range(made)]
@@ -57,9 +56,7 @@ def test_an_update_that_a_fused_kernel_skips_is_no_position_of_the_plan(
 
 @pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("fused", [False, True])
-def test_stock_sgd_uses_the_planned_learning_rates_under_every_precision(
-    train: Callable[..., Any], precision: str, fused: bool
-) -> None:
+def test_stock_sgd_uses_the_planned_learning_rates_under_every_precision(precision: str, fused: bool) -> None:
     def sgd(module: torch.nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(module.parameters(), lr=1.0, fused=fused)
 
@@ -72,9 +69,7 @@ def test_stock_sgd_uses_the_planned_learning_rates_under_every_precision(
 
 @pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("kind", [AdamW, NAdamW, SGDW])
-def test_built_optimizers_shrink_the_weights_as_planned_under_every_precision(
-    train: Callable[..., Any], kind: Any, precision: str
-) -> None:
+def test_built_optimizers_shrink_the_weights_as_planned_under_every_precision(kind: Any, precision: str) -> None:
     """Powers of two, which bfloat16 has too: 1 - learning_rate * weight_decay is exact down to 1 - 2**-7."""
     spec = kind(learning_rate=0.5, weight_decay=1.0)
     how = {"plugins": scaled()} if precision == "16-mixed" else {"precision": precision}
@@ -84,17 +79,13 @@ def test_built_optimizers_shrink_the_weights_as_planned_under_every_precision(
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
-def test_the_module_has_the_precision_that_was_asked_for(
-    train: Callable[..., Any], sgd: Callable[..., Any], precision: str
-) -> None:
+def test_the_module_has_the_precision_that_was_asked_for(precision: str) -> None:
     run = train(sgd(1.0), HyperparameterScheduler(HALVED), precision=precision)
     wanted = {"64-true": torch.float64, "bf16-true": torch.bfloat16}[precision]
     assert {weight.dtype for weight in run.module.weights} == {wanted}
 
 
-def test_a_learning_rate_that_float32_would_round_is_used_in_float64(
-    train: Callable[..., Any], sgd: Callable[..., Any]
-) -> None:
+def test_a_learning_rate_that_float32_would_round_is_used_in_float64() -> None:
     line = Recipe(learning_rate=LinearDecay(over=updates(9)))
     run = train(sgd(0.1), HyperparameterScheduler(line), batches=9, epochs=1, precision="64-true")
     assert [-left[0] for left in run.module.left] == run.trace.column("learning_rate")

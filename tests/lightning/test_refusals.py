@@ -18,6 +18,8 @@ from samestep.lightning import (
     build_optimizer,
 )
 
+from .tiny_training import Ramp, refusal, sgd, train
+
 WHOLE_RUN = Recipe(learning_rate=CosineDecay(over=percent(100)))
 PER_UPDATE = Recipe(learning_rate=LinearDecay(over=epochs(2), end=0.25))
 PER_EPOCH = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
@@ -32,18 +34,18 @@ class Stream(torch.utils.data.IterableDataset[torch.Tensor]):
         return iter(torch.zeros(4))
 
 
-def test_percent_of_a_run_without_an_end(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+def test_percent_of_a_run_without_an_end() -> None:
     message = refusal(sgd(0.1), HyperparameterScheduler(WHOLE_RUN), max_epochs=-1)
     assert message.startswith("HyperparameterScheduler: the learning_rate schedule: '100%' needs the length of the run")
 
 
-def test_change_within_epochs_of_unknown_length(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+def test_change_within_epochs_of_unknown_length() -> None:
     message = refusal(sgd(0.1), HyperparameterScheduler(PER_UPDATE), data=Stream())
     assert "training data of unknown length" in message
     assert "give updates_per_epoch=, or resolution='epoch'" in message
 
 
-def test_updates_in_epochs_of_unknown_length(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+def test_updates_in_epochs_of_unknown_length() -> None:
     recipe = Recipe(learning_rate=StepDecay(0.5, every=updates(3)))
     message = refusal(sgd(0.1), HyperparameterScheduler(recipe), data=Stream())
     assert "'3 updates' needs the number of updates in an epoch" in message
@@ -65,13 +67,11 @@ def test_updates_in_epochs_of_unknown_length(refusal: Callable[..., str], sgd: C
         pytest.param(DECAY, [0.5] * 4 + [0.25] * 4 + [0.125] * 4, id="function"),
     ],
 )
-def test_unknown_length_is_accepted_where_it_does_not_matter(
-    train: Callable[..., Any], sgd: Callable[..., Any], callback: Any, expected: list[float]
-) -> None:
+def test_unknown_length_is_accepted_where_it_does_not_matter(callback: Any, expected: list[float]) -> None:
     assert train(sgd(1.0), callback, data=Stream()).learning_rates() == expected
 
 
-def test_updates_per_epoch_that_contradicts_the_trainer(refusal: Callable[..., str], sgd: Callable[..., Any]) -> None:
+def test_updates_per_epoch_that_contradicts_the_trainer() -> None:
     callback = HyperparameterScheduler(PER_UPDATE, updates_per_epoch=5)
     message = refusal(sgd(0.1), callback, accumulate_grad_batches=2)
     assert "found updates_per_epoch=5, but the trainer makes 3 updates in an epoch" in message
@@ -85,16 +85,14 @@ def test_updates_per_epoch_that_contradicts_the_trainer(refusal: Callable[..., s
         (DECAY, HyperparameterScheduler(PER_EPOCH)),
     ],
 )
-def test_two_callbacks_for_one_hyperparameter(
-    refusal: Callable[..., str], sgd: Callable[..., Any], first: Any, second: Any
-) -> None:
+def test_two_callbacks_for_one_hyperparameter(first: Any, second: Any) -> None:
     message = refusal(sgd(0.1), first, second)
     assert message.startswith(f"found two callbacks that drive learning_rate: {first!r} and {second!r};")
 
 
 @pytest.mark.parametrize("callback", [EpochGatedDecay(0.1, start_epoch=1), HyperparameterScheduler(PER_EPOCH), DECAY])
 @pytest.mark.parametrize("name", ["StepLR", "ReduceLROnPlateau"])
-def test_a_torch_scheduler_beside_ours(refusal: Callable[..., str], callback: Any, name: str) -> None:
+def test_a_torch_scheduler_beside_ours(callback: Any, name: str) -> None:
     def both(module: pl.LightningModule) -> dict[str, Any]:
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
         if name == "StepLR":
@@ -118,9 +116,7 @@ def test_a_torch_scheduler_beside_ours(refusal: Callable[..., str], callback: An
         ({"lr": torch.tensor(0.2)}, "learning_rate is 0.2 and not 0.1"),
     ],
 )
-def test_an_optimizer_of_other_numbers_than_the_spec(
-    refusal: Callable[..., str], changes: dict[str, Any], difference: str
-) -> None:
+def test_an_optimizer_of_other_numbers_than_the_spec(changes: dict[str, Any], difference: str) -> None:
     numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
     message = refusal(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
     assert f"not built from this recipe's spec: {difference};" in message
@@ -128,16 +124,14 @@ def test_an_optimizer_of_other_numbers_than_the_spec(
 
 
 @pytest.mark.parametrize("changes", [{}, {"lr": torch.tensor(0.1)}])
-def test_an_optimizer_of_the_specs_numbers_is_followed(train: Callable[..., Any], changes: dict[str, Any]) -> None:
+def test_an_optimizer_of_the_specs_numbers_is_followed(changes: dict[str, Any]) -> None:
     numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
     run = train(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
     assert len(run.trace) == 15
 
 
 @pytest.mark.parametrize("other", [torch.optim.SGD, torch.optim.Adam, torch.optim.NAdam])
-def test_an_optimizer_of_another_kind_than_the_spec(
-    refusal: Callable[..., str], other: type[torch.optim.Optimizer]
-) -> None:
+def test_an_optimizer_of_another_kind_than_the_spec(other: type[torch.optim.Optimizer]) -> None:
     message = refusal(
         lambda m: other(m.parameters(), lr=0.1, weight_decay=0.05),  # type: ignore[call-arg]
         HyperparameterScheduler(Recipe(SPEC)),
@@ -176,17 +170,13 @@ class DeepSpeedStrategy(SingleDeviceStrategy):
         (DeepSpeedStrategy, "the DeepSpeedStrategy with the optimizer SGD"),
     ],
 )
-def test_a_strategy_whose_engine_makes_the_updates(
-    refusal: Callable[..., str], sgd: Callable[..., Any], callback: Any, strategy: Any, found: str
-) -> None:
+def test_a_strategy_whose_engine_makes_the_updates(callback: Any, strategy: Any, found: str) -> None:
     message = refusal(sgd(0.1), callback, strategy=strategy("cpu"))
     assert message.startswith(f"{type(callback).__name__}: found {found}; write a strategy that leaves the updates to")
 
 
 @pytest.mark.parametrize("learning_rates", [(0.1,), (1.0, 0.1)])
-def test_a_floor_above_the_learning_rate(
-    refusal: Callable[..., str], sgd: Callable[..., Any], learning_rates: tuple[float, ...]
-) -> None:
+def test_a_floor_above_the_learning_rate(learning_rates: tuple[float, ...]) -> None:
     message = refusal(sgd(*learning_rates), EpochGatedDecay(0.1, start_epoch=1, floor=0.5))
     assert message.startswith("EpochGatedDecay: found floor=0.5 above the learning rate 0.1 from which the decay")
 
@@ -194,20 +184,18 @@ def test_a_floor_above_the_learning_rate(
 @pytest.mark.parametrize(
     "callback", [EpochGatedDecay(0.1, start_epoch=1, base=0.2), LearningRateScheduler(pow, base=0.2)]
 )
-def test_one_base_for_groups_of_their_own(refusal: Callable[..., str], sgd: Callable[..., Any], callback: Any) -> None:
+def test_one_base_for_groups_of_their_own(callback: Any) -> None:
     message = refusal(sgd(0.1, 0.3), callback)
     assert f"found base={callback.base!r} for parameter groups whose own are [0.1, 0.3]; leave base= out" in message
 
 
-def test_a_function_of_the_epoch_alone_for_groups_of_their_own(
-    refusal: Callable[..., str], sgd: Callable[..., Any]
-) -> None:
+def test_a_function_of_the_epoch_alone_for_groups_of_their_own() -> None:
     message = refusal(sgd(0.3, 0.1), LearningRateScheduler(lambda epoch: 0.5**epoch))
     assert "parameter groups with the learning rates [0.1, 0.3] and a function of the epoch alone" in message
     assert "write the function as f(epoch, learning_rate)" in message
 
 
-def test_a_refused_run_leaves_the_optimizer_as_it_was(refusal: Callable[..., str], ramp: Callable[..., Any]) -> None:
+def test_a_refused_run_leaves_the_optimizer_as_it_was() -> None:
     kept = []
 
     def keep(module: torch.nn.Module) -> torch.optim.Optimizer:
@@ -215,5 +203,5 @@ def test_a_refused_run_leaves_the_optimizer_as_it_was(refusal: Callable[..., str
         return kept[0]
 
     other = Recipe(AdamW(learning_rate=0.2), learning_rate=StepDecay(0.5, every=epochs(1), first=epochs(0)))
-    refusal(None, HyperparameterScheduler(other), module=ramp(keep))
+    refusal(None, HyperparameterScheduler(other), module=Ramp(keep))
     assert kept[0].param_groups[0]["lr"] == 0.1

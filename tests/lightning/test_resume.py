@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from samestep import AdamW, CosineDecay, LinearDecay, Position, Recipe, Trace, Warmup, percent, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
+
+from .tiny_training import every_update, train
 
 BATCHES, EPOCHS = 4, 3
 RECIPE = Recipe(
@@ -42,10 +43,6 @@ DRIVERS = {
 drivers = pytest.mark.parametrize("driver", DRIVERS)
 
 
-def every_update(folder: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1, save_on_train_epoch_end=False)
-
-
 def every_epoch(folder: Path) -> ModelCheckpoint:
     return ModelCheckpoint(folder, "{step}", every_n_epochs=1, save_top_k=-1, save_on_train_epoch_end=True)
 
@@ -54,73 +51,69 @@ def join(first: Trace, updates: int, second: Trace) -> Trace:
     return Trace(first.entries[:updates] + second.entries)
 
 
-def interrupted(train: Callable[..., Any], driver: str, saver: ModelCheckpoint, **options: Any) -> Any:
+def interrupted(driver: str, saver: ModelCheckpoint, **options: Any) -> Any:
     build, make = DRIVERS[driver]
     options = {"batches": BATCHES, "epochs": EPOCHS, "enable_checkpointing": True, **options}
     return train(build, make(), saver, **options)
 
 
-def resumed(train: Callable[..., Any], driver: str, path: Path, **options: Any) -> Any:
+def resumed(driver: str, path: Path, **options: Any) -> Any:
     build, make = DRIVERS[driver]
     options = {"batches": BATCHES, "epochs": EPOCHS, **options}
     return train(build, make(), fit={"ckpt_path": str(path)}, **options)
 
 
 @drivers
-def test_resuming_after_any_update_goes_on_as_if_never_interrupted(
-    train: Callable[..., Any], tmp_path: Path, driver: str
-) -> None:
-    whole = interrupted(train, driver, every_update(tmp_path))
+def test_resuming_after_any_update_goes_on_as_if_never_interrupted(tmp_path: Path, driver: str) -> None:
+    whole = interrupted(driver, every_update(tmp_path))
     assert whole.positions() == [Position(e, u) for e in range(EPOCHS) for u in range(BATCHES)]
     for step in (1, 3, 4, 5, 8, 11):
-        rest = resumed(train, driver, tmp_path / f"step={step}.ckpt")
+        rest = resumed(driver, tmp_path / f"step={step}.ckpt")
         assert join(whole.trace, step, rest.trace) == whole.trace, f"after update {step}"
         assert rest.learning_rates() == whole.learning_rates()[step:], f"after update {step}"
 
 
 @drivers
-def test_resuming_after_an_epoch_goes_on_as_if_never_interrupted(
-    train: Callable[..., Any], tmp_path: Path, driver: str
-) -> None:
-    whole = interrupted(train, driver, every_epoch(tmp_path))
+def test_resuming_after_an_epoch_goes_on_as_if_never_interrupted(tmp_path: Path, driver: str) -> None:
+    whole = interrupted(driver, every_epoch(tmp_path))
     for step in (4, 8):
-        rest = resumed(train, driver, tmp_path / f"step={step}.ckpt")
+        rest = resumed(driver, tmp_path / f"step={step}.ckpt")
         assert join(whole.trace, step, rest.trace) == whole.trace, f"after update {step}"
         assert rest.learning_rates() == whole.learning_rates()[step:], f"after update {step}"
 
 
 @pytest.mark.parametrize("driver", ["recipe", "gated-decay"])
-def test_resuming_counts_updates_and_not_micro_batches(train: Callable[..., Any], tmp_path: Path, driver: str) -> None:
+def test_resuming_counts_updates_and_not_micro_batches(tmp_path: Path, driver: str) -> None:
     options = {"batches": 5, "accumulate_grad_batches": 2}
-    whole = interrupted(train, driver, every_update(tmp_path), **options)
+    whole = interrupted(driver, every_update(tmp_path), **options)
     assert len(whole.trace) == 9
     for step in (1, 2, 3, 4, 6, 8):
-        rest = resumed(train, driver, tmp_path / f"step={step}.ckpt", **options)
+        rest = resumed(driver, tmp_path / f"step={step}.ckpt", **options)
         assert join(whole.trace, step, rest.trace) == whole.trace, f"after update {step}"
 
 
 @drivers
-def test_resuming_a_run_that_only_max_steps_bounds(train: Callable[..., Any], tmp_path: Path, driver: str) -> None:
+def test_resuming_a_run_that_only_max_steps_bounds(tmp_path: Path, driver: str) -> None:
     options = {"max_epochs": -1, "max_steps": 11}
-    whole = interrupted(train, driver, every_update(tmp_path), **options)
+    whole = interrupted(driver, every_update(tmp_path), **options)
     for step in (2, 4, 8, 9):
-        rest = resumed(train, driver, tmp_path / f"step={step}.ckpt", **options)
+        rest = resumed(driver, tmp_path / f"step={step}.ckpt", **options)
         assert join(whole.trace, step, rest.trace) == whole.trace, f"after update {step}"
 
 
-def test_resuming_twice_is_resuming_once(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_resuming_twice_is_resuming_once(tmp_path: Path) -> None:
     build, make = DRIVERS["gated-decay"]
-    whole = interrupted(train, "gated-decay", every_update(tmp_path / "first"))
+    whole = interrupted("gated-decay", every_update(tmp_path / "first"))
     second = {"batches": BATCHES, "epochs": EPOCHS, "max_steps": 7, "enable_checkpointing": True}
     path = tmp_path / "first" / "step=5.ckpt"
     middle = train(build, make(), every_update(tmp_path / "second"), fit={"ckpt_path": str(path)}, **second)
-    rest = resumed(train, "gated-decay", tmp_path / "second" / "step=7.ckpt")
+    rest = resumed("gated-decay", tmp_path / "second" / "step=7.ckpt")
     assert join(join(whole.trace, 5, middle.trace), 7, rest.trace) == whole.trace
 
 
 @drivers
-def test_checkpoint_loads_with_weights_only(train: Callable[..., Any], tmp_path: Path, driver: str) -> None:
-    whole = interrupted(train, driver, every_update(tmp_path))
+def test_checkpoint_loads_with_weights_only(tmp_path: Path, driver: str) -> None:
+    whole = interrupted(driver, every_update(tmp_path))
     path = tmp_path / "step=6.ckpt"
     assert torch.load(path, weights_only=True)["global_step"] == 6
     if "weights_only" not in inspect.signature(pl.Trainer.fit).parameters:  # Lightning before 2.6

@@ -16,6 +16,8 @@ from samestep import CosineDecay, LinearDecay, Recipe, percent
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler
 from samestep.lightning.resume_fixes import GRADIENTS
 
+from .tiny_training import Ramp, refusal, sgd, train
+
 TELLING = {
     "after the first batch": "batch-1",
     "within an update": "batch-8",
@@ -84,9 +86,7 @@ def test_a_run_that_is_killed_leaves_what_it_would_have_left(
     assert killed_runs(settings).check(chain.split()) == ""
 
 
-def test_checkpoints_have_gradients_between_the_batches_of_an_update_only(
-    train: Callable[..., Any], sgd: Callable[..., Any], saver: Any
-) -> None:
+def test_checkpoints_have_gradients_between_the_batches_of_an_update_only(saver: Any) -> None:
     train(sgd(0.1), HyperparameterScheduler(COSINE), saver, epochs=2, accumulate_grad_batches=3)
     expected = {1: 1 / 3, 2: 2 / 3, 4: 1 / 3, 6: 1 / 3, 7: 2 / 3, 9: 1 / 3}
     found = {batches: gradients(saver.path(batches)) for batches in range(1, 11)}
@@ -95,24 +95,20 @@ def test_checkpoints_have_gradients_between_the_batches_of_an_update_only(
     }
 
 
-def test_saved_gradients_do_not_change_with_the_next_batch(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_saved_gradients_do_not_change_with_the_next_batch() -> None:
     keeper = Keeper()
     train(sgd(0.1), HyperparameterScheduler(COSINE), keeper, batches=3, epochs=1, accumulate_grad_batches=3)
     assert [kept["weights.0"].item() for kept in keeper.kept] == [1 / 3, 2 / 3]
 
 
-def test_a_checkpoint_within_a_batch_has_no_gradients(
-    train: Callable[..., Any], sgd: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_checkpoint_within_a_batch_has_no_gradients(tmp_path: Path) -> None:
     saver, saving = OnExceptionCheckpoint(tmp_path), {"enable_checkpointing": True}
     with pytest.raises(RuntimeError, match="the user's own failure"):
         train(sgd(0.1), HyperparameterScheduler(COSINE), saver, accumulate_grad_batches=3, fail_at=2, **saving)
     assert gradients(Path(saver.ckpt_path)) is None
 
 
-def test_several_callbacks_restore_the_gradients_once(
-    train: Callable[..., Any], sgd: Callable[..., Any], saver: Any
-) -> None:
+def test_several_callbacks_restore_the_gradients_once(saver: Any) -> None:
     def drivers() -> list[Any]:
         return [HyperparameterScheduler(DECAY), EpochGatedDecay(0.5, start_epoch=1)]
 
@@ -122,13 +118,7 @@ def test_several_callbacks_restore_the_gradients_once(
     assert rest.module.gradients == whole.module.gradients[1:] == [[1.0]] * 3
 
 
-def test_gradients_that_are_not_those_of_the_module_are_refused(
-    train: Callable[..., Any],
-    refusal: Callable[..., str],
-    sgd: Callable[..., Any],
-    ramp: Callable[..., Any],
-    saver: Any,
-) -> None:
+def test_gradients_that_are_not_those_of_the_module_are_refused(saver: Any) -> None:
     options = {"accumulate_grad_batches": 2}
     train(sgd(0.1), HyperparameterScheduler(COSINE), saver, **options)
     checkpoint = torch.load(saver.path(1), weights_only=True)
@@ -143,7 +133,7 @@ def test_gradients_that_are_not_those_of_the_module_are_refused(
     ):
         torch.save({**checkpoint, GRADIENTS: other}, saver.path(0))
         fit = {"ckpt_path": saver.path(0)}
-        module = ramp(sgd(0.1))
+        module = Ramp(sgd(0.1))
         message = refusal(None, HyperparameterScheduler(COSINE), module=module, fit=fit, **options)
         assert message == (
             f"HyperparameterScheduler: found a checkpoint whose 'samestep_gradients' has {found}; resume with the "
@@ -151,18 +141,16 @@ def test_gradients_that_are_not_those_of_the_module_are_refused(
         )
 
 
-def test_gradients_of_another_training_are_forgotten(
-    train: Callable[..., Any], sgd: Callable[..., Any], ramp: Callable[..., Any], saver: Any
-) -> None:
+def test_gradients_of_another_training_are_forgotten(saver: Any) -> None:
     callback = HyperparameterScheduler(COSINE)
     train(sgd(0.1), callback, saver, accumulate_grad_batches=2, weights=2)
     loader = torch.utils.data.DataLoader(torch.zeros(2))
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[callback])
-    trainer.test(Measured(ramp(sgd(0.1), weights=2)), loader, ckpt_path=saver.path(1), verbose=False)
+    trainer.test(Measured(Ramp(sgd(0.1), weights=2)), loader, ckpt_path=saver.path(1), verbose=False)
     train(sgd(0.1), callback, weights=1)
 
 
-def test_manual_optimization_is_left_alone(train: Callable[..., Any], saver: Any) -> None:
+def test_manual_optimization_is_left_alone(saver: Any) -> None:
     module = ByHand()
     trainer = pl.Trainer(
         accelerator="cpu",

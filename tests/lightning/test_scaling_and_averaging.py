@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,8 @@ from torch import nn
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, updates
 from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, build_optimizer
+
+from .tiny_training import train
 
 RULES = [ParameterRule(role="bias", weight_decay=0, learning_rate=2)]
 SPECS = {
@@ -128,7 +129,7 @@ class Net(pl.LightningModule):
 DATA = torch.arange(1.0, 7.0)
 
 
-def test_in_lightning_a_skipped_update_is_no_position_of_the_plan(spec: Spec, train: Callable[..., Any]) -> None:
+def test_in_lightning_a_skipped_update_is_no_position_of_the_plan(spec: Spec) -> None:
     line = LinearDecay(over=updates(6))
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     run = train(
@@ -154,7 +155,7 @@ def test_in_lightning_a_skipped_update_is_no_position_of_the_plan(spec: Spec, tr
     ids=["equal", "exponential"],
 )
 def test_averages_of_the_weights_are_those_of_the_weights_that_the_updates_left(
-    averaging: Any, average: Any, spec: Spec, train: Callable[..., Any]
+    averaging: Any, average: Any, spec: Spec
 ) -> None:
     recipe = Recipe(spec, learning_rate=LinearDecay(over=updates(12)))
     alone = train(None, HyperparameterScheduler(recipe), module=Net(spec), data=DATA, epochs=2)

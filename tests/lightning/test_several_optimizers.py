@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from samestep.lightning import (
     TraceRecorder,
     build_optimizer,
 )
+
+from .tiny_training import every_update, refusal, train
 
 GENERATOR = Recipe(SGDW(1.0, 0.0), learning_rate=Warmup(over=updates(4), start=0.25))
 DISCRIMINATOR = Recipe(
@@ -83,9 +86,7 @@ def planned(recipe: Recipe, updates: int, name: str = "learning_rate") -> list[f
 
 @pytest.mark.parametrize("verify", [False, True])
 @pytest.mark.parametrize("per_batch", [(1, 1), (1, 3), (2, 1), (0, 2)])
-def test_each_optimizer_follows_its_recipe_by_its_own_updates(
-    train: Callable[..., Any], per_batch: tuple[int, int], verify: bool
-) -> None:
+def test_each_optimizer_follows_its_recipe_by_its_own_updates(per_batch: tuple[int, int], verify: bool) -> None:
     module = Gan(built, per_batch)
     counts = {key: max(1, 5 * each) for key, each in zip(BOTH, per_batch, strict=True)}
     recorder = TraceRecorder()
@@ -101,16 +102,14 @@ def test_each_optimizer_follows_its_recipe_by_its_own_updates(
 
 
 @pytest.mark.parametrize("keys", [("generator", "discriminator"), (0, 1), ("generator.weight", 1)])
-def test_a_part_is_named_by_its_path_or_by_the_number_of_its_optimizer(
-    train: Callable[..., Any], keys: tuple[Any, Any]
-) -> None:
+def test_a_part_is_named_by_its_path_or_by_the_number_of_its_optimizer(keys: tuple[Any, Any]) -> None:
     module = Gan(built)
     recipes = dict(zip(keys, BOTH.values(), strict=True))
     train(None, HyperparameterScheduler(recipes, updates_per_epoch=5), module=module)
     assert module.rates == [planned(GENERATOR, 5), planned(DISCRIMINATOR, 5)]
 
 
-def test_an_optimizer_without_a_recipe_keeps_its_own_values(train: Callable[..., Any]) -> None:
+def test_an_optimizer_without_a_recipe_keeps_its_own_values() -> None:
     module = Gan(plain(0.5, 0.25))
     recipe = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
     train(None, HyperparameterScheduler({"discriminator": recipe}), module=module, batches=2)
@@ -120,22 +119,20 @@ def test_an_optimizer_without_a_recipe_keeps_its_own_values(train: Callable[...,
 @pytest.mark.parametrize(
     "callback", [EpochGatedDecay(0.5, start_epoch=1), LearningRateScheduler(lambda e, lr: lr / 2 if e else lr)]
 )
-def test_callbacks_of_whole_epochs_drive_every_optimizer_from_its_own_base(
-    train: Callable[..., Any], callback: Any
-) -> None:
+def test_callbacks_of_whole_epochs_drive_every_optimizer_from_its_own_base(callback: Any) -> None:
     module = Gan(plain(1.0, 0.25), (1, 2))
     train(None, callback, module=module, batches=1)
     assert module.rates == [[1.0, 0.5, 0.25], [0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625]]
 
 
-def test_one_optimizer_under_manual_optimization_follows_the_plan(train: Callable[..., Any]) -> None:
+def test_one_optimizer_under_manual_optimization_follows_the_plan() -> None:
     module = Gan(lambda module: built(module)[:1], (2,))
     run = train(None, HyperparameterScheduler(GENERATOR, updates_per_epoch=10), module=module)
     assert module.rates == [planned(GENERATOR, 10)]
     assert run.trace.column("learning_rate") == module.rates[0]
 
 
-def test_what_was_used_is_logged_for_each_optimizer(train: Callable[..., Any]) -> None:
+def test_what_was_used_is_logged_for_each_optimizer() -> None:
     module = Gan(built)
     run = train(None, HyperparameterScheduler(BOTH, updates_per_epoch=5), module=module)
     logged = {name: value.item() for name, value in run.trainer.callback_metrics.items()}
@@ -144,7 +141,7 @@ def test_what_was_used_is_logged_for_each_optimizer(train: Callable[..., Any]) -
     assert len(logged) == 6
 
 
-def test_more_updates_than_were_given_are_refused_before_the_first_of_them(train: Callable[..., Any]) -> None:
+def test_more_updates_than_were_given_are_refused_before_the_first_of_them() -> None:
     module = Gan(built, (1, 2))
     with pytest.raises(ValueError, match=r"of 'discriminator': found more than 7 updates in epoch 0"):
         train(
@@ -190,13 +187,11 @@ UNKNOWN = Recipe(learning_rate=LinearDecay(over=percent(100)))
         ),
     ],
 )
-def test_what_is_not_clear_is_refused(refusal: Callable[..., str], make: Callable[[], Any], expected: str) -> None:
+def test_what_is_not_clear_is_refused(make: Callable[[], Any], expected: str) -> None:
     assert expected in refusal(None, make(), module=Gan(built))
 
 
-def test_percent_of_max_steps_is_refused_where_they_count_the_updates_of_several_optimizers(
-    refusal: Callable[..., str], train: Callable[..., Any]
-) -> None:
+def test_percent_of_max_steps_is_refused_where_they_count_the_updates_of_several_optimizers() -> None:
     scheduler = HyperparameterScheduler({"generator": UNKNOWN}, updates_per_epoch=5)
     assert "'100%' needs the length of the run" in refusal(None, scheduler, module=Gan(built), max_steps=8)
     module = Gan(lambda module: built(module)[:1], (1,))
@@ -204,9 +199,7 @@ def test_percent_of_max_steps_is_refused_where_they_count_the_updates_of_several
     assert module.rates == [[1 - update / 8 for update in range(8)]]
 
 
-def test_two_callbacks_may_drive_different_optimizers_and_not_the_same(
-    train: Callable[..., Any], refusal: Callable[..., str]
-) -> None:
+def test_two_callbacks_may_drive_different_optimizers_and_not_the_same() -> None:
     one, other = (HyperparameterScheduler({key: BOTH[key]}, updates_per_epoch=5) for key in BOTH)
     module = Gan(built)
     train(None, one, other, module=module)
@@ -215,7 +208,7 @@ def test_two_callbacks_may_drive_different_optimizers_and_not_the_same(
     assert message.startswith(f"found two callbacks that drive learning_rate: {one!r} and EpochGatedDecay(")
 
 
-def test_a_trace_of_several_optimizers_is_asked_for_by_name(train: Callable[..., Any]) -> None:
+def test_a_trace_of_several_optimizers_is_asked_for_by_name() -> None:
     recorder = TraceRecorder()
     train(None, recorder, module=Gan(built))
     with pytest.raises(
@@ -228,14 +221,12 @@ def failing(epoch: int, learning_rate: float) -> float:
     raise RuntimeError("the user's own failure")
 
 
-def test_the_users_own_error_is_not_hidden_by_an_optimizer_that_did_not_begin(train: Callable[..., Any]) -> None:
+def test_the_users_own_error_is_not_hidden_by_an_optimizer_that_did_not_begin() -> None:
     with pytest.raises(RuntimeError, match="own failure"):
         train(None, LearningRateScheduler(failing), module=Gan(built))
 
 
-def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers(
-    train: Callable[..., Any], refusal: Callable[..., str]
-) -> None:
+def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers() -> None:
     def sharing(module: Gan) -> list[Any]:
         return [torch.optim.SGD(module.generator.parameters(), lr=lr) for lr in (1.0, 0.5)]
 
@@ -247,7 +238,7 @@ def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers(
     assert module.rates == [[1.0, 0.5, 0.25], [0.5, 0.25, 0.125]]
 
 
-def test_a_fit_after_one_that_failed_within_an_epoch_begins_the_epoch_anew(train: Callable[..., Any]) -> None:
+def test_a_fit_after_one_that_failed_within_an_epoch_begins_the_epoch_anew() -> None:
     class Failing(Gan):
         def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
             super().training_step(batch, batch_idx)
@@ -272,21 +263,12 @@ def test_a_fit_after_one_that_failed_within_an_epoch_begins_the_epoch_anew(train
     assert module.rates[0] == [*whole[:7], *whole[5:]]
 
 
-@pytest.fixture
-def every_batch(tmp_path: Any) -> pl.callbacks.ModelCheckpoint:
-    return pl.callbacks.ModelCheckpoint(
-        tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1, save_on_train_epoch_end=False
-    )
-
-
 @pytest.mark.parametrize("batches", range(1, 15))
-def test_a_run_resumed_after_any_batch_goes_on_where_each_optimizer_was(
-    train: Callable[..., Any], every_batch: Any, tmp_path: Any, batches: int
-) -> None:
+def test_a_run_resumed_after_any_batch_goes_on_where_each_optimizer_was(tmp_path: Path, batches: int) -> None:
     counts = {"generator": 5, "discriminator": 10}
     scheduler = HyperparameterScheduler(BOTH, updates_per_epoch=counts)
     whole = Gan(built, (1, 2))
-    train(None, scheduler, every_batch, module=whole, enable_checkpointing=True)
+    train(None, scheduler, every_update(tmp_path), module=whole, enable_checkpointing=True)
     resumed, recorder = Gan(built, (1, 2)), TraceRecorder()
     fit = {"ckpt_path": str(tmp_path / f"step={3 * batches}.ckpt")}
     train(None, HyperparameterScheduler(BOTH, updates_per_epoch=counts), recorder, module=resumed, fit=fit)
@@ -297,12 +279,10 @@ def test_a_run_resumed_after_any_batch_goes_on_where_each_optimizer_was(
         assert recorder.traces[part].column("learning_rate") == left
 
 
-def test_a_run_resumed_within_an_epoch_that_nobody_counted_is_refused_where_updates_matter(
-    train: Callable[..., Any], refusal: Callable[..., str], every_batch: Any, tmp_path: Any
-) -> None:
+def test_a_run_resumed_within_an_epoch_that_nobody_counted_is_refused_where_updates_matter(tmp_path: Path) -> None:
     # What a trainer without callbacks of ours saves.
     trainer = pl.Trainer(
-        callbacks=[every_batch], max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False
+        callbacks=[every_update(tmp_path)], max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False
     )
     trainer.fit(Gan(built), torch.utils.data.DataLoader(torch.zeros(5)))
     fit = {"ckpt_path": str(tmp_path / "step=4.ckpt")}

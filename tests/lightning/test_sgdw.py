@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from samestep import SGDW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.lightning import HyperparameterScheduler, build_optimizer
+
+from .tiny_training import refusal, train
 
 UPDATES = 200
 CASES = [(0.0, False), (0.9, False), (0.9, True)]
@@ -79,7 +78,7 @@ def test_it_is_the_formula(momentum: float, nesterov: bool) -> None:
         np.testing.assert_allclose(ours, theta, rtol=1e-13)
 
 
-def test_a_recipe_drives_learning_rate_weight_decay_and_momentum(train: Callable[..., Any]) -> None:
+def test_a_recipe_drives_learning_rate_weight_decay_and_momentum() -> None:
     recipe = Recipe(
         SGDW(0.5, 0.25, momentum=0.8),
         learning_rate=LinearDecay(over=updates(15), end=0.5),
@@ -95,7 +94,7 @@ def test_a_recipe_drives_learning_rate_weight_decay_and_momentum(train: Callable
     assert len(run.kept()) == 15  # an update is counted once
 
 
-def test_another_spec_is_refused(refusal: Callable[..., str]) -> None:
+def test_another_spec_is_refused() -> None:
     scheduler = HyperparameterScheduler(Recipe(SGDW(0.5, momentum=0.9)))
     assert "found an optimizer that was not built from this recipe's spec: momentum is 0.8 and not 0.9; " in refusal(
         lambda module: build_optimizer(SGDW(0.5, momentum=0.8), module), scheduler

@@ -14,7 +14,7 @@ from samestep import Constant, Recipe, Schedule, StepDecay, Table, Ticks, epochs
 from samestep.core.schedules.ticks import Curve
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, ReduceOnPlateau
 
-from .conftest import AfterEveryBatch, Run, Scored, train
+from .tiny_training import AfterEveryBatch, Run, Scored, train
 
 HALVING = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
 

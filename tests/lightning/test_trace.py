@@ -13,6 +13,8 @@ from pytorch_lightning import Callback
 from samestep import Position, Recipe, StepDecay, Trace, epochs
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 
+from .tiny_training import Ramp, refusal, sgd, train
+
 HALVED = [1.0, 0.5, 0.25]
 
 
@@ -35,19 +37,19 @@ class Meddler(Callback):
             optimizer.param_groups[0]["lr"] = 0.125
 
 
-def test_trace_holds_what_was_used_and_not_what_was_planned(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_trace_holds_what_was_used_and_not_what_was_planned() -> None:
     run = train(sgd(1.0), EpochGatedDecay(0.5, start_epoch=1), Meddler(), batches=2, epochs=2)
     assert run.learning_rates() == [1.0, 0.125, 0.5, 0.5]
     assert run.trace.column("learning_rate") == [1.0, 0.125, 0.5, 0.5]
 
 
-def test_trace_without_any_scheduler(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_trace_without_any_scheduler() -> None:
     run = train(sgd(0.5), batches=3, epochs=2, accumulate_grad_batches=2)
     assert run.trace.column("learning_rate") == [0.5] * 4
     assert run.positions() == [Position(0, 0), Position(0, 1), Position(1, 0), Position(1, 1)]
 
 
-def test_trace_of_a_torch_scheduler(train: Callable[..., Any]) -> None:
+def test_trace_of_a_torch_scheduler() -> None:
     def build(module: torch.nn.Module) -> Any:
         optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)]
@@ -55,7 +57,7 @@ def test_trace_of_a_torch_scheduler(train: Callable[..., Any]) -> None:
     assert train(build, batches=1).trace.column("learning_rate") == HALVED
 
 
-def test_each_fit_has_a_trace_of_its_own(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_each_fit_has_a_trace_of_its_own() -> None:
     recorder = TraceRecorder()
     assert recorder.trace == Trace()
     train(sgd(1.0), recorder, batches=1)
@@ -64,17 +66,17 @@ def test_each_fit_has_a_trace_of_its_own(train: Callable[..., Any], sgd: Callabl
     assert [len(first), len(recorder.trace)] == [3, 6]
 
 
-def test_two_recorders_record_the_same(train: Callable[..., Any], sgd: Callable[..., Any]) -> None:
+def test_two_recorders_record_the_same() -> None:
     recorder = TraceRecorder()
     run = train(sgd(1.0), recorder, EpochGatedDecay(0.5, start_epoch=1))
     assert recorder.trace == run.trace
 
 
 @pytest.mark.parametrize("fail_at", [1, 3, None])
-def test_no_hook_is_left_behind(train: Callable[..., Any], ramp: Callable[..., Any], fail_at: int | None) -> None:
+def test_no_hook_is_left_behind(fail_at: int | None) -> None:
     kept: list[torch.optim.Optimizer] = []
     first = TraceRecorder()
-    failing = ramp(keep(kept), fail_at=fail_at)
+    failing = Ramp(keep(kept), fail_at=fail_at)
     if fail_at is None:
         train(None, first, EpochGatedDecay(0.5, start_epoch=1), module=failing, batches=1)
     else:
@@ -92,20 +94,18 @@ def test_no_hook_is_left_behind(train: Callable[..., Any], ramp: Callable[..., A
     assert len(first.trace) == recorded
 
 
-def test_a_recorder_is_usable_after_its_run_failed(train: Callable[..., Any], ramp: Callable[..., Any]) -> None:
+def test_a_recorder_is_usable_after_its_run_failed() -> None:
     kept: list[torch.optim.Optimizer] = []
-    recorder, module = TraceRecorder(), ramp(keep(kept), fail_at=3)
+    recorder, module = TraceRecorder(), Ramp(keep(kept), fail_at=3)
     with pytest.raises(RuntimeError, match="the user's own failure"):
         train(None, recorder, module=module, batches=1)
     train(None, recorder, module=module, batches=1)
     assert len(recorder.trace) == 3
 
 
-def test_a_refused_run_leaves_no_hook(
-    train: Callable[..., Any], refusal: Callable[..., str], ramp: Callable[..., Any]
-) -> None:
+def test_a_refused_run_leaves_no_hook() -> None:
     kept: list[torch.optim.Optimizer] = []
-    recorder, module = TraceRecorder(), ramp(keep(kept))
+    recorder, module = TraceRecorder(), Ramp(keep(kept))
     refusal(None, recorder, EpochGatedDecay(0.5, start_epoch=1, floor=2.0), module=module)
     train(None, EpochGatedDecay(0.5, start_epoch=1), module=module, batches=1)
     assert len(recorder.trace) == 0

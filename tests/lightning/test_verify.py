@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +11,8 @@ from pytorch_lightning.plugins import MixedPrecision
 
 from samestep import AdamW, LinearDecay, ParameterRule, Recipe, StepDecay, epochs
 from samestep.lightning import HyperparameterScheduler, build_optimizer
+
+from .tiny_training import Ramp, train
 
 RECIPE = Recipe(
     AdamW(0.5, 0.25, parameters=[ParameterRule(path="weights/1", learning_rate=0.5)]),
@@ -49,9 +50,9 @@ class Meddler(Callback):
     ],
 )
 def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
-    train: Callable[..., Any], ramp: Callable[..., Any], hook: str, key: str, value: Any, group: int, named: str
+    hook: str, key: str, value: Any, group: int, named: str
 ) -> None:
-    callback, module = HyperparameterScheduler(RECIPE, verify=True), ramp(build, weights=2)
+    callback, module = HyperparameterScheduler(RECIPE, verify=True), Ramp(build, weights=2)
     with pytest.raises(ValueError, match=f"found {named} at epoch 1, update 2, where the plan has ") as caught:
         train(None, callback, Meddler(hook, key, value, group), module=module)
     message = str(caught.value)
@@ -65,10 +66,8 @@ def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end"])
-def test_a_value_of_another_between_two_batches_is_noticed_at_the_next(
-    train: Callable[..., Any], ramp: Callable[..., Any], hook: str
-) -> None:
-    callback, module = HyperparameterScheduler(RECIPE, verify=True), ramp(build, weights=2)
+def test_a_value_of_another_between_two_batches_is_noticed_at_the_next(hook: str) -> None:
+    callback, module = HyperparameterScheduler(RECIPE, verify=True), Ramp(build, weights=2)
     with pytest.raises(ValueError, match=r"found learning_rate = 9\.0 at epoch 1, update 3, where the plan has "):
         train(None, callback, Meddler(hook, "lr", 9.0), module=module)
     assert module.batches == 8
@@ -77,9 +76,7 @@ def test_a_value_of_another_between_two_batches_is_noticed_at_the_next(
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("resolution", ["update", "epoch"])
 @pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5)], ids=["float", "tensor"])
-def test_nothing_is_noticed_where_there_is_nothing(
-    train: Callable[..., Any], resolution: Any, accumulate: int, rate: Any
-) -> None:
+def test_nothing_is_noticed_where_there_is_nothing(resolution: Any, accumulate: int, rate: Any) -> None:
     recipe = Recipe(learning_rate=LinearDecay(over=epochs(4), end=0.1), weight_decay=StepDecay(0.3, every=epochs(1)))
     callback = HyperparameterScheduler(recipe, resolution=resolution, verify=True)
     run = train(
