@@ -3,6 +3,7 @@
 `samestep.lightning` and `samestep.keras` use these same functions, so that the two make the same bits.
 """
 
+from .native import AdamW
 from .updates import Settings, adamw, can_fuse, clip_gradients, nadamw, sgdw
 
-__all__ = ["Settings", "adamw", "can_fuse", "clip_gradients", "nadamw", "sgdw"]
+__all__ = ["AdamW", "Settings", "adamw", "can_fuse", "clip_gradients", "nadamw", "sgdw"]

@@ -18,6 +18,7 @@ from torch.optim.sgd import sgd as torch_sgd
 
 from ..core.optimizers import CLIP_EPSILON, SGDW, AdamW, NAdamW, Spec
 from ..core.parameters import Multipliers
+from .layouts import by_layout, pick
 
 
 class Settings(NamedTuple):
@@ -76,33 +77,36 @@ def adamw(
     if not weights:
         return
     weight_decay = _decay(spec, settings, weights)
-    together: dict[float, list[int]] = {0.0: list(range(len(weights)))}
+    lists = [weights, gradients, firsts, seconds, largest if spec.amsgrad else [], counts]
+    parts = {0.0: lists}
     if spec.epsilon_mode == "hat":
         # torch adds epsilon after the bias correction: added before it, it is another one in each update.
-        together = {}
+        together: dict[float, list[int]] = {}
         for index, count in enumerate(map(float, counts)):
             together.setdefault(count, []).append(index)
-    for count, indices in together.items():
+        parts = {count: pick(lists, indices) for count, indices in together.items()}
+    for count, (*like, numbers) in parts.items():
         epsilon = spec.epsilon
         if spec.epsilon_mode == "hat":
             epsilon /= (1 - spec.betas[1] ** (count + 1)) ** 0.5
-        torch_adamw(
-            [weights[i] for i in indices],
-            [gradients[i] for i in indices],
-            [firsts[i] for i in indices],
-            [seconds[i] for i in indices],
-            [largest[i] for i in indices] if spec.amsgrad else [],
-            [counts[i] for i in indices],
-            foreach=settings.foreach,
-            fused=settings.fused,
-            amsgrad=spec.amsgrad,
-            beta1=settings.momentum,
-            beta2=spec.betas[1],
-            lr=settings.learning_rate,
-            weight_decay=weight_decay,
-            eps=epsilon,
-            maximize=spec.maximize,
-        )
+        for fused, (params, grads, means, squares, peaks, steps) in by_layout(settings.fused, like, [numbers]):
+            torch_adamw(
+                params,
+                grads,
+                means,
+                squares,
+                peaks,
+                steps,
+                foreach=settings.foreach,
+                fused=fused,
+                amsgrad=spec.amsgrad,
+                beta1=settings.momentum,
+                beta2=spec.betas[1],
+                lr=settings.learning_rate,
+                weight_decay=weight_decay,
+                eps=epsilon,
+                maximize=spec.maximize,
+            )
 
 
 def nadamw(
@@ -143,7 +147,6 @@ def sgdw(
     weights: list[Tensor],
     gradients: list[Tensor],
     buffers: list[Tensor | None],
-    sparse: bool = False,
 ) -> list[Tensor | None]:
     """One update of SGDW; gives the new buffers, which are the old ones where there were some.
 
@@ -155,26 +158,33 @@ def sgdw(
     rate, momentum = settings.learning_rate, settings.momentum
     if spec.momentum_mode == "keras":
         gradients, rate = list(torch._foreach_mul(gradients, rate)), 1.0
-    made: list[Tensor | None] = [None] * len(weights)
+    made: list[Tensor | None] = []
     if momentum:
         pairs = zip(buffers, gradients, strict=True)
         made = [torch.zeros_like(gradient) if buffer is None else buffer for buffer, gradient in pairs]
-    torch_sgd(
-        weights,
-        gradients,
-        made,
-        has_sparse_grad=sparse,
-        foreach=settings.foreach,
-        fused=settings.fused,
-        weight_decay=0.0,
-        momentum=momentum,
-        lr=rate,
-        dampening=0.0,
-        nesterov=spec.nesterov and momentum != 0,
-        maximize=spec.maximize,
-    )
-    if momentum or not buffers:
+    sparse = any(gradient.is_sparse for gradient in gradients)
+    # For sparse gradients torch has no fused kernel, and on a CPU its own (2.13) leaves out most elements of 16 bits.
+    short = any(dtype.itemsize < 4 for dtype in {weight.dtype for weight in weights})
+    chosen = None if sparse or (short and weights[0].device.type == "cpu") else settings.fused
+    for fused, (params, grads, moving) in by_layout(chosen, [weights, gradients, made]):
+        torch_sgd(
+            params,
+            grads,
+            moving,
+            has_sparse_grad=sparse,
+            foreach=settings.foreach,
+            fused=fused,
+            weight_decay=0.0,
+            momentum=momentum,
+            lr=rate,
+            dampening=0.0,
+            nesterov=spec.nesterov and momentum != 0,
+            maximize=spec.maximize,
+        )
+    if momentum:
         return made
+    if not buffers:
+        return [None] * len(weights)
     # torch leaves the buffer alone where the momentum is 0; by the formula it is the gradient.
     return [gradient.neg() if spec.maximize else gradient.clone() for gradient in gradients]
 

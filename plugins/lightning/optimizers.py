@@ -22,9 +22,11 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
 
     options: torch's own `foreach`; of AdamW and SGDW also `fused`; and, where the optimizer is torch's own class, those
         of AdamW and NAdam that are called `capturable` and `differentiable`. They choose which kernel runs, not what it
-        computes. AdamW and SGDW are fused unless an option or the model says otherwise.
-    It is torch's own class wherever that expresses the spec. Every number of the spec is written into the optimizer,
-    and parameters of different multipliers are groups of it; those without multipliers come first.
+        computes. AdamW and SGDW are fused unless an option or the model says otherwise; parameters that are not dense,
+        or whose gradient has another memory layout, are updated by torch's default kernel in any case.
+    It is torch's own class wherever that expresses the spec, of AdamW a subclass that looks at memory layouts. Every
+    number of the spec is written into the optimizer, and parameters of different multipliers are groups of it; those
+    without multipliers come first.
     Raises TypeError for another option or for what is not a spec, and ValueError for a model without trainable
     parameters and for a rule that matches none.
     """
@@ -48,7 +50,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     if not native:
         known = tuple(name for name in ("foreach", "fused") if name in kind.options)
         check_buildable(spec, options, {type(spec): known})
-    made = kind.optimizer if native else kind.ours
+    made = (kind.native or kind.optimizer) if native else kind.ours
     optimizer: Any = made(params, **_torch_arguments(spec), **_kernel(kind, model, options))
     # A fused kernel under fp16 loss scaling would skip an update by itself, and nobody could count the others.
     optimizer._step_supports_amp_scaling = False
@@ -74,8 +76,9 @@ class _Ours(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
-        kernels.clip_gradients(self.spec, every)
+        if self.spec.clip is not None:
+            every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+            kernels.clip_gradients(self.spec, every)
         for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
             momentum = values(group)["momentum"]
             kernel = group["foreach"], group.get("fused")
@@ -112,9 +115,9 @@ class SGDW(_Ours, torch.optim.SGD):
         params = [p for p in group["params"] if p.grad is not None]
         gradients = [p.grad for p in params]
         buffers = [self.state[p].get("momentum_buffer") for p in params] if self.spec.momentum else []
-        sparse = any(gradient.is_sparse for gradient in gradients)
-        for p, buffer in zip(params, kernels.sgdw(self.spec, settings, params, gradients, buffers, sparse)):  # noqa: B905
-            if buffers:
+        made = kernels.sgdw(self.spec, settings, params, gradients, buffers)
+        for p, former, buffer in zip(params, buffers, made):  # noqa: B905
+            if buffer is not former:
                 self.state[p]["momentum_buffer"] = buffer
 
 
@@ -204,13 +207,17 @@ def _kernel(kind: _Kind, model: torch.nn.Module, options: dict[str, Any]) -> dic
 
 
 class _Kind(NamedTuple):
-    """How torch makes the optimizer of a spec: its class and ours, where the spec's fields go, what is always so."""
+    """How torch makes the optimizer of a spec: its class and ours, where the spec's fields go, what is always so.
+
+    native: what is made instead of torch's class, to make the same updates.
+    """
 
     optimizer: type[torch.optim.Optimizer]
     ours: type[_Ours]
     fields: dict[str, str]
     constants: dict[str, Any]
     options: tuple[str, ...]
+    native: type[torch.optim.Optimizer] | None = None
 
 
 _KINDS: dict[type[Spec], _Kind] = {
@@ -227,6 +234,7 @@ _KINDS: dict[type[Spec], _Kind] = {
         },
         {},
         ("foreach", "fused", "capturable", "differentiable"),
+        kernels.AdamW,
     ),
     specs.NAdamW: _Kind(
         torch.optim.NAdam,

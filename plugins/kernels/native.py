@@ -1,0 +1,57 @@
+"""torch's own AdamW, whose fused kernel is given nothing that it would update wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim.adamw import adamw as torch_adamw
+from torch.optim.optimizer import _use_grad_for_differentiable
+
+from .layouts import by_layout
+
+
+class AdamW(torch.optim.AdamW):
+    """torch.optim.AdamW: the same constructor, state, checkpoints and bits.
+
+    Where torch's would give a fused kernel tensors of unlike layouts, those are updated by torch's default kernel.
+    """
+
+    @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Make an update; the body is that of torch 2.13, but for the layouts."""
+        self._accelerator_graph_capture_health_check()  # type: ignore[no-untyped-call]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+            has_complex = self._init_group(group, *lists)
+            for fused, (weights, gradients, firsts, seconds, largest, counts) in by_layout(
+                group["fused"], lists[:-1], lists[-1:]
+            ):
+                torch_adamw(
+                    weights,
+                    gradients,
+                    firsts,
+                    seconds,
+                    largest,
+                    counts,
+                    amsgrad=group["amsgrad"],
+                    has_complex=has_complex,
+                    beta1=group["betas"][0],
+                    beta2=group["betas"][1],
+                    lr=group["lr"],
+                    weight_decay=group["weight_decay"],
+                    eps=group["eps"],
+                    maximize=group["maximize"],
+                    foreach=group["foreach"],
+                    capturable=group["capturable"],
+                    differentiable=group["differentiable"],
+                    fused=fused,
+                    grad_scale=getattr(self, "grad_scale", None),
+                    found_inf=getattr(self, "found_inf", None),
+                )
+        return loss
