@@ -63,7 +63,7 @@ class ProgressKeeper(Callback):
         return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
-        """The updates that an optimizer had made in this epoch before training began; None where nobody knows.
+        """The updates that an optimizer had made in this epoch before training began; None if unknown.
 
         Resumed within an epoch, Lightning does not announce the epoch again.
         """

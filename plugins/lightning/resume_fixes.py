@@ -88,7 +88,7 @@ class ResumeFixes(Callback):
 def _accumulates(trainer: Trainer) -> bool:
     """Whether batches have been run whose update is still to come; manual optimization makes its own."""
     batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-    # Within a batch nobody knows of which batches the gradients are.
+    # Within a batch it is unknown which batches the gradients come from.
     return batches.ready == batches.processed and trainer.fit_loop._should_accumulate()
 
 

@@ -15,6 +15,7 @@ from torch.nn import Parameter
 
 Lists = Sequence[list[Any]]
 _PLAIN = {Tensor, Parameter}
+_USUAL = torch.contiguous_format, torch.channels_last
 
 
 def by_layout(fused: bool | None, like: Lists, beside: Lists = ()) -> Iterator[tuple[bool | None, list[list[Any]]]]:
@@ -39,31 +40,34 @@ def by_layout(fused: bool | None, like: Lists, beside: Lists = ()) -> Iterator[t
     together = [index for index in range(len(like[0])) if index not in apart]
     for kernel, members in ((fused, together), (None, sorted(apart))):
         if members:
-            yield kernel, [[each[index] for index in members] if each else [] for each in lists]
+            yield kernel, pick(lists, members)
+
+
+def pick(lists: Lists, members: list[int]) -> list[list[Any]]:
+    """Of each list what stands at these indices; of an empty one, nothing."""
+    return [[each[index] for index in members] if each else [] for each in lists]
 
 
 def _ordinary(like: Lists) -> bool:
     """Whether all tensors are contiguous, which nearly all are: asked in C, as updates of small tensors are short."""
-    return (
-        not torch.compiler.is_compiling()  # which traces loops, and not these
-        and set(map(type, like[0])) <= _PLAIN
-        and all(all(map(Tensor.is_contiguous, each)) for each in like)
-    )
+    return set(map(type, like[0])) <= _PLAIN and all(all(map(Tensor.is_contiguous, each)) for each in like)
 
 
 def _apart(like: Lists) -> set[int]:
     """The indices of the weights that a fused kernel must not update, once moments have their weights' layouts."""
     found = set()
-    for index, weight in enumerate(like[0]):
-        gradient, *moments = (each[index] for each in like[1:] if each)
-        if _ordinary([[weight, gradient, *moments]]):
+    for index in range(len(like[0])):
+        weight, gradient, *moments = (_local(each[index]) for each in like if each)
+        tensors = weight, gradient, *moments
+        if any(all(tensor.is_contiguous(memory_format=usual) for tensor in tensors) for usual in _USUAL):
             continue
-        order = _memory_order(weight)
+        order = sorted(range(weight.dim()), key=weight.stride, reverse=True)
         if not (_lies(weight, order) and _lies(gradient, order)):
             found.add(index)
             continue
         others = [moment for moment in moments if not _lies(moment, order)]
-        movable = type(weight) in _PLAIN and not torch.compiler.is_compiling()
+        # Code that torch's inductor compiled would read the moment by the strides that it had.
+        movable = type(like[0][index]) in _PLAIN and not torch.compiler.is_compiling()
         if movable and all(moment.shape == weight.shape for moment in others):
             for moment in others:
                 moment.data = torch.empty_like(weight, dtype=moment.dtype).copy_(moment)
@@ -72,16 +76,9 @@ def _apart(like: Lists) -> set[int]:
     return found
 
 
-def _memory_order(tensor: Tensor) -> list[int]:
-    """The dimensions, from the one whose neighbours are farthest apart in memory to the one where they are closest."""
-    strides = _local(tensor).stride()
-    return sorted(range(len(strides)), key=lambda dimension: -strides[dimension])
-
-
 def _lies(tensor: Tensor, order: list[int]) -> bool:
-    """Whether a tensor fills its memory, without gaps or overlaps, in this order of its dimensions."""
-    local = _local(tensor)
-    return local.dim() == len(order) and local.permute(order).is_contiguous()
+    """Whether a tensor fills its memory, without gaps or overlaps, in this order of its dimensions, widest first."""
+    return tensor.dim() == len(order) and tensor.permute(order).is_contiguous()
 
 
 def _local(tensor: Any) -> Tensor:

@@ -24,7 +24,7 @@ def network() -> torch.nn.Sequential:
 @pytest.mark.parametrize("spec", [SPEC, AdamW()], ids=["given", "defaults"])
 def test_every_number_of_the_spec_is_written(network: torch.nn.Module, spec: AdamW) -> None:
     optimizer = build_optimizer(spec, network)
-    assert type(optimizer) is torch.optim.AdamW
+    assert isinstance(optimizer, torch.optim.AdamW)
     assert len(optimizer.param_groups) == 1
     for numbers in (optimizer.param_groups[0], optimizer.defaults):
         assert numbers["lr"] == spec.learning_rate

@@ -10,7 +10,7 @@ from torch.optim.adamw import adamw as torch_adamw
 
 from ...core.specs import adamw as specs
 from ..kernels import Settings, decay
-from ..layouts import by_layout
+from ..layouts import by_layout, pick
 from . import native
 from .record import TorchRecord
 from .spec_optimizer import SpecOptimizer
@@ -33,20 +33,19 @@ def update(
     if not weights:
         return
     weight_decay = decay(spec, settings, weights)
-    together: dict[float, list[int]] = {0.0: list(range(len(weights)))}
+    lists = [weights, gradients, firsts, seconds, largest if spec.amsgrad else [], counts]
+    parts = {0.0: lists}
     if spec.epsilon_mode == "hat":
         # torch adds epsilon after the bias correction: added before it, it is another one in each update.
-        together = {}
+        together: dict[float, list[int]] = {}
         for index, count in enumerate(map(float, counts)):
             together.setdefault(count, []).append(index)
-    for count, indices in together.items():
+        parts = {count: pick(lists, indices) for count, indices in together.items()}
+    for count, (*like, numbers) in parts.items():
         epsilon = spec.epsilon
         if spec.epsilon_mode == "hat":
             epsilon /= (1 - spec.betas[1] ** (count + 1)) ** 0.5
-        every = weights, gradients, firsts, seconds, largest if spec.amsgrad else []
-        like = [[tensors[i] for i in indices] if tensors else [] for tensors in every]
-        beside = [[counts[i] for i in indices]]
-        for fused, (params, grads, means, squares, peaks, steps) in by_layout(settings.fused, like, beside):
+        for fused, (params, grads, means, squares, peaks, steps) in by_layout(settings.fused, like, [numbers]):
             torch_adamw(
                 params,
                 grads,

@@ -20,7 +20,7 @@ class AdamW(torch.optim.AdamW):
 
     @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Make an update; the body is that of torch 2.13, but for the layouts."""
+        """Make an update; the body is that of torch 2.13, but for the memory layouts."""
         self._accelerator_graph_capture_health_check()  # type: ignore[no-untyped-call]
         loss = None
         if closure is not None:

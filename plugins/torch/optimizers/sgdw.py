@@ -36,14 +36,11 @@ def update(
     if momentum:
         pairs = zip(buffers, gradients, strict=True)
         made = [torch.zeros_like(gradient) if buffer is None else buffer for buffer, gradient in pairs]
-    sparse = any([gradient.is_sparse for gradient in gradients])
+    sparse = any(gradient.is_sparse for gradient in gradients)
     # For sparse gradients torch has no fused kernel, and on a CPU its own (2.13) leaves out most elements of 16 bits.
-    small = (
-        any(dtype.itemsize < 4 for dtype in {weight.dtype for weight in weights}) and weights[0].device.type == "cpu"
-    )
-    for fused, (params, grads, moving) in by_layout(
-        None if sparse or small else settings.fused, [weights, gradients, made]
-    ):
+    short = any(dtype.itemsize < 4 for dtype in {weight.dtype for weight in weights})
+    chosen = None if sparse or (short and weights[0].device.type == "cpu") else settings.fused
+    for fused, (params, grads, moving) in by_layout(chosen, [weights, gradients, made]):
         torch_sgd(
             params,
             grads,
@@ -73,8 +70,9 @@ class SGDW(SpecOptimizer, torch.optim.SGD):
         params = [p for p in group["params"] if p.grad is not None]
         gradients = [p.grad for p in params]
         buffers = [self.state[p].get("momentum_buffer") for p in params] if self.spec.momentum else []
-        for p, buffer in zip(params, update(self.spec, settings, params, gradients, buffers)):  # noqa: B905
-            if buffers:
+        made = update(self.spec, settings, params, gradients, buffers)
+        for p, former, buffer in zip(params, buffers, made):  # noqa: B905
+            if buffer is not former:
                 self.state[p]["momentum_buffer"] = buffer
 
 

@@ -33,8 +33,9 @@ class SpecOptimizer(torch.optim.Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
-        clip_gradients(self.spec, every)
+        if self.spec.clip is not None:
+            every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+            clip_gradients(self.spec, every)
         for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
             momentum = values(group)["momentum"]
             kernel = group["foreach"], group.get("fused")
