@@ -15,6 +15,7 @@ from torch.nn import Parameter
 
 Lists = Sequence[list[Any]]
 _PLAIN = {Tensor, Parameter}
+_SCALARS = "step", "mu_product"  # of a parameter's state
 _USUAL = torch.contiguous_format, torch.channels_last
 
 
@@ -84,3 +85,19 @@ def _lies(tensor: Tensor, order: list[int]) -> bool:
 def _local(tensor: Any) -> Tensor:
     """What a device has of a DTensor, and of any other all."""
     return tensor if type(tensor) in _PLAIN or not hasattr(tensor, "to_local") else tensor.to_local()
+
+
+def refuse_other_shapes(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse loaded moments of another shape than their weight, which a fused kernel would read past their end.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for weight, state in optimizer.state.items():
+        for key, moment in state.items():
+            if key not in _SCALARS and isinstance(moment, Tensor) and moment.shape != weight.shape:
+                raise ValueError(
+                    f"{type(optimizer).__name__}: found a saved {key!r} of the shape {tuple(moment.shape)} for a "
+                    f"parameter of the shape {tuple(weight.shape)}; load the state of the same model, with its "
+                    f"parameters in the same order."
+                )

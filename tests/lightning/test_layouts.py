@@ -381,3 +381,21 @@ def test_what_a_device_has_of_a_sharded_weight_may_be_a_slice(spec: Any) -> None
         assert torch.equal(memory, reference)
     finally:
         distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("spec", [AdamW(0.1), AdamW(0.1, amsgrad=True, clipnorm=1.0), SGDW(0.1, momentum=0.9)], ids=str)
+def test_moments_of_another_shape_are_refused_when_they_are_loaded(spec: Any) -> None:
+    def stepped(*sizes: int) -> torch.optim.Optimizer:
+        model = torch.nn.ModuleList(torch.nn.Linear(size, 3, bias=False) for size in sizes)
+        optimizer = build_optimizer(spec, model)
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+        return optimizer
+
+    saved, other = stepped(2, 4).state_dict(), stepped(4, 2)
+    with pytest.raises(
+        ValueError, match=r"of the shape \(3, 2\) for a parameter of the shape \(3, 4\); load the state"
+    ):
+        other.load_state_dict(saved)
+    stepped(2, 4).load_state_dict(saved)

@@ -9,7 +9,7 @@ import torch
 from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.optimizer import _use_grad_for_differentiable
 
-from ..layouts import by_layout
+from ..layouts import by_layout, refuse_other_shapes
 
 
 class AdamW(torch.optim.AdamW):
@@ -17,6 +17,11 @@ class AdamW(torch.optim.AdamW):
 
     Where torch's would give a fused kernel tensors of unlike layouts, those are updated by torch's default kernel.
     """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, as torch does; raises ValueError for moments of another shape than their weights."""
+        super().load_state_dict(state_dict)
+        refuse_other_shapes(self)
 
     @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

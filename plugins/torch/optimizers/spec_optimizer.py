@@ -10,6 +10,7 @@ import torch
 
 from ...core.specs.parameter_rules import Multipliers
 from ..kernels import Settings, clip_gradients
+from ..layouts import refuse_other_shapes
 from ..param_groups import values
 
 
@@ -51,6 +52,11 @@ class SpecOptimizer(torch.optim.Optimizer, ABC):
         lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
         self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
         return lists
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, as torch does; raises ValueError for moments of another shape than their weights."""
+        super().load_state_dict(state_dict)
+        refuse_other_shapes(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
