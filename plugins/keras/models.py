@@ -115,10 +115,8 @@ def _is_multi(optimizer: Optimizer) -> bool:
 
 def _is_default(optimizer: Optimizer) -> bool:
     """Whether an optimizer is what compile() makes where it is given none."""
-    if type(optimizer) is not keras.optimizers.RMSprop:
-        return False
-    config = keras.optimizers.RMSprop(name=optimizer.name).get_config()  # a name is counted up
-    return bool(optimizer.get_config() == config)
+    default = keras.optimizers.RMSprop(name=optimizer.name)  # names are counted up; its class is the backend's
+    return type(optimizer) is type(default) and bool(optimizer.get_config() == default.get_config())
 
 
 def _within(optimizer: Optimizer) -> list[Optimizer]:

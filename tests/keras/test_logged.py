@@ -129,6 +129,30 @@ def test_a_list_of_callbacks_is_left_as_it_was_and_serves_a_second_fit(recipe: R
     assert seen == lasts(recipe, "learning_rate", 5, 2) * 2
 
 
+def test_a_fit_that_failed_leaves_nothing_behind_in_a_list_of_callbacks(recipe: Recipe) -> None:
+    model, ends = probe(recipe.optimizer), []
+
+    class Counted(HyperparameterScheduler):
+        def _end_epoch(self, epoch: int, logs: Any) -> None:
+            ends.append(epoch)
+            super()._end_epoch(epoch, logs)
+
+    class Fails(keras.callbacks.Callback):
+        fails = True
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if self.fails:
+                raise RuntimeError("the user's own failure")
+
+    x, y, fails = np.ones((5, 2), "float32"), np.ones((5, 1), "float32"), Fails()
+    callbacks = keras.callbacks.CallbackList([fails, Counted(recipe)], add_history=True, model=model, epochs=2, steps=5)
+    with pytest.raises(RuntimeError, match="own failure"):
+        model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=callbacks)
+    fails.fails = False
+    model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=callbacks)
+    assert ends == [0, 1]
+
+
 def test_a_callback_whose_hooks_the_user_calls_logs_as_well(recipe: Recipe) -> None:
     model, logs = probe(recipe.optimizer), {}
     scheduler = EpochGatedDecay(0.5, start_epoch=0)

@@ -204,6 +204,15 @@ if not ON_JAX:  # whose train step is given the variables of one optimizer
         fit(model, last, HyperparameterScheduler(BOTH))
         assert [list(moved) for moved in zip(*last.moved, strict=True)] == [planned(GENERATOR), planned(DISCRIMINATOR)]
 
+    def test_the_optimizer_that_compile_makes_of_itself_is_none_even_where_others_leave_parameters_out() -> None:
+        model, last = gan("first", "second"), Last()
+        model.first = generators(model)
+        del model.stepped_by["discriminator"]
+        recorder = TraceRecorder()
+        fit(model, last, HyperparameterScheduler(GENERATOR), recorder)
+        assert [moved[0] for moved in last.moved] == planned(GENERATOR)
+        assert list(recorder.traces) == [""]
+
     def test_the_optimizer_of_compile_is_one_of_them_where_it_trains_what_no_other_does() -> None:
         model, last = gan("optimizer", "second", optimizer=generators), Last()
         model.second = discriminators(model)
