@@ -151,10 +151,10 @@ def main() -> None:
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n")
-    print("| Lightning on the GPU | updates made | resumed to the bit |\n|---|---|---|")
+    print("| Lightning on the GPU | updates made | resumed bit for bit |\n|---|---|---|")
     begun = time.perf_counter()
     resumed_on_gpu()
-    print(f"\nin {time.perf_counter() - begun:.0f} s\n\n| against Lightning on the GPU | apart |\n|---|---|")
+    print(f"\nin {time.perf_counter() - begun:.0f} s\n\n| against Lightning on the GPU | distance |\n|---|---|")
     ours = trained("gpu")
     print(f"| Lightning on the CPU | {apart(trained('cpu'), ours):.1e} |", flush=True)
     # jax multiplies matrices in TF32 on a GPU unless told otherwise; torch does so when told.
@@ -173,7 +173,7 @@ def main() -> None:
                 continue
             with np.load(f"{folder}/weights.npz") as theirs:
                 where = done.stderr.strip().splitlines()[-1]
-                print(f"| Keras, {where}, matrices in {precision} | {apart(dict(theirs), ours):.1e} |", flush=True)
+                print(f"| Keras, {where}, {precision} matmul | {apart(dict(theirs), ours):.1e} |", flush=True)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/trainers.md from the tables of configurations that the tests run: `make docs`."""
+"""Writes docs/trainers.md from the tests' tables of configurations: `make docs`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
-HEAD = """# Under everything that the trainers do
+HEAD = """# Under every trainer
 
-Each row is a configuration that the tests train in. *Exact* means: what the optimizer really used at every update, read
-from the weights that it left, is what the golden tables have. Anything else is refused with the sentence in the row,
-before the first batch where the row says nothing else. A dash: the framework itself has no such thing there. An epoch
-that ends before it has made its updates, for no known reason, is warned of: values belong to positions, and the next
-epoch begins with its own.
+Every configuration we test: exact, or refused with the message shown. *Exact* means that the values the optimizer
+really used at every update, read back from the weights it left, are those of the golden tables. *Refused* means an
+error before the first batch, unless the row says when. A dash means that the framework itself does not support the
+combination.
 
-This page is written by `make docs` from the tests' own tables, `tests/lightning/configurations.json` and
+An epoch that ends early for no known reason is a warning: values belong to positions, so the next epoch starts with its
+own.
+
+`make docs` writes this page from the tests' own tables, `tests/lightning/configurations.json` and
 `tests/keras/configurations.json`.
 """
 
@@ -29,7 +31,7 @@ def rows(framework: str) -> list[dict[str, Any]]:
 
 
 def outcome(row: dict[str, Any]) -> str:
-    """What the tests see of a row, in the words of the page."""
+    """The outcome that the tests of a row expect, as the page shows it."""
     if row["outcome"] == "exact":
         return "exact"
     when = row.get("noticed")
@@ -37,7 +39,7 @@ def outcome(row: dict[str, Any]) -> str:
 
 
 def cell(text: str) -> str:
-    """A text within a Markdown table."""
+    """Text escaped for a Markdown table."""
     return text.replace("|", "\\\\|")
 
 

@@ -26,8 +26,8 @@ SWEEPS: list[Sweep] = [*resume_lightning.SWEEPS, *killed_keras.SWEEPS, *replaced
 PAGE = Path(__file__).parents[2] / "docs" / "soak.md"
 HEAD = """# The long sweeps
 
-Each case is tried by itself and compared with what the guarantee says; `tests/soak/` has what is done and compared.
-`make test` runs a sample of these. This page is written by `make soak`.
+Each case runs on its own and is checked against the guarantee; see `tests/soak/` for what each sweep does and compares.
+`make test` runs a sample. `make soak` runs them all and writes this page.
 
 """
 COLUMNS = ("sweep", "settings", "cases", "failures", "seconds")
@@ -35,7 +35,7 @@ PACKAGES = ("torch", "pytorch-lightning", "keras", "tensorflow", "jax", "numpy")
 
 
 class Row(NamedTuple):
-    """A row of the table: what came of all cases of a sweep that share their settings."""
+    """A row of the table: the outcome of all cases of a sweep with the same settings."""
 
     sweep: str
     settings: str
@@ -44,12 +44,12 @@ class Row(NamedTuple):
     seconds: float
 
     def cells(self) -> list[str]:
-        """As the table has them."""
+        """The cells, as the table shows them."""
         return [self.sweep, self.settings, f"{self.cases:,}", f"{self.failures:,}", f"{self.seconds:.1f}"]
 
 
 def rows(found: Sequence[Outcome]) -> list[Row]:
-    """The table of these outcomes, in the order in which their settings first come."""
+    """The table of these outcomes, in the order in which their settings first appear."""
     made: dict[tuple[str, str], Row] = {}
     for each in found:
         key = (each.sweep, each.case.settings)
@@ -78,10 +78,10 @@ def page(table: Sequence[Row], seconds: float) -> str:
 def main() -> int:
     """Run the sweeps, print what failed and the table; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python tests/soak", description=__doc__)
-    parser.add_argument("--only", choices=[sweep.name for sweep in SWEEPS], help="this sweep alone")
+    parser.add_argument("--only", choices=[sweep.name for sweep in SWEEPS], help="run only this sweep")
     parser.add_argument("--sample", type=int, metavar="N", help="at most N cases of each row of the table")
-    parser.add_argument("--case", help="this case alone, as a failure names it")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases that run side by side")
+    parser.add_argument("--case", help="run only this case, named as in a failure")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of cases run in parallel")
     arguments = parser.parse_args()
     console, found, begun = Console(), list[Outcome](), time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
