@@ -53,7 +53,7 @@ def start(
         reducers: What reduces the values besides.
 
     Raises:
-        ValueError: The run cannot continue like this; see `resumed`. Or the clock cannot be honoured.
+        ValueError: The run cannot continue like this, see `resumed`, or the policy cannot follow this clock.
     """
     found = ResumedPolicy(policy, clock)
     if saved is not None and not policy.reduces:

@@ -1,4 +1,4 @@
-"""A recipe resolved against a clock: for every position, the exact float64 value of every hyperparameter."""
+"""A recipe resolved against a clock: the exact float64 value of each hyperparameter at each position."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PlanValues:
             raise TypeError(
                 f"Plan: found {clock!r} ({type(clock).__name__}); expected a Clock, as recipe.plan(...) makes."
             )
-        self.recipe = recipe
+        self.recipe: Any = recipe  # a Recipe; its module imports this one
         self.clock = clock
         self._curves = {}
         self._constant: dict[str, bool] = {}
