@@ -75,7 +75,7 @@ def samestep_loops(recipe: Recipe) -> tuple[Loop, Loop]:
     def whole_update(calls: int) -> None:
         for _ in range(calls):
             callback.on_train_batch_start(trainer, module, None, STOPPED_AT)
-            follower._updates._count(trainer.optimizers[0])
+            follower.count._count(trainer.optimizers[0])
             callback.on_train_batch_end(trainer, module, None, None, STOPPED_AT)
 
     for loop in (value_and_write, whole_update):
