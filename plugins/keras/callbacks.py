@@ -71,11 +71,10 @@ class _Driver(ScheduleCallback, _Callback):
         training.has_started = True
         for reducer in training.reducers:
             reducer._begin_run(epoch)
-        matching = training.match()
         for driver in training.drivers:
             others = training.together.others(driver)
             driver._followers = [
-                follow(training, each, driver._options, others, epoch) for each in matching.driven_by(driver)
+                follow(training, each, driver._options, others, epoch) for each in training.matching.driven_by(driver)
             ]
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

@@ -47,10 +47,12 @@ class Training:
         batches: The number of batches in an epoch; None where it is unknown.
         drivers: The callbacks of samestep that schedule.
         reducers: Those among them that reduce values.
+        matching: Which of their policies drive which optimizers.
         has_started: Whether the optimizers follow the drivers already, from the first epoch on.
 
     Raises:
-        ValueError: The optimizers are not known, or another callback drives what samestep's do.
+        ValueError: It is unknown which optimizers there are, or unclear which are meant; or another callback drives
+            what samestep's do.
     """
 
     def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
@@ -64,11 +66,12 @@ class Training:
             None if isinstance(each, ScheduledOptimizer) else base_rate(each, count)
             for each, count in zip(self.optimizers, self.counts, strict=True)
         ]
-        self._paths = [each.paths for each in found]
-        self.labels = labels(self._paths)
+        paths = [each.paths for each in found]
+        self.labels = labels(paths)
         self._epochs, self.batches = params.get("epochs"), params.get("steps")
         self.drivers: list[Any] = [each for each in together.callbacks if isinstance(each, ScheduleCallback)]
         self.reducers: list[Any] = [each for each in self.drivers if isinstance(each, ReduceOnPlateau)]
+        self.matching = Matching(self.drivers, paths)
         self._refuse_other_drivers()
         aside = set_aside(model)
         self._aside = None if aside is None else UpdateCount(aside)
@@ -88,10 +91,6 @@ class Training:
     def reducing(self) -> list[PlateauPolicy]:
         """What reduces values in this training."""
         return [reducer._policy for reducer in self.reducers]
-
-    def match(self) -> Matching:
-        """Which policies drive which optimizers."""
-        return Matching(self.drivers, self._paths)
 
     def clock(self, policy: Policy, given: int | None, number: int) -> Clock:
         """What is known of the length of the run of an optimizer; see `core.callbacks.start.clock_of`."""

@@ -21,6 +21,8 @@ class Resizable(keras.Variable):  # type: ignore[misc]
     """
 
     _shape: tuple[int, ...]
+    _dtype: str
+    _value: Any
 
     def assign(self, value: Any) -> Any:
         shape = tuple(getattr(value, "shape", ()))  # within a trace the last length is not known
