@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 
 from samestep.core.specs.spec import Spec
 
-from .changes import CHANGES, Change
 from .oracles import SPECS, Workload
+from .recipe_changes import CHANGES, Change
 
 # How long an example takes is up to the machine and its load.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,11 +35,6 @@ def workload() -> Workload:
         for _ in range(1000)
     ]
     return Workload(starts, gradients)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def updates(workload: Workload) -> Workload:
-    return workload
 
 
 @pytest.fixture(params=CHANGES)

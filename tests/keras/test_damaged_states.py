@@ -15,15 +15,15 @@ from samestep import Recipe
 from samestep.core.checkpoints.saved import KEY, VERSION
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler
 
-from ..changes import SPEC, STEPS
+from ..recipe_changes import SPEC, STEPS
 from .tiny_training import built, fit
 
 VERSION_IN_IT = b'"version":%d' % VERSION
 Store = dict[str, np.ndarray]
-DAMAGED = r"adam_w\w*: found a damaged state of samestep: [^\n]*; use another checkpoint\."
+DAMAGED = r"adam_w\w*: found a damaged samestep state: [^\n]*; use another checkpoint\."
 NEWER = (
-    rf"adam_w\w*: found a state of samestep of version \d+; this samestep reads versions up to {VERSION}: "
-    rf"use a newer one\."
+    rf"adam_w\w*: found a samestep state of version \d+; this samestep reads versions up to {VERSION}: "
+    rf"upgrade samestep\."
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 from samestep import SGDW, AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
-from ..changes import SPEC, STEPS
+from ..recipe_changes import SPEC, STEPS
 from .tiny_training import X, Y, built, every_epoch, fit, left, mean_prediction
 
 COSINE = Recipe(SPEC, CosineDecay(over=percent(100), end=0.1))
@@ -39,7 +39,7 @@ def test_percentages_of_a_run_that_is_extended_twice_stay_those_of_the_first(tmp
     assert fit(built(), HyperparameterScheduler(COSINE), every_epoch(tmp_path)) == planned(COSINE, 0, 3)
     for begin, length in ((3, 5), (5, 7)):
         model = keras.models.load_model(tmp_path / f"{begin}.keras")
-        told = f"found a run of {length} epochs, which began as one of 3 epochs; percentages are still of 3 epochs: "
+        told = f"found a run of {length} epochs that began as one of 3 epochs; percentages still refer to 3 epochs: "
         with pytest.warns(UserWarning, match=told):
             rates = fit(model, HyperparameterScheduler(COSINE), every_epoch(tmp_path), begin=begin, epochs=length)
         assert rates == planned(COSINE, begin, length)
@@ -49,14 +49,14 @@ def test_a_longer_fit_of_the_same_model_is_extended_too() -> None:
     model = built()
     fit(model, HyperparameterScheduler(COSINE))
     for begin, length in ((3, 5), (5, 6)):
-        with pytest.warns(UserWarning, match=f"a run of {length} epochs, which began as one of 3 epochs; percentages"):
+        with pytest.warns(UserWarning, match=f"a run of {length} epochs that began as one of 3 epochs; percentages"):
             rates = fit(model, HyperparameterScheduler(COSINE), begin=begin, epochs=length)
         assert rates == planned(COSINE, begin, length)
 
 
 def test_percentages_of_a_run_that_is_cut_stay_those_of_the_first(tmp_path: Path) -> None:
     fit(built(), HyperparameterScheduler(COSINE), every_epoch(tmp_path))
-    with pytest.warns(UserWarning, match="found a run of 2 epochs, which began as one of 3 epochs"):
+    with pytest.warns(UserWarning, match="found a run of 2 epochs that began as one of 3 epochs"):
         rates = fit(keras.models.load_model(tmp_path / "1.keras"), HyperparameterScheduler(COSINE), begin=1, epochs=2)
     assert rates == planned(COSINE, 1, 2)
 
@@ -79,7 +79,7 @@ def test_a_backup_that_is_taken_up_by_a_longer_run_is_extended(tmp_path: Path, f
         return [backup, driver] if first else [driver, backup]
 
     fit(built(), *callbacks())
-    with pytest.warns(UserWarning, match="found a run of 5 epochs, which began as one of 3 epochs"):
+    with pytest.warns(UserWarning, match="found a run of 5 epochs that began as one of 3 epochs"):
         assert fit(built(), *callbacks(), epochs=5) == planned(COSINE, 3, 5)
 
 
@@ -101,9 +101,8 @@ def test_another_size_of_batches_is_refused_where_a_schedule_counts_updates(tmp_
         fit(model, HyperparameterScheduler(BY_UPDATES), **options)
     assert np.array_equal(left(model), before)
     assert str(caught.value) == (
-        "HyperparameterScheduler: found 2 updates in an epoch, where the run up to epoch 1, update 0 had 4, the same "
-        "settings, and a schedule that counts updates; keep the size of the batches and the number of devices, write "
-        "the schedule in epochs, or write on_change='use_new'."
+        "HyperparameterScheduler: found 2 updates in an epoch, but the run up to epoch 1, update 0 had 4, and a "
+        "schedule that counts updates; keep the batch size and the number of devices, write the schedule in epochs, or write on_change='use_new'."
     )
     driver = HyperparameterScheduler(BY_UPDATES, on_change="use_new")
     assert fit(model, driver, **options) == planned(BY_UPDATES, 1, 3, updates=2)

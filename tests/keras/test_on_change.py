@@ -21,7 +21,7 @@ from samestep.keras import (
     build_optimizer,
 )
 
-from ..changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
+from ..recipe_changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
 from .tiny_training import built, every_epoch, fit, go_on, left, trained
 
 RECIPE, OTHER, NUMBERS = Recipe(SPEC, STEPS), CHANGES["factor"].new, CHANGES["numbers"]
@@ -202,7 +202,7 @@ def test_a_loaded_optimizer_is_compared_even_where_training_begins_again(tmp_pat
     model = keras.models.load_model(path)
     assert refused(model, HyperparameterScheduler(OTHER)).startswith(f"{FOUND}: {OTHER_FACTOR}")
     with pytest.warns(
-        UserWarning, match=r"loaded after 2 epochs, and .* begins at epoch 0 .* initial_epoch=2 to continue\.$"
+        UserWarning, match=r"loaded after 2 epochs, but training starts at epoch 0 .* initial_epoch=2 to continue\.$"
     ):
         assert fit(model, HyperparameterScheduler(RECIPE), epochs=1) == [0.5] * 4
     fit(model, HyperparameterScheduler(OTHER), epochs=1)  # it is the one in memory now
@@ -282,7 +282,7 @@ def test_a_recorder_alone_leaves_a_checkpoint_that_any_recipe_goes_on_from(tmp_p
 def test_an_optimizer_that_cannot_take_over_the_moments_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path)
     for other in (NAdamW(0.5, 0.25), SGDW(0.5), AdamW(0.5, 0.25, amsgrad=True)):
-        for on_change, told in (("raise", "with different settings"), ("use_new", "which cannot continue as one of")):
+        for on_change, told in (("raise", "with different settings"), ("use_new", "which cannot continue with")):
             model = keras.models.load_model(path)
             driver = HyperparameterScheduler(Recipe(other, STEPS), on_change=on_change)  # type: ignore[arg-type]
             message = refused(model, driver, begin=2)

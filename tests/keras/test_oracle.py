@@ -12,9 +12,10 @@ import torch
 from keras import ops
 
 import samestep.lightning
-from samestep.core.specs.spec import HYPERPARAMETERS
+from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.keras import build_optimizer
 
+from ..oracles import Workload
 from .tiny_training import units
 
 BACKEND = keras.backend.backend()
@@ -52,12 +53,12 @@ def options(way: dict[str, Any]) -> dict[str, Any]:
     return way if BACKEND == "torch" else {}
 
 
-def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
-    model = Weights(updates.starts)
+def in_keras(spec: Any, workload: Workload, way: dict[str, Any]) -> list[np.ndarray]:
+    model = Weights(workload.starts)
     optimizer: Any = build_optimizer(spec, model, **options(way))
     optimizer.build(model.trainable_variables)
-    optimizer.table.reserve(len(updates.gradients))
-    columns = dict(zip(HYPERPARAMETERS, zip(*updates.rows(spec), strict=True), strict=True))
+    optimizer.table.reserve(len(workload.gradients))
+    columns = dict(zip(HYPERPARAMETERS, zip(*workload.rows(spec), strict=True), strict=True))
     optimizer.table.begin_epoch(
         {
             name: lambda bases, name=name: [
@@ -72,7 +73,7 @@ def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
 
         step = jax.jit(lambda theta, state, gradients: optimizer.stateless_apply(state, gradients, theta))
         theta, state = [w.value for w in model.trainable_variables], [v.value for v in optimizer.variables]
-        for gradients in updates.gradients:
+        for gradients in workload.gradients:
             theta, state = step(theta, state, list(gradients))
         return list(map(np.asarray, theta))
 
@@ -83,16 +84,16 @@ def in_keras(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
         import tensorflow as tf
 
         apply = tf.function(apply, **way)
-    for gradients in updates.gradients:
+    for gradients in workload.gradients:
         apply(*map(ops.convert_to_tensor, gradients))
     return model.values()
 
 
-def in_lightning(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarray]:
+def in_lightning(spec: Any, workload: Workload, way: dict[str, Any]) -> list[np.ndarray]:
     module = torch.nn.Module()
-    module.k, module.b = (torch.nn.Parameter(torch.tensor(start)) for start in updates.starts)
+    module.k, module.b = (torch.nn.Parameter(torch.tensor(start)) for start in workload.starts)
     optimizer: Any = samestep.lightning.build_optimizer(spec, module, **options(way))
-    for (rate, decay, momentum), gradients in zip(updates.rows(spec), updates.gradients, strict=True):
+    for (rate, decay, momentum), gradients in zip(workload.rows(spec), workload.gradients, strict=True):
         for group, given in zip(optimizer.param_groups, optimizer.multipliers, strict=True):
             group["lr"] = spec.learning_rate * given.learning_rate * (rate / spec.learning_rate)
             group["weight_decay"] = spec.weight_decay * given.weight_decay * (decay / spec.weight_decay)
@@ -104,8 +105,8 @@ def in_lightning(spec: Any, updates: Any, way: dict[str, Any]) -> list[np.ndarra
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
-def test_it_is_the_formula_but_for_rounding(every_spec: Any, updates: Any, way: dict[str, Any]) -> None:
-    some = updates.first(300)
+def test_it_is_the_formula_but_for_rounding(every_spec: Spec, workload: Workload, way: dict[str, Any]) -> None:
+    some = workload.first(300)
     for ours, expected, start in zip(
         in_keras(every_spec, some, way), some.expected(every_spec), some.starts, strict=True
     ):
@@ -116,8 +117,8 @@ def test_it_is_the_formula_but_for_rounding(every_spec: Any, updates: Any, way: 
 
 
 @pytest.mark.parametrize("way", WAYS[BACKEND], ids=str)
-def test_a_thousand_updates_are_those_of_lightning(every_spec: Any, updates: Any, way: dict[str, Any]) -> None:
-    for ours, theirs in zip(in_keras(every_spec, updates, way), in_lightning(every_spec, updates, way), strict=True):
+def test_a_thousand_updates_are_those_of_lightning(every_spec: Spec, workload: Workload, way: dict[str, Any]) -> None:
+    for ours, theirs in zip(in_keras(every_spec, workload, way), in_lightning(every_spec, workload, way), strict=True):
         if BACKEND == "torch":
             assert np.array_equal(ours, theirs)
         else:

@@ -13,7 +13,7 @@ import pytest
 from samestep import Recipe, Schedule, StepDecay, epochs
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau
 
-from ..changes import SPEC, STEPS
+from ..recipe_changes import SPEC, STEPS
 from .tiny_training import built, every_epoch, fit
 
 HALVED = [0.5] * 4 + [0.25] * 4 + [0.125] * 4

@@ -25,8 +25,8 @@ from samestep.core.recipes.float32 import float32
 from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
-from .. import changes
-from ..changes import EPOCHS, GRADIENTS, SPEC, Change
+from .. import recipe_changes
+from ..recipe_changes import EPOCHS, GRADIENTS, SPEC, Change
 
 START = np.array([[0.0], [1.0]], "float32")
 
@@ -208,7 +208,7 @@ def built(optimizer: Any = SPEC, *, policy: str = "float32", **compiled: Any) ->
     dense = keras.layers.Dense(1, use_bias=False, dtype=policy)
     model = keras.Sequential([keras.Input((2,)), dense])
     model.dtype_policy = keras.dtype_policies.get(policy)
-    dense.set_weights([changes.START.astype("float32")[:, None]])
+    dense.set_weights([recipe_changes.START.astype("float32")[:, None]])
     if isinstance(optimizer, AdamW):
         optimizer = build_optimizer(optimizer, model)
     model.compile(optimizer, loss=mean_prediction, **(compiled or {"run_eagerly": True}))

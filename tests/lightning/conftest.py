@@ -7,18 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import resume_lightning
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 
-from .tiny_training import AfterEveryBatch, train
-
-
-@pytest.fixture(name="train")
-def _train() -> Any:
-    return train
+from .tiny_training import AfterEveryBatch
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,8 @@ import torch
 
 from samestep import AdamW
 from samestep.lightning import build_optimizer
+
+from .tiny_training import train
 
 SPEC = AdamW(learning_rate=0.02, weight_decay=0.3, betas=(0.7, 0.95), epsilon=1e-5)
 
@@ -97,7 +98,7 @@ def test_same_bits_as_an_adamw_made_by_hand(network: torch.nn.Module, options: d
 
 
 @pytest.mark.parametrize("options", [{}, {"fused": True}, {"foreach": True}], ids=str)
-def test_built_optimizer_trains_in_lightning(train: Callable[..., Any], options: dict[str, bool]) -> None:
+def test_built_optimizer_trains_in_lightning(options: dict[str, bool]) -> None:
     spec = AdamW(learning_rate=0.5, weight_decay=0.25)
     run = train(lambda m: build_optimizer(spec, m, **options), gradient=0.0, batches=2, epochs=1)
     assert run.kept() == [1 - 0.125, 1 - 0.125]

@@ -106,8 +106,8 @@ def test_accumulated_gradients_are_saved_by_a_single_process_and_missed_once_by_
     }
     ours = {process: [w for w in each["warnings"] if "EpochGatedDecay" in w] for process, each in found.items()}
     message = (
-        "EpochGatedDecay: found a checkpoint between two batches of one update in 2 processes, which has no gradients "
-        "of the batches before it; save checkpoints after updates instead."
+        "EpochGatedDecay: found a checkpoint in the middle of an update in 2 processes, without the gradients "
+        "accumulated so far; save checkpoints after updates instead."
     )
     assert ours == {"single": [], "0": [message], "1": []}
 
@@ -145,5 +145,5 @@ def test_what_asks_for_roles_or_norms_is_refused_where_torch_flattens_the_parame
         message = outcome[process]["flattened"][f"{asking} {use_orig_params}"]
         assert message.startswith(f"build_optimizer: found {asking}=")
         assert "for a model in FullyShardedDataParallel, which flattens its parameters" in message
-        assert message.endswith("shard the model by torch.distributed.fsdp.fully_shard instead.")
+        assert message.endswith("shard the model with torch.distributed.fsdp.fully_shard instead.")
         assert "\n" not in message

@@ -14,7 +14,7 @@ import torch
 from samestep import SGDW, AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
 from samestep.lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 
-from ..changes import SPEC, STEPS
+from ..recipe_changes import SPEC, STEPS
 from .tiny_training import Weights, data, every_epoch, every_update, fit, trainer
 
 COSINE = Recipe(SPEC, CosineDecay(over=percent(100), end=0.1))
@@ -42,7 +42,7 @@ def test_percentages_of_a_run_that_is_extended_twice_stay_those_of_the_first(tmp
     assert fit(driver(), every_epoch(tmp_path))[1] == planned(COSINE, 0, 3)
     for begin, length in ((3, 5), (5, 7)):
         path = tmp_path / f"epoch={begin - 1}.ckpt"
-        told = f"found a run of {length} epochs, which began as one of 3 epochs; percentages are still of 3 epochs: "
+        told = f"found a run of {length} epochs that began as one of 3 epochs; percentages still refer to 3 epochs: "
         with pytest.warns(UserWarning, match=told):
             _, rates = fit(driver(), every_epoch(tmp_path), path=path, max_epochs=length)
         assert rates == planned(COSINE, begin, length)
@@ -53,7 +53,7 @@ def test_percentages_of_a_run_that_is_cut_or_extended_within_stay_those_of_the_f
     tmp_path: Path, length: int
 ) -> None:
     fit(HyperparameterScheduler(COSINE), every_update(tmp_path))
-    with pytest.warns(UserWarning, match=f"found a run of {length} epochs, which began as one of 3 epochs"):
+    with pytest.warns(UserWarning, match=f"found a run of {length} epochs that began as one of 3 epochs"):
         _, rates = fit(HyperparameterScheduler(COSINE), path=tmp_path / "step=6.ckpt", max_epochs=length)
     assert rates == planned(COSINE, 1, length)[2:]
 
@@ -74,7 +74,7 @@ def test_a_run_that_a_number_of_updates_ends_keeps_it(tmp_path: Path) -> None:
     assert fit(HyperparameterScheduler(COSINE), path=path, **bound)[1] == planned(COSINE, 1, 3, **length)[2:6]
     bound["max_steps"] = 16
     with pytest.warns(
-        UserWarning, match="a run of 16 updates, which began as one of 10 updates; percentages are still"
+        UserWarning, match="a run of 16 updates that began as one of 10 updates; percentages still refer"
     ):
         _, rates = fit(HyperparameterScheduler(COSINE), path=path, **bound)
     assert rates == planned(COSINE, 1, 4, **length)[2:]
@@ -101,9 +101,8 @@ def test_another_size_of_batches_is_refused_where_a_schedule_counts_updates(tmp_
         fit(HyperparameterScheduler(BY_UPDATES), module=module, **options)
     assert module.batches == 0
     assert str(caught.value) == (
-        "HyperparameterScheduler: found 2 updates in an epoch, where the run up to epoch 1, update 0 had 4, the same "
-        "settings, and a schedule that counts updates; keep the size of the batches and the number of devices, write "
-        "the schedule in epochs, or write on_change='use_new'."
+        "HyperparameterScheduler: found 2 updates in an epoch, but the run up to epoch 1, update 0 had 4, and a "
+        "schedule that counts updates; keep the batch size and the number of devices, write the schedule in epochs, or write on_change='use_new'."
     )
     driver = HyperparameterScheduler(BY_UPDATES, on_change="use_new")
     assert fit(driver, **options)[1] == planned(BY_UPDATES, 1, 3, updates=2)
@@ -115,7 +114,7 @@ def test_a_longer_fit_of_the_same_trainer_is_extended_too() -> None:
     fitted.fit(module, data())
     for begin, length in ((3, 5), (5, 6)):
         fitted.fit_loop.max_epochs = length
-        with pytest.warns(UserWarning, match=f"a run of {length} epochs, which began as one of 3 epochs; percentages"):
+        with pytest.warns(UserWarning, match=f"a run of {length} epochs that began as one of 3 epochs; percentages"):
             fitted.fit(module, data())
         assert recorder.trace.column("learning_rate") == planned(COSINE, begin, length)
 

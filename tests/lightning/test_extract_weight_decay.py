@@ -78,7 +78,7 @@ def test_a_shared_weight_is_read_by_its_first_path(model: Any) -> None:
 )
 def test_decay_that_is_decoupled_already_is_refused_and_nothing_is_changed(decoupled: Any, model: nn.Module) -> None:
     optimizer = decoupled(model)
-    with pytest.raises(ValueError, match=r"^extract_weight_decay: found .* whose weight decay is decoupled; write"):
+    with pytest.raises(ValueError, match=r"^extract_weight_decay: found .* whose weight decay is decoupled; set"):
         extract_weight_decay(model, optimizer)
     assert decays(optimizer) == [0.5]
 

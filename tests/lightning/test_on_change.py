@@ -15,11 +15,11 @@ import torch
 from samestep import AdamW, NAdamW, ParameterRule, Recipe, StepDecay, epochs
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 
-from ..changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
+from ..recipe_changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
 from .tiny_training import Weights, data, every_epoch, every_update, fit, go_on, trained, trainer
 
 RECIPE, OTHER, NUMBERS = Recipe(SPEC, STEPS), CHANGES["factor"].new, CHANGES["numbers"]
-DAMAGED = r"^HyperparameterScheduler: found a damaged state of samestep: [^\n]*; use another checkpoint\.$"
+DAMAGED = r"^HyperparameterScheduler: found a damaged samestep state: [^\n]*; use another checkpoint\.$"
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +155,7 @@ def test_an_optimizer_of_torch_that_cannot_make_the_saved_updates_is_refused(tmp
     fit(HyperparameterScheduler(RECIPE, on_change="use_new"), path=path)
     message = refused(HyperparameterScheduler(RECIPE, on_change="use_saved"), path=path)
     assert message == (
-        f"HyperparameterScheduler: found an optimizer of {SPEC!r}, which cannot continue as one of {clipped!r}; build "
+        f"HyperparameterScheduler: found an optimizer built from {SPEC!r}, which cannot continue with {clipped!r}; build "
         f"it with build_optimizer({clipped!r}, model)."
     )
 
@@ -197,7 +197,7 @@ def test_a_callback_is_not_changed_between_two_fits_and_the_second_one_continues
     fitted, module = trainer(driver), Weights()
     fitted.fit(module, data())
     fitted.fit_loop.max_epochs = 4
-    with pytest.raises(AttributeError, match=r"^HyperparameterScheduler: found recipe set to .*; make a new callback"):
+    with pytest.raises(AttributeError, match=r"^HyperparameterScheduler: found recipe set to .*; arguments are read-only: make a new callback"):
         driver.recipe = OTHER
     fitted.fit(module, data())
     assert module.batches == 16
@@ -263,6 +263,6 @@ def test_a_damaged_state_is_refused_before_the_optimizer_is_loaded(flip: str, on
 def test_a_state_of_a_newer_version_is_refused_as_such(tmp_path: Path) -> None:
     path = damaged(saved(tmp_path), lambda state: {"version": 4, "anything": state})
     assert refused(HyperparameterScheduler(RECIPE), path=path) == (
-        "HyperparameterScheduler: found a state of samestep of version 4; this samestep reads versions up to 3: use a "
-        "newer one."
+        "HyperparameterScheduler: found a samestep state of version 4; this samestep reads versions up to 3: upgrade "
+        "samestep."
     )

@@ -12,12 +12,15 @@ import pytest
 import torch
 
 from samestep import SGDW, AdamW, NAdamW
+from samestep.core.specs.spec import Spec
 from samestep.lightning import build_optimizer
 
+from ..oracles import Workload
 
-@pytest.fixture(name="updates")
-def _updates(updates: Any) -> Any:
-    return updates.first(300)
+
+@pytest.fixture(name="workload")
+def _workload(workload: Workload) -> Workload:
+    return workload.first(300)
 
 
 class Weights(torch.nn.Module):
@@ -26,9 +29,9 @@ class Weights(torch.nn.Module):
         self.k, self.b = (torch.nn.Parameter(torch.tensor(start, dtype=dtype)) for start in starts)
 
 
-def trained(model: Weights, optimizer: torch.optim.Optimizer, spec: Any, updates: Any) -> list[np.ndarray]:
+def trained(model: Weights, optimizer: torch.optim.Optimizer, spec: Any, workload: Workload) -> list[np.ndarray]:
     bases = [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
-    for (rate, decay, momentum), gradients in zip(updates.rows(spec), updates.gradients, strict=True):
+    for (rate, decay, momentum), gradients in zip(workload.rows(spec), workload.gradients, strict=True):
         for group, (own_rate, own_decay) in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = own_rate * (rate / spec.learning_rate)
             group["weight_decay"] = own_decay * (decay / spec.weight_decay)
@@ -44,21 +47,23 @@ def units(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours.astype("float64") - theirs).max() / np.spacing(np.float32(np.abs(theirs).max())))
 
 
-def test_in_float64_it_is_the_formula(every_spec: Any, updates: Any) -> None:
-    model = Weights(updates.starts, torch.float64)
-    got = trained(model, build_optimizer(every_spec, model), every_spec, updates)
-    for ours, expected in zip(got, updates.expected(every_spec), strict=True):
+def test_in_float64_it_is_the_formula(every_spec: Spec, workload: Workload) -> None:
+    model = Weights(workload.starts, torch.float64)
+    got = trained(model, build_optimizer(every_spec, model), every_spec, workload)
+    for ours, expected in zip(got, workload.expected(every_spec), strict=True):
         # torch keeps NAdam's product of the momenta in float32.
         np.testing.assert_allclose(ours, expected, rtol=1e-6 if isinstance(every_spec, NAdamW) else 1e-11)
 
 
 @pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"fused": True}, {"foreach": False}], ids=str)
-def test_in_float32_it_is_the_formula_but_for_rounding(every_spec: Any, updates: Any, kernel: dict[str, bool]) -> None:
+def test_in_float32_it_is_the_formula_but_for_rounding(
+    every_spec: Spec, workload: Workload, kernel: dict[str, bool]
+) -> None:
     if isinstance(every_spec, NAdamW) and "fused" in kernel:
         kernel = {}  # torch has no such kernel
-    model = Weights(updates.starts)
-    got = trained(model, build_optimizer(every_spec, model, **kernel), every_spec, updates)
-    for ours, expected, start in zip(got, updates.expected(every_spec), updates.starts, strict=True):
+    model = Weights(workload.starts)
+    got = trained(model, build_optimizer(every_spec, model, **kernel), every_spec, workload)
+    for ours, expected, start in zip(got, workload.expected(every_spec), workload.starts, strict=True):
         assert units(start, expected) > 1000
         # An update rounds a weight two or three times, by half a unit at most, and where it takes off the same small
         # number again and again (L1), always the same way.
@@ -101,16 +106,16 @@ def sgd(model: Weights, spec: SGDW, **options: Any) -> torch.optim.Optimizer:
         (SGDW(0.01, 0.0, 0.9, global_clipnorm=1.0), sgd),
         (AdamW(0.01, 0.1, clipvalue=0.5), adamw),
     ],
-    ids=repr,
+    ids=lambda given: getattr(given, "__name__", repr(given)),
 )
 def test_where_torch_has_the_same_the_bits_are_the_same(
-    spec: Any, torchs: Any, kernel: dict[str, bool], updates: Any
+    spec: Any, torchs: Any, kernel: dict[str, bool], workload: Workload
 ) -> None:
     if isinstance(spec, NAdamW) and "fused" in kernel:
         kernel = {"foreach": None}  # torch has no such kernel; this is its own choice
-    ours, theirs = Weights(updates.starts), Weights(updates.starts)
+    ours, theirs = Weights(workload.starts), Weights(workload.starts)
     built, by_hand = build_optimizer(spec, ours, **kernel), torchs(theirs, spec, **kernel)
-    for update, gradients in enumerate(updates.gradients):
+    for update, gradients in enumerate(workload.gradients):
         for model, optimizer in ((ours, built), (theirs, by_hand)):
             optimizer.param_groups[0]["lr"] = spec.learning_rate * (1 + update % 5) if update % 10 else 0.0
             for weight, gradient in zip((model.k, model.b), gradients, strict=True):
@@ -127,20 +132,20 @@ def test_where_torch_has_the_same_the_bits_are_the_same(
         assert isinstance(built, type(by_hand))
 
 
-def test_a_checkpoint_goes_on_bit_for_bit(every_spec: Any, updates: Any) -> None:
+def test_a_checkpoint_goes_on_bit_for_bit(every_spec: Spec, workload: Workload) -> None:
     """Half of the updates, saved and loaded into a new optimizer, and the other half: the bits of all of them."""
-    whole = Weights(updates.starts)
-    expected = trained(whole, build_optimizer(every_spec, whole), every_spec, updates)
-    rows = updates.rows(every_spec)
-    model = Weights(updates.starts)
+    whole = Weights(workload.starts)
+    expected = trained(whole, build_optimizer(every_spec, whole), every_spec, workload)
+    rows = workload.rows(every_spec)
+    model = Weights(workload.starts)
     optimizer: Any = build_optimizer(every_spec, model)
-    for update, ((rate, decay, momentum), gradients) in enumerate(zip(rows, updates.gradients, strict=True)):
+    for update, ((rate, decay, momentum), gradients) in enumerate(zip(rows, workload.gradients, strict=True)):
         if update == len(rows) // 2:
             buffer = io.BytesIO()
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
             buffer.seek(0)
             saved = torch.load(buffer, weights_only=True)
-            model = Weights([np.zeros_like(start) for start in updates.starts])
+            model = Weights([np.zeros_like(start) for start in workload.starts])
             optimizer = build_optimizer(every_spec, model)
             model.load_state_dict(saved["model"])
             optimizer.load_state_dict(saved["optimizer"])
@@ -156,13 +161,13 @@ def test_a_checkpoint_goes_on_bit_for_bit(every_spec: Any, updates: Any) -> None
 
 
 @pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda optimizer: pickle.loads(pickle.dumps(optimizer))])
-def test_a_copy_makes_the_same_update(every_spec: Any, updates: Any, copy_of: Any) -> None:
-    model = Weights(updates.starts)
+def test_a_copy_makes_the_same_update(every_spec: Spec, workload: Workload, copy_of: Any) -> None:
+    model = Weights(workload.starts)
     optimizer: Any = build_optimizer(every_spec, model)
     if isinstance(optimizer, (torch.optim.AdamW, torch.optim.NAdam)) and type(optimizer).__module__.startswith("torch"):
         return  # torch's own class
     again = copy_of(optimizer)
-    for weight, gradient in zip((model.k, model.b), updates.gradients[0], strict=True):
+    for weight, gradient in zip((model.k, model.b), workload.gradients[0], strict=True):
         weight.grad = torch.tensor(gradient)
     copies = [weight for group in again.param_groups for weight in group["params"]]
     ours = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -173,11 +178,11 @@ def test_a_copy_makes_the_same_update(every_spec: Any, updates: Any, copy_of: An
     assert all(map(torch.equal, ours, copies))
 
 
-def test_a_parameter_without_a_gradient_is_left_alone(every_spec: Any, updates: Any) -> None:
+def test_a_parameter_without_a_gradient_is_left_alone(every_spec: Spec, workload: Workload) -> None:
     """Also where its group has no other."""
-    model = Weights(updates.starts)
+    model = Weights(workload.starts)
     optimizer = build_optimizer(every_spec, model)
-    model.k.grad = torch.tensor(updates.gradients[0][0])
+    model.k.grad = torch.tensor(workload.gradients[0][0])
     optimizer.step()
-    assert not np.array_equal(model.k.detach().numpy(), updates.starts[0])
-    assert np.array_equal(model.b.detach().numpy(), updates.starts[1])
+    assert not np.array_equal(model.k.detach().numpy(), workload.starts[0])
+    assert np.array_equal(model.b.detach().numpy(), workload.starts[1])

@@ -172,7 +172,7 @@ def test_a_clipping_spec_beside_the_trainers_own_clipping_is_refused() -> None:
     spec = AdamW(clipnorm=1.0)
     for callback in (HyperparameterScheduler(Recipe(spec)), EpochGatedDecay(0.5, start_epoch=1)):
         message = refusal(lambda m: build_optimizer(spec, m), callback, gradient_clip_val=0.5)
-        assert "found gradient_clip_val=0.5 of the Trainer, and an optimizer that clips already; leave one" in message
+        assert "found gradient_clip_val=0.5 in the Trainer and an optimizer that already clips; remove one" in message
 
 
 def test_a_spec_with_other_rules_is_another_spec() -> None:

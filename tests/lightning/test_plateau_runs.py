@@ -82,13 +82,13 @@ def test_a_metric_that_is_not_there_is_refused_after_the_first_epoch() -> None:
         ValueError, match=r"^ReduceOnPlateau: found no metric 'val_los' at the end of epoch 1,"
     ) as caught:
         train(None, halving(monitor="val_los"), module=module, batches=2, epochs=6, check_val_every_n_epoch=2)
-    assert str(caught.value).endswith("among learning_rate, val_loss; write one that there is.")
+    assert str(caught.value).endswith("set monitor= to one of learning_rate, val_loss.")
     assert module.batches == 4
 
 
 @pytest.mark.parametrize("options", [{"epochs": 1}, {"epochs": 3, "check_val_every_n_epoch": 4}], ids=repr)
 def test_a_metric_of_no_epoch_is_warned_of_at_the_end(options: dict[str, Any]) -> None:
-    with pytest.warns(UserWarning, match=r"found no metric 'val_los' in this training; it reduced nothing\.$"):
+    with pytest.warns(UserWarning, match=r"found no metric 'val_los' in this training, so nothing was reduced; "):
         train(None, halving(monitor="val_los"), module=Scored(sgd(1.0), SCORES), **options)
 
 
@@ -103,6 +103,6 @@ def test_what_cannot_be_multiplied_is_refused() -> None:
     assert refusal(sgd(1.0), halving(), halving(monitor="loss")).startswith(
         "found two callbacks that drive learning_rate"
     )
-    assert "found base=0.5 beside a callback that schedules the learning_rate; leave base= out" in refusal(
+    assert "found base=0.5 next to a callback that schedules the learning_rate; leave base= out" in refusal(
         sgd(1.0), halving(base=0.5), EpochGatedDecay(0.5, start_epoch=1)
     )

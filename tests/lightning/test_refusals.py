@@ -101,8 +101,8 @@ def test_a_torch_scheduler_beside_ours(callback: Any, name: str) -> None:
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss"}}
 
     message = refusal(both, callback)
-    assert f"found the {name} of configure_optimizers, which drives learning_rate already" in message
-    assert "return the optimizer alone" in message
+    assert f"found the {name} of configure_optimizers, which already drives learning_rate" in message
+    assert "return only the optimizer" in message
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ class DeepSpeedStrategy(SingleDeviceStrategy):
 )
 def test_a_strategy_whose_engine_makes_the_updates(callback: Any, strategy: Any, found: str) -> None:
     message = refusal(sgd(0.1), callback, strategy=strategy("cpu"))
-    assert message.startswith(f"{type(callback).__name__}: found {found}; write a strategy that leaves the updates to")
+    assert message.startswith(f"{type(callback).__name__}: found {found}; use a strategy that leaves the updates to")
 
 
 @pytest.mark.parametrize("learning_rates", [(0.1,), (1.0, 0.1)])
 def test_a_floor_above_the_learning_rate(learning_rates: tuple[float, ...]) -> None:
     message = refusal(sgd(*learning_rates), EpochGatedDecay(0.1, start_epoch=1, floor=0.5))
-    assert message.startswith("EpochGatedDecay: found floor=0.5 above the learning rate 0.1 from which the decay")
+    assert message.startswith("EpochGatedDecay: found floor=0.5 above the learning rate 0.1 that the decay")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_floor_above_the_learning_rate(learning_rates: tuple[float, ...]) -> N
 )
 def test_one_base_for_groups_of_their_own(callback: Any) -> None:
     message = refusal(sgd(0.1, 0.3), callback)
-    assert f"found base={callback.base!r} for parameter groups whose own are [0.1, 0.3]; leave base= out" in message
+    assert f"found base={callback.base!r} for parameter groups with the values [0.1, 0.3]; leave base= out" in message
 
 
 def test_a_function_of_the_epoch_alone_for_groups_of_their_own() -> None:

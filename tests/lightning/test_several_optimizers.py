@@ -158,11 +158,11 @@ UNKNOWN = Recipe(learning_rate=LinearDecay(over=percent(100)))
     [
         (
             lambda: HyperparameterScheduler(GENERATOR),
-            "found 2 optimizers and one recipe; give one for each, as {'generator': Recipe(...), 'discriminator': ",
+            "found 2 optimizers and one recipe; give one per optimizer, as in {'generator': Recipe(...), 'discriminator': ",
         ),
         (
             lambda: HyperparameterScheduler({"critic": GENERATOR}, updates_per_epoch=5),
-            "found a recipe for 'critic', which is no optimizer's; write one of ['generator', 'discriminator'], or a",
+            "found a recipe for 'critic', which matches no optimizer; write one of ['generator', 'discriminator'], or a",
         ),
         (
             lambda: HyperparameterScheduler({2: GENERATOR}, updates_per_epoch=5),
@@ -170,7 +170,7 @@ UNKNOWN = Recipe(learning_rate=LinearDecay(over=percent(100)))
         ),
         (
             lambda: HyperparameterScheduler({"generator": GENERATOR, 0: GENERATOR}, updates_per_epoch=5),
-            "found two recipes for the optimizer of 'generator', those of 'generator' and 0; keep one of them",
+            "found two recipes for the optimizer of 'generator', under the keys 'generator' and 0; keep one of them",
         ),
         (
             lambda: HyperparameterScheduler({"generator": DISCRIMINATOR}, updates_per_epoch=5),
@@ -231,7 +231,7 @@ def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers() 
         return [torch.optim.SGD(module.generator.parameters(), lr=lr) for lr in (1.0, 0.5)]
 
     message = refusal(None, HyperparameterScheduler(GENERATOR), module=Gan(sharing))
-    assert "give one for each, as {'0': Recipe(...), '1': Recipe(...)}" in message
+    assert "give one per optimizer, as in {'0': Recipe(...), '1': Recipe(...)}" in message
     halved = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
     module = Gan(sharing)
     train(None, HyperparameterScheduler({"0": halved, "1": halved}), module=module, batches=1)

@@ -96,14 +96,14 @@ def test_a_training_set_that_grows_or_shrinks_is_nothing_to_a_schedule_in_whole_
 
 def test_a_stream_longer_than_promised_is_refused_at_its_first_update_too_many() -> None:
     module = Ramp(sgd(1.0))
-    with pytest.raises(ValueError, match="found more than 3 updates in epoch 0, where updates_per_epoch is 3"):
+    with pytest.raises(ValueError, match="found more than 3 updates in epoch 0, but updates_per_epoch is 3"):
         train(None, HyperparameterScheduler(LINEAR, updates_per_epoch=3), data=Stream(5), module=module)
     assert module.batches == 3
 
 
 def test_a_stream_shorter_than_promised_is_warned_of_at_the_end_of_its_epoch() -> None:
     scheduler = HyperparameterScheduler(LINEAR, updates_per_epoch=5)
-    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, where updates_per_epoch is 5; the next epoch"):
+    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, but updates_per_epoch is 5; the next epoch"):
         run = train(sgd(1.0), scheduler, data=Stream(3))
     plan = LINEAR.plan(updates_per_epoch=5, epochs=3)
     assert run.learning_rates() == [
@@ -120,7 +120,7 @@ def test_an_update_more_than_promised_that_no_batch_announces_is_refused_at_the_
             step(epoch, batch_idx, optimizer, optimizer_closure)
 
     module.optimizer_step = twice
-    with pytest.raises(ValueError, match="found more than 5 updates in epoch 0, where updates_per_epoch is 5"):
+    with pytest.raises(ValueError, match="found more than 5 updates in epoch 0, but updates_per_epoch is 5"):
         train(None, HyperparameterScheduler(LINEAR), module=module)
 
 
@@ -217,7 +217,7 @@ def test_a_parameter_group_that_is_added_later_is_refused() -> None:
         def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             trainer.optimizers[0].add_param_group({"params": [torch.nn.Parameter(torch.zeros(()))]})
 
-    with pytest.raises(ValueError, match="found 2 parameter groups where training started with 1"):
+    with pytest.raises(ValueError, match="found 2 parameter groups, but training started with 1"):
         train(None, Adds(), EpochGatedDecay(0.1, start_epoch=1), module=Ramp(sgd(1.0)))
 
 

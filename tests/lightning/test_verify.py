@@ -57,9 +57,9 @@ def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
         train(None, callback, Meddler(hook, key, value, group), module=module)
     message = str(caught.value)
     assert (
-        "which HyperparameterScheduler is the last known to have written; remove what has changed it since" in message
+        "written last by HyperparameterScheduler; remove whatever has changed it since" in message
     )
-    assert "perhaps one of Meddler, Ramp." in message
+    assert "possibly one of Meddler, Ramp." in message
     assert module.batches == 8
     trained = train(build, HyperparameterScheduler(RECIPE), Meddler(hook, key, value, group), weights=2)
     assert len(trained.trace) == 15

@@ -21,7 +21,7 @@ from samestep import Position, Trace
 from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, TraceRecorder, build_optimizer
 
-from ..changes import EPOCHS, GRADIENTS, SPEC, START, Change
+from ..recipe_changes import EPOCHS, GRADIENTS, SPEC, START, Change
 
 Build = Callable[[pl.LightningModule], Any]
 
@@ -85,9 +85,9 @@ class AfterEveryBatch(pl.Callback):
 
 
 class Scored(Ramp):
-    """Has a score of each epoch and logs it as val_loss: at validations, in batches, or at the end of the epoch.
+    """Logs a given score of each epoch as val_loss: at validations, in batches, or at the end of the epoch.
 
-    scores: of each epoch one, None for none, or a list of one for each validation.
+    scores: for each epoch one, None for none, or a list with one for each validation.
     """
 
     def __init__(self, build: Build | None, scores: Sequence[Any], at: str = "validation", **ramp: Any) -> None:
@@ -119,7 +119,7 @@ class Scored(Ramp):
 
 @dataclass
 class Run:
-    """A finished run: what was trained, by which Trainer, and what its updates used."""
+    """A finished run: the module, its Trainer, and the values that its updates used."""
 
     module: Ramp
     trainer: pl.Trainer
@@ -130,7 +130,7 @@ class Run:
         return self.recorder.trace
 
     def learning_rates(self, weight: int = 0) -> list[float]:
-        """The decrement of a weight under plain SGD, per unit of gradient, at every update."""
+        """What plain SGD took off a weight at every update, per unit of gradient."""
         pairs = zip(self.module.left, self.module.gradients, strict=True)
         return [-left[weight] / gradient[weight] for left, gradient in pairs]
 
@@ -139,7 +139,7 @@ class Run:
         return [left[weight] for left in self.module.left]
 
     def of_each_epoch(self) -> list[float]:
-        """The learning rate of each epoch, once it is sure that no update of the epoch had another."""
+        """The learning rate of each epoch, which all of its updates must share."""
         found: dict[int, set[float]] = {}
         for position, rate in zip(self.positions(), self.learning_rates(), strict=True):
             found.setdefault(position.epoch, set()).add(rate)
@@ -175,7 +175,7 @@ def train(
 def refusal(
     optimizer: Build | None, *callbacks: Any, weights: int = 2, module: Ramp | None = None, **options: Any
 ) -> str:
-    """The message with which training was refused, once it is sure to be one sentence and to precede any batch."""
+    """The message with which training was refused: a single line, before the first batch."""
     module = module or Ramp(optimizer, weights=weights)
     with pytest.raises((TypeError, ValueError)) as caught:
         train(None, *callbacks, module=module, **options)
@@ -246,7 +246,7 @@ def every_update(folder: Path) -> ModelCheckpoint:
 def fit(
     *callbacks: Any, module: Weights | None = None, path: Path | None = None, batch_size: int = 1, **options: Any
 ) -> tuple[Weights, list[float]]:
-    """What was trained, and the learning rate of each update."""
+    """Train, and return the module and the learning rate of each update."""
     module, recorder = module or Weights(), TraceRecorder()
     fitting = trainer(*callbacks, recorder, **options)
     fitting.fit(module, data(batch_size), ckpt_path=None if path is None else str(path))
@@ -254,14 +254,14 @@ def fit(
 
 
 def trained(change: Change, folder: Path) -> Path:
-    """Train by the saved recipe; what is given is the checkpoint of the end of the second epoch."""
+    """Train with the saved recipe, and return the checkpoint of the end of the second epoch."""
     driver: Any = HyperparameterScheduler(change.saved, resolution=change.resolutions[0])  # type: ignore[arg-type]
     fit(driver, every_epoch(folder), module=Weights(change.specs()[0]))
     return folder / "epoch=1.ckpt"
 
 
 def go_on(change: Change, path: Path, on_change: Any) -> np.ndarray:
-    """Go on by the new recipe, and give the weights that are left."""
+    """Continue with the new recipe, and return the final weights."""
     resolution: Any = change.resolutions[1]
     driver = HyperparameterScheduler(change.new, resolution=resolution, on_change=on_change)
     return fit(driver, module=Weights(change.specs()[1]), path=path)[0].left

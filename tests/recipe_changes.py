@@ -1,4 +1,4 @@
-"""Recipes that a run was trained with, and others that it goes on by: the same for both frameworks."""
+"""Recipes that a run was trained with, and others that it continues with, for the tests of both frameworks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPEC = AdamW(0.5, 0.25)
 STEPS = StepDecay(0.5, every=epochs(1))
 START = np.array([0.5, -1.0])
 GRADIENTS = np.array([[1.0, -2.0], [0.5, 1.0], [-1.0, 0.25], [2.0, 1.0]])
-"""Of each update of an epoch the gradient of the two weights, whatever they are."""
+"""The gradient at each update of an epoch, whatever the two weights are."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,9 +38,14 @@ def slower(epoch: int) -> float:
 
 @dataclass(frozen=True)
 class Change:
-    """A run that was trained by one recipe for two of three epochs, and is to go on by another.
+    """A run that was trained with one recipe for two of three epochs, and is to continue with another.
 
-    told: what the message says of it. readable: whether the saved recipe can be read where there is the new one alone.
+    Attributes:
+        saved: The recipe that it was trained with.
+        new: The other one.
+        told: The differences, in the words of the message.
+        resolutions: Those of the saved and of the new callback.
+        readable: Whether the saved recipe can be read when only the new one is at hand.
     """
 
     saved: Recipe
@@ -58,12 +63,12 @@ class Change:
         return f"{FOUND}: {self.told}, and those of the checkpoint cannot be read here{UNREADABLE}"
 
     def specs(self) -> tuple[AdamW, AdamW]:
-        """What the optimizers are built from."""
+        """The specs that the optimizers are built from: saved, new."""
         found: Any = [each.optimizer or SPEC for each in (self.saved, self.new)]
         return found[0], found[1]
 
     def rows(self, use: str, length: int = EPOCHS) -> list[tuple[AdamW, float, float, float]]:
-        """Of each update the spec whose numbers it has, and learning rate, weight decay and momentum."""
+        """For each update the spec that holds, and learning rate, weight decay and momentum."""
         rows = []
         for epoch in range(length):
             new = use == "use_new" and epoch >= 2
@@ -76,9 +81,9 @@ class Change:
 
 
 FOUND = "HyperparameterScheduler: found a checkpoint (epoch 2, update 0) that was trained with different settings"
-REMEDY = "; pass what it was trained with, or write on_change='use_new' or 'use_saved'."
+REMEDY = "; pass the settings it was trained with, or write on_change='use_new' or 'use_saved'."
 UNREADABLE = (
-    "; import the classes of its schedules, give a recipe with the functions that it names, or write "
+    "; import the classes of its schedules, pass a recipe that has the functions it names, or write "
     "on_change='use_new'."
 )
 GIVE = "; there the saved and the new give learning_rate"
