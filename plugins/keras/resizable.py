@@ -1,4 +1,4 @@
-"""A Keras variable whose last axis can get another length."""
+"""A Keras variable that can get another shape."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ import numpy as np
 
 
 class Resizable(keras.Variable):  # type: ignore[misc]
-    """A variable of the table, whose last axis can get another length.
+    """A variable of the table, which can get another shape and dtype and keeps its place among the optimizer's.
 
-    On tensorflow it stays the same variable, which any step that was traced before goes on reading, the user's own
-    `tf.function` too. The optimizers of Keras that have others inside save and load the variables of those as well, by
-    their order: a value of another shape, which is another run's, leaves this one as it is, and what they load of the
-    same shape goes when the optimizer inside is loaded.
+    That place matters: jax passes the variables by their order, Keras' optimizers that have others inside save them by
+    it, and tensorflow saves no list that anything was ever removed from.
+
+    With another length of the last axis it stays the same variable of tensorflow, which any step that was traced before
+    goes on reading, the user's own `tf.function` too. What Keras' optimizers that have others inside load into it is
+    another run's: of another shape it leaves this one as it is, and of the same shape it goes when the optimizer inside
+    is loaded. A `tf.train.Checkpoint` has its value and never restores it: the next epoch writes its own.
     """
 
     _shape: tuple[int, ...]
+    _dtype: str
+    _value: Any
 
     def assign(self, value: Any) -> Any:
         shape = tuple(getattr(value, "shape", ()))  # within a trace the last length is not known
         return super().assign(value) if None in shape or shape == tuple(self._shape) else self.value
 
-    def resize(self, value: np.ndarray) -> bool:
-        """Assign a value with another length of the last axis; returns whether that is possible."""
-        if keras.backend.backend() != "tensorflow" or np.shape(value)[:-1] != tuple(self._shape)[:-1]:
-            return False
-        self._shape = np.shape(value)
-        self._value.assign(value.astype(self._dtype))
-        return True
+    def resize(self, value: np.ndarray, dtype: str) -> None:
+        """Assign a value of any shape and dtype."""
+        only_longer = dtype == self._dtype and np.shape(value)[:-1] == tuple(self._shape)[:-1]
+        if only_longer and keras.backend.backend() == "tensorflow":
+            self._shape = np.shape(value)
+            self._value.assign(value.astype(dtype))
+            return
+        self._dtype = dtype
+        self._initialize(self._convert_to_tensor(value, dtype=dtype))
+        self._shape = self._validate_shape(self._value.shape)
 
     def _initialize(self, value: Any) -> None:
         if keras.backend.backend() != "tensorflow" or not np.ndim(value):
@@ -49,3 +57,6 @@ class Resizable(keras.Variable):  # type: ignore[misc]
     def _validate_shape(self, shape: Any) -> Any:
         # Keras takes it from tensorflow's variable, which has none on the last axis.
         return super()._validate_shape(np.shape(self._value.numpy()) if None in tuple(shape) else shape)
+
+    def _restore_from_tensors(self, restored_tensors: Any) -> Any:
+        return self.value

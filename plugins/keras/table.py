@@ -213,10 +213,11 @@ class GraphTable(HyperparameterTable):
             self._log = self._sized(self._log, np.zeros(shape), "used_hyperparameters")
 
     def _sized(self, variable: Any, value: np.ndarray, name: str) -> Any:
-        """A variable of this value: the same as before where that is possible."""
-        if variable is not None and variable.dtype == self._dtype and variable.resize(value):
-            return variable
-        return self._variable(value, self._dtype, name, variable)
+        """A variable of this value: the one that there is, or a new one."""
+        if variable is None:
+            return self._variable(value, self._dtype, name)
+        variable.resize(value, self._dtype)
+        return variable
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         super().begin_epoch(sources)
@@ -244,15 +245,10 @@ class GraphTable(HyperparameterTable):
         """The number of updates since the epoch began, in the graph."""
         return ops.cast(self._optimizer.iterations, "int32") - self._start
 
-    def _variable(self, value: np.ndarray, dtype: str, name: str, former: Any = None) -> Any:
-        """A new variable of the optimizer, in the place of a former one."""
+    def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
+        """A new variable of the optimizer, which stays in its place for good."""
         variable = Resizable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
-        tracked = self._optimizer._variables
-        place = next((n for n, each in enumerate(tracked) if each is former), len(tracked))
-        if former is not None:
-            self._optimizer._untrack_variable(former)
         self._optimizer._track_variable(variable)
-        tracked.insert(place, tracked.pop())
         return variable
 
 
