@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, StepDecay, epochs, percent
-from samestep.core.optimizers import Spec
+from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, Spec, StepDecay, epochs, percent
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
 BACKEND = keras.backend.backend()
