@@ -205,7 +205,7 @@ def written(folder: Path, saved: Saved) -> bytes:
     """A file of export_state."""
     generator = np.random.default_rng(0)
     moments = {name: generator.standard_normal((3, 2)).astype("float32") for name in ("momentum", "velocity")}
-    found = exchange.Exchange(saved.at_epoch(2), {0: "AdamW"}, {"layer/kernel": exchange.Parameter(8, moments)})
+    found = exchange.Exchange(saved.at_epoch(2), {0: "AdamW"}, {"layer/kernel": exchange.ParameterState(8, moments)})
     exchange.write(folder / "written", found)
     return (folder / "written").read_bytes()
 
