@@ -44,8 +44,8 @@ class _Moved(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         places = [f"{__package__}.{place}" for place in MOVED[module.__name__.rpartition(".")[2]]]
         warnings.warn(
-            f"{module.__name__} is now {' and '.join(places)}, and its former name will go in samestep 0.3; for public "
-            f"names write from {(__package__ or '').partition('.')[0]} import ...",
+            f"{module.__name__} has moved to {' and '.join(places)}; the old name will be removed in samestep 0.3: "
+            f"for public names write from {(__package__ or '').partition('.')[0]} import ...",
             FutureWarning,
             stacklevel=2,
         )

@@ -100,8 +100,8 @@ def read(path: str | os.PathLike[str]) -> Exchange:
             return Exchange(Saved.from_dict(state["saved"]), kinds, parameters)
         except Exception as error:  # whatever NumPy, zip and JSON make of a file that is none
             raise ValueError(
-                f"found {os.fspath(path)!r}, which is no file of export_state or a damaged one "
-                f"({type(error).__name__}); use another one."
+                f"found {os.fspath(path)!r}, which is damaged or was not written by export_state "
+                f"({type(error).__name__}); use another file."
             ) from None
 
 

@@ -29,14 +29,16 @@ def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Nam
     names = dict(names or {})
     unknown = sorted(names.keys() - shapes.keys())
     if unknown:
-        raise ValueError(f"found names for {unknown}, which are no parameters of the model; it has {sorted(shapes)}.")
+        raise ValueError(
+            f"found names for {unknown}, which are not parameters of the model; expected some of {sorted(shapes)}."
+        )
     found = {path: _theirs(names.get(path, path)) for path in shapes}
     taken = [path for path, _ in found.values()]
     missing, left = sorted(set(taken) - exchange.parameters.keys()), sorted(exchange.parameters.keys() - set(taken))
     if missing or left or len(set(taken)) < len(taken):
         raise ValueError(
-            f"found parameters {sorted(exchange.parameters)} in the file for {sorted(shapes)} of the model; give "
-            f"names={{'path in the model': 'path in the file', ...}} so that each has one."
+            f"found parameters {sorted(exchange.parameters)} in the file and {sorted(shapes)} in the model; give "
+            f"names={{'path in the model': 'path in the file', ...}} to match them one to one."
         )
     return {path: _laid(path, exchange.parameters[its], axes, shapes[path]) for path, (its, axes) in found.items()}
 
@@ -47,8 +49,8 @@ def check_kinds(exchange: Exchange, specs: Iterable[Spec]) -> None:
     if kinds != exchange.kinds:
         raise hand_over_error(
             "import_state",
-            f"the optimizers {list(kinds.values())} for those of the file, {list(exchange.kinds.values())}",
-            "build the same ones",
+            f"the optimizers {list(kinds.values())} in the model and {list(exchange.kinds.values())} in the file",
+            "build those of the file",
         )
 
 
@@ -69,6 +71,6 @@ def _laid(path: str, parameter: ParameterState, axes: Sequence[int] | None, shap
             turned = tuple(reversed(range(len(shape))))
             raise ValueError(
                 f"found the shape {moments[name].shape} for {path!r}, which has {shape} in the model; give its axes, "
-                f"as names={{{path!r}: ('path in the file', {turned})}} for those of a kernel that lies the other way."
+                f"such as names={{{path!r}: ('path in the file', {turned})}} to transpose a kernel."
             )
     return parameter._replace(moments=moments)

@@ -35,9 +35,11 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     for number, optimizer in enumerate(optimizers):
         progress = optimizer.run.progress()
         if progress is None:
-            raise hand_over_error("export_state", "a training without callbacks of samestep", "train with one of them")
+            raise hand_over_error("export_state", "a training without samestep callbacks", "train with one of them")
         if progress.position(0).update:
-            raise hand_over_error("export_state", f"a run within epoch {progress.epoch}", "call it between two epochs")
+            raise hand_over_error(
+                "export_state", f"a run within epoch {progress.epoch}", "call it at the end of an epoch"
+            )
         saved = saved or Saved(progress.epoch)
         saved = saved.with_progress(number, 0, *progress.optimizers[0].drivers)
         moments, product, made = optimizer.moments(), optimizer.product(), optimizer.count.total

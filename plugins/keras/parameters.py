@@ -95,7 +95,7 @@ def extract_weight_decay(
     """
     if optimizer is not None:
         raise extraction_error(
-            f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
+            f"a {type(optimizer).__name__} whose weight decay is decoupled", "set weight_decay= in a spec"
         )
     _require_built(model, "extract_weight_decay")
     found = {}

@@ -17,7 +17,7 @@ for _name in ("pytorch_lightning", "lightning.pytorch"):
             raise
 if not modules:
     raise ModuleNotFoundError(
-        "samestep.lightning: found neither pytorch_lightning nor lightning; write pip install 'samestep[lightning]'.",
+        "samestep.lightning: found neither pytorch_lightning nor lightning; run pip install 'samestep[lightning]'.",
         name="pytorch_lightning",
     )
 

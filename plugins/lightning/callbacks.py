@@ -82,8 +82,8 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         resumed = start(policy, clock, saved, where, on_change, lambda new: rewrite(new, optimizer), reducers)
         if made is None and resumed.policy.counts_updates():
             raise resumed.policy.error(
-                "a run that is resumed within an epoch under manual optimization, whose updates nobody counted",
-                "resume from a checkpoint of the end of an epoch, or write the schedule in whole epochs",
+                "a run resumed within an epoch under manual optimization, whose updates were not counted",
+                "resume from a checkpoint of an epoch's end, or write the schedule in whole epochs",
             )
         self._resumed[meant.number] = resumed
         return TorchFollower(
@@ -161,8 +161,8 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         found, first = updates_per_epoch(trainer, epoch), None if self._training is None else self._training.updates
         if found != first:
             raise ValueError(
-                f"{self._who}: found {found} updates in epoch {epoch} and {first} in the first; keep the batches and "
-                f"accumulate_grad_batches as they are, or write the schedule in whole epochs."
+                f"{self._who}: found {found} updates in epoch {epoch} and {first} in the first; keep the number of "
+                f"batches and accumulate_grad_batches constant, or write the schedule in whole epochs."
             )
 
 

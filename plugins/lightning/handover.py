@@ -49,13 +49,15 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     progress, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
     within = progress.ready > progress.completed
     if within and not batches.is_last_batch:
-        raise hand_over_error("export_state", f"a run within epoch {progress.completed}", "call it between two epochs")
+        raise hand_over_error(
+            "export_state", f"a run within epoch {progress.completed}", "call it at the end of an epoch"
+        )
     if KEY not in checkpoint:
-        raise hand_over_error("export_state", "a training without callbacks of samestep", "train with one of them")
+        raise hand_over_error("export_state", "a training without samestep callbacks", "train with one of them")
     saved = Saved.from_dict(checkpoint[KEY]).at_epoch(progress.completed + within)
     optimizers = _ours("export_state", trainer.optimizers)
     if any(is_sharded(parameter) for parameter in model.parameters()):
-        raise hand_over_error("export_state", "a model that is sharded over devices", "export from one that is not")
+        raise hand_over_error("export_state", "a model sharded over devices", "export an unsharded one")
     path_of = {id(parameter): described.path for described, parameter in parameters(model)}
     made = trainer.global_step if len(optimizers) == 1 else 0
     found = {

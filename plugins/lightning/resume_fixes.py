@@ -69,8 +69,8 @@ class ResumeFixes(Callback):
             found, expected = _described(gradient), _described(parameters.get(name))
             if found != expected or name not in parameters:
                 raise ValueError(
-                    f"{type(self).__name__}: found a checkpoint whose {GRADIENTS!r} has {found} for {name!r}, and a "
-                    f"module with {expected}; resume with the module that was saved, or from another checkpoint."
+                    f"{type(self).__name__}: found a checkpoint whose {GRADIENTS!r} has {found} for {name!r}, but "
+                    f"the module has {expected}; resume with the module that was saved, or from another checkpoint."
                 )
         for name, gradient in saved.items():
             parameters[name].grad = gradient.to(parameters[name])
@@ -79,8 +79,8 @@ class ResumeFixes(Callback):
         if trainer.is_global_zero and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{type(self).__name__}: found a checkpoint between two batches of one update in {trainer.world_size} "
-                f"processes, which has no gradients of the batches before it; save checkpoints after updates instead.",
+                f"{type(self).__name__}: found a checkpoint in the middle of an update in {trainer.world_size} "
+                f"processes, without the gradients accumulated so far; save checkpoints after updates instead.",
                 stacklevel=2,
             )
 

@@ -99,7 +99,7 @@ def optimizers_of(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:
         if engine or not isinstance(optimizer, torch.optim.Optimizer):
             raise ValueError(
                 f"{who}: found the {type(trainer.strategy).__name__} with the optimizer {type(optimizer).__name__}; "
-                f"write a strategy that leaves the updates to a torch.optim.Optimizer, such as 'ddp' or "
+                f"use a strategy that leaves the updates to a torch.optim.Optimizer, such as 'ddp' or "
                 f"ModelParallelStrategy()."
             )
     return found

@@ -54,21 +54,21 @@ class Training:
         for callback in callbacks_of(trainer):
             for kind in _OTHER_DRIVERS:
                 if is_a(callback, kind) and any(name == "learning_rate" for _, name in meant):
-                    raise other_driver_error(driver._who, "learning_rate", f"the callback {kind}", "leave one out")
+                    raise other_driver_error(driver._who, "learning_rate", f"the callback {kind}", "remove one of them")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
             number = next((n for n, each in enumerate(self.optimizers) if each is scheduler.optimizer), None)
             # OneCycleLR and CyclicLR cycle the momentum too.
             for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
                 if (number, name) in meant:
                     other = f"the {type(scheduler).__name__} of configure_optimizers"
-                    remedy = "return the optimizer alone"
+                    remedy = "return only the optimizer"
                     if is_a(scheduler, "ReduceLROnPlateau"):
                         remedy += ", and give the Trainer samestep.lightning.ReduceOnPlateau.like_torch(...)"
                     raise other_driver_error(driver._who, name, other, remedy)
         if trainer.gradient_clip_val and any(map(_clips, self.optimizers)):
             raise ValueError(
-                f"{driver._who}: found gradient_clip_val={trainer.gradient_clip_val!r} of the Trainer, and an "
-                f"optimizer that clips already; leave one of them out."
+                f"{driver._who}: found gradient_clip_val={trainer.gradient_clip_val!r} in the Trainer and an "
+                f"optimizer that already clips; remove one of them."
             )
 
 

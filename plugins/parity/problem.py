@@ -44,8 +44,8 @@ class Problem:
         count = int(0.8 * len(inputs)) // self.batch_size * self.batch_size
         if count == 0:
             raise ValueError(
-                f"batch_size: found {self.batch_size}; expected at most {int(0.8 * len(inputs))}, the examples there "
-                f"are to train on."
+                f"batch_size: found {self.batch_size}; expected at most {int(0.8 * len(inputs))}, the number of "
+                f"training examples."
             )
         return (inputs[order] / 16.0).astype(np.float32), classes[order].astype(np.int64), count
 

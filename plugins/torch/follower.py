@@ -135,7 +135,7 @@ class TorchFollower(Follower):
         if not all(param_groups.has(group, name) for group in every):
             kind = type(self.optimizer).__name__
             raise self.policy.error(
-                f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another"
+                f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another optimizer"
             )
         return self.policy.resolve_bases([param_groups.base_value(group, name) for group in every])
 
@@ -178,8 +178,8 @@ class TorchFollower(Follower):
         every = self.optimizer.param_groups
         if len(every) != self._groups:
             raise self.policy.error(
-                f"{len(every)} parameter groups where training started with {self._groups}",
-                "give the optimizer all of its parameter groups in configure_optimizers",
+                f"{len(every)} parameter groups, but training started with {self._groups}",
+                "add all parameter groups in configure_optimizers",
             )
         return every
 

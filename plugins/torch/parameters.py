@@ -68,7 +68,7 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
     if asking:
         raise ValueError(
             f"{where}: found {asking[0]}={getattr(spec, asking[0])!r} for a model in FullyShardedDataParallel, which "
-            f"flattens its parameters: their roles and norms are unknown; shard the model by "
+            f"flattens its parameters: their roles and norms are unknown; shard the model with "
             f"torch.distributed.fsdp.fully_shard instead."
         )
 
@@ -121,12 +121,13 @@ def extract_weight_decay(
             continue
         if not isinstance(optimizer, _COUPLED) or hasattr(optimizer, "spec") or group.get("decoupled_weight_decay"):
             raise extraction_error(
-                f"a {type(optimizer).__name__} whose weight decay is decoupled", "write weight_decay= of a spec"
+                f"a {type(optimizer).__name__} whose weight decay is decoupled", "set weight_decay= in a spec"
             )
         others = [parameter for parameter in group["params"] if parameter not in paths]
         if others:
             raise extraction_error(
-                f"{len(others)} parameters of the optimizer that are not of the model", "give the model of all of them"
+                f"{len(others)} parameters of the optimizer that are not in the model",
+                "give the model that has them all",
             )
         found.update({paths[parameter]: (0.0, decay) for parameter in group["params"]})
     if zero:

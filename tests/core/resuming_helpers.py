@@ -19,7 +19,7 @@ CLOCK, WHERE = Clock(4, 3), Position(1, 2)
 SPEC = AdamW(0.5, 0.25)
 HALVED, TENTH = (Recipe(SPEC, StepDecay(factor, every=epochs(1))) for factor in (0.5, 0.1))
 FOUND = "HyperparameterScheduler: found a checkpoint (epoch 1, update 2) that was trained with different settings"
-REMEDY = "pass what it was trained with, or write on_change='use_new' or 'use_saved'."
+REMEDY = "pass the settings it was trained with, or write on_change='use_new' or 'use_saved'."
 
 
 def follow(recipe: Recipe, **options: Any) -> RecipePolicy:

@@ -45,7 +45,11 @@ CALLBACKS: list[ScheduleCallback] = [
     [
         (lambda: HyperparameterScheduler(Constant()), TypeError, r"found Constant\(\) \(Constant\); expected a Rec"),
         (lambda: HyperparameterScheduler({}), TypeError, r"found {} \(dict\); expected a Recipe, such as "),
-        (lambda: HyperparameterScheduler({True: LINE}), TypeError, "found True: Recipe.*expected a Recipe by the path"),
+        (
+            lambda: HyperparameterScheduler({True: LINE}),
+            TypeError,
+            "found True: Recipe.*expected a Recipe keyed by the path",
+        ),
         (lambda: HyperparameterScheduler(LINE, resolution="step"), ValueError, r"found resolution='step'; write "),
         (
             lambda: HyperparameterScheduler(LINE, on_change="new"),
@@ -57,7 +61,7 @@ CALLBACKS: list[ScheduleCallback] = [
         (
             lambda: HyperparameterScheduler({"a": LINE}, updates_per_epoch={"b": 1}),
             ValueError,
-            r"found updates_per_epoch for \['b'\]; give it for \['a'\], as the recipes are",
+            r"found updates_per_epoch for \['b'\]; use the keys of the recipes, \['a'\]",
         ),
     ],
 )
@@ -75,7 +79,7 @@ def test_a_callback_shows_its_arguments_and_messages_name_it() -> None:
         f"schedules in one recipe."
     )
     assert str(other_driver_error("EpochGatedDecay", "learning_rate", "a StepLR", "remove it")) == (
-        "EpochGatedDecay: found a StepLR, which drives learning_rate already; remove it."
+        "EpochGatedDecay: found a StepLR, which already drives learning_rate; remove it."
     )
     assert str(other_spec_error(gated._policies[None], "epsilon is 2 and not 1")).startswith(
         "EpochGatedDecay: found an optimizer that was not built from this recipe's spec: epsilon is 2 and not 1; build "
@@ -126,7 +130,7 @@ FORMER = [
 def test_an_attribute_of_version_0_1_answers_with_a_warning(
     callback: ScheduleCallback, name: str, expected: object
 ) -> None:
-    words = f"^{type(callback).__name__}.{name} is not an attribute of the callback any more, and will go in samestep 0"
+    words = f"^{type(callback).__name__}.{name} is deprecated and will be removed in samestep 0"
     with pytest.warns(FutureWarning, match=words) as warned:
         found = getattr(callback, name)
     assert warned[0].filename == __file__

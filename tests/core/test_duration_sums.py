@@ -83,7 +83,9 @@ def test_a_factor_is_a_number_of_at_least_0(factor: object, error: type[Exceptio
 
 @pytest.mark.parametrize("text", ["- 5 epochs", "5 epochs +", "5 epochs + 3", "5 epochs 3 updates", "5 epochs * 2"])
 def test_a_sum_that_cannot_be_read_is_refused_with_the_three_spellings(text: str) -> None:
-    with pytest.raises(ValueError, match=rf"^over: found {re.escape(repr(text))}, which has no unit.*write epochs"):
+    with pytest.raises(
+        ValueError, match=rf"^over: found {re.escape(repr(text))}, which has no known unit.*write epochs"
+    ):
         as_duration(text, "over")
 
 

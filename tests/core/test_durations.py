@@ -151,7 +151,7 @@ def test_what_is_no_duration_at_all_is_a_type_error_that_names_its_type(found: o
     "text", ["", " ", "5", "epochs", "5 steps", "5 Epochs", "5 epochs 3 updates", "5 percent", "%"]
 )
 def test_text_without_a_known_unit_is_refused_with_the_three_spellings(text: str) -> None:
-    words = rf"^over: found {re.escape(repr(text))}, which has no unit.*write epochs\(5\), updates\(5\) or percent\(5\)"
+    words = rf"^over: found {re.escape(repr(text))}, which has no known unit.*epochs\(5\), updates\(5\) or percent\(5\)"
     with pytest.raises(ValueError, match=words):
         as_duration(text, "over")
 

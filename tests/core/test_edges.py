@@ -84,7 +84,7 @@ def test_callables_without_qualname() -> None:
     schedule = EpochFunction(functools.partial(lambda factor, epoch: factor**epoch, 0.5))
     assert repr(schedule).startswith("EpochFunction(functools.partial(")
     assert "0.5 -> 0.25" in Recipe(learning_rate=schedule).plan(5, 3).explain()
-    with pytest.raises(ValueError, match="no name to be saved by"):
+    with pytest.raises(ValueError, match="no name to save it by"):
         schedule.to_dict()
 
 

@@ -91,7 +91,7 @@ def test_nothing_is_lost_when_saved() -> None:
         ({"autorestart": True}, "found autorestart=True; it needs use_cosine_annealing=True"),
         ({"t_cur": 3}, "found t_cur=3; expected at least 0, and 0 without use_cosine_annealing=True"),
         ({"t_cur": -1, "use_cosine_annealing": True, "total_iterations": 5}, "found t_cur=-1; expected at least 0"),
-        ({"model": object()}, r"found a model; give weight_decays=extract_weight_decay\(model\)"),
+        ({"model": object()}, r"found a model; give weight_decays=samestep.keras.extract_weight_decay\(model\)"),
         ({"optimizer": "Adam"}, "found 'Adam'; expected 'AdamW', 'NadamW' or 'SGDW'"),
         ({"momentum": 1.0, "optimizer": "SGDW"}, r"SGDW.momentum: found 1.0; expected a number in \[0, 1\)"),
         ({"weight_decays": {"w": (0, -1)}, "total_iterations": 5}, "expected a number of at least 0"),

@@ -56,7 +56,7 @@ def _not_yet_imported() -> None:
 
 
 def test_a_pickle_of_version_0_1_is_read() -> None:
-    with pytest.warns(FutureWarning, match="and its former name will go in samestep 0") as warned:
+    with pytest.warns(FutureWarning, match="; the old name will be removed in samestep 0") as warned:
         found = pickle.loads((STATES / "recipe_0.1.pickle").read_bytes())
     assert len(warned) == len({str(each.message) for each in warned}) == 12, "one for each module"
     assert found["recipe"] == RECIPE
@@ -95,14 +95,14 @@ scheduler:
 def test_a_yaml_file_of_version_0_1_is_read() -> None:
     parser = jsonargparse.ArgumentParser()
     parser.add_class_arguments(HyperparameterScheduler, "scheduler")
-    with pytest.warns(FutureWarning, match=r"^samestep.core.(recipe|optimizers|schedule|ramps) is now samestep.core."):
+    with pytest.warns(FutureWarning, match=r"^samestep.core.(recipe|optimizers|schedule|ramps) has moved to samestep"):
         found: Any = parser.instantiate(parser.parse_string(YAML))
     assert found.scheduler.recipe == Recipe(AdamW(0.5), Warmup("2 updates") * CosineDecay("100%"))
 
 
 @pytest.mark.parametrize("name", MOVED)
 def test_a_module_has_what_its_places_have_and_warns_where_it_is_imported(name: str) -> None:
-    with pytest.warns(FutureWarning, match=f"^samestep.core.{name} is now samestep.core.") as warned:
+    with pytest.warns(FutureWarning, match=f"^samestep.core.{name} has moved to samestep.core.") as warned:
         module = importlib.import_module(f"samestep.core.{name}")
     assert len(warned) == 1
     assert importlib.import_module(f"samestep.core.{name}") is module, "it does not warn twice"

@@ -90,8 +90,8 @@ class Undeclared(Schedule):
 def test_a_duration_that_is_not_declared_is_refused_with_the_remedy() -> None:
     assert Recipe(learning_rate=Undeclared(True)).plan(4, 3).multipliers("learning_rate", 0, 12, every=5) == [1, 1, 2]
     words = (
-        "the learning_rate schedule: found '1.5 epochs', which is not written in the schedule; let its durations() "
-        "yield it as well."
+        "the learning_rate schedule: found '1.5 epochs', which the schedule's durations() does not yield; "
+        "yield it there as well."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         Recipe(learning_rate=Undeclared(False)).plan(4, 3)

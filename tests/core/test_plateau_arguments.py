@@ -22,7 +22,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"hyperparameter": "momentum"},
         ValueError,
-        "found hyperparameter='momentum'; write hyperparameter='learning_rate' or 'weight_decay': a momentum is a ",
+        "found hyperparameter='momentum'; write hyperparameter='learning_rate' or 'weight_decay': a momentum is ",
     ),
     ({"hyperparameter": "lr"}, ValueError, "found hyperparameter='lr'; write hyperparameter='learning_rate' or "),
     ({"hyperparameter": "weight_decay", "base": 0.1}, ValueError, "found base=0.1 for the weight_decay; leave base= o"),
@@ -43,12 +43,12 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"cooldown": True}, ValueError, "cooldown: found True; expected a whole number of at least 0."),
     ({"start_epoch": "5"}, ValueError, "start_epoch: found '5'; expected a whole number of at least 0."),
     ({"threshold": -1}, ValueError, "threshold: found -1.0; expected a number of at least 0."),
-    ({"threshold": 1}, ValueError, "threshold: found 1.0; expected a fraction below 1, since no score is better "),
+    ({"threshold": 1}, ValueError, "threshold: found 1.0; expected a fraction below 1, as no score can improve "),
     ({"threshold": NAN}, ValueError, "threshold: found nan; expected a finite number."),
     ({"floor": -1e-9}, ValueError, "floor: found -1e-09; expected a number of at least 0."),
 ]
 KERAS_REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"monitor": "val_accuracy"}, ValueError, "found mode='auto' for 'val_accuracy'; write mode='min' or mode='max', "),
+    ({"monitor": "val_accuracy"}, ValueError, "found mode='auto' for 'val_accuracy'; its name does not tell "),
     ({"monitor": None}, ValueError, "found monitor=None; write the name of a metric"),
     ({"mode": "up"}, ValueError, "mode: found 'up'; expected one of 'min', 'max'."),
     ({"patience": -1}, ValueError, "patience: found -1; expected a whole number of at least 0."),

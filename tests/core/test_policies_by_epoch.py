@@ -62,7 +62,7 @@ def test_a_floor_above_the_start_is_refused() -> None:
     decay = gated(0.5, start_epoch=2, floor=0.2)
     decay.prepare(Clock())
     decay.check_bases({"learning_rate": [0.2, 1.0]})
-    words = r"^EpochGatedDecay: found floor=0.2 above the learning rate 0.1 from which the decay starts; write the"
+    words = r"^EpochGatedDecay: found floor=0.2 above the learning rate 0.1 that the decay starts from; write the"
     with pytest.raises(ValueError, match=words):
         decay.check_bases({"learning_rate": [1.0, 0.1]})
 

@@ -141,7 +141,7 @@ REFUSED: list[tuple[Any, str]] = [
     (step_decay(factor=-1), r"^StepDecay.factor: found -1.0; expected a multiplier of at least 0"),
     (step_decay(factor=float("nan")), r"^StepDecay.factor: found nan; expected a finite number"),
     (step_decay(every=5), r"^StepDecay.every: found the bare number 5; expected a duration: write epochs\(5\)"),
-    (step_decay(every="5"), r"^StepDecay.every: found '5', which has no unit"),
+    (step_decay(every="5"), r"^StepDecay.every: found '5', which has no known unit"),
     (step_decay(every="0 epochs"), r"^StepDecay.every: found epochs\(0\); expected a duration longer than zero"),
     (step_decay(every=["5 epochs"]), r"^StepDecay.every: found \('5 epochs',\) \(tuple\); expected a duration"),
     (
@@ -208,7 +208,7 @@ def test_a_users_function_is_found_by_the_name_that_was_written_and_never_import
 def test_a_class_reads_its_own_kind_only() -> None:
     data = StepDecay(0.1, every=epochs(5)).to_dict()
     assert Schedule.from_dict(data) == StepDecay.from_dict(data) == StepDecay(0.1, every=epochs(5))
-    with pytest.raises(ValueError, match=r"^found the constant type 'StepDecay'; expected one of Constant; a class of"):
+    with pytest.raises(ValueError, match=r"^found the constant type 'StepDecay'; expected one of Constant; import"):
         Constant.from_dict(data)
 
 

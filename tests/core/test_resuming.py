@@ -122,7 +122,7 @@ def test_use_new_continues_with_the_new_recipe_and_the_length_of_this_run() -> N
 def test_use_saved_continues_with_the_saved_recipe_and_the_length_that_it_had() -> None:
     before = Recipe(SPEC, HALF_OF_IT)
     policy = follow(TENTH)
-    with pytest.warns(UserWarning, match="percentages are still of 3 epochs"):
+    with pytest.warns(UserWarning, match="percentages still refer to 3 epochs"):
         found, clock = resumed(policy, saved(before), Clock(4, 6), WHERE, "use_saved")
     assert isinstance(found, RecipePolicy)
     assert (found.recipe, clock) == (before, CLOCK)
@@ -143,8 +143,8 @@ def test_a_saved_function_that_the_new_recipe_lacks_cannot_be_used() -> None:
     message = refused(before, now, on_change="use_saved")
     assert message.startswith(f"{FOUND}: recipe.learning_rate.function was '")
     assert message.endswith(
-        ", and those of the checkpoint cannot be read here; import the classes of its schedules, give a recipe with "
-        "the functions that it names, or write on_change='use_new'."
+        ", and those of the checkpoint cannot be read here; import the classes of its schedules, pass a recipe "
+        "that has the functions it names, or write on_change='use_new'."
     )
     assert continues(before, now, on_change="use_new").policy.settings() == follow(now).settings()
     assert "; there" not in refused(before, now), "the values of what cannot be read are not known"
@@ -229,10 +229,10 @@ def test_what_drove_a_run_of_a_kind_that_is_unknown_is_compared_by_its_settings(
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (Recipe(SGDW(0.5)), "type was 'AdamW' and is 'SGDW'; give"),
+        (Recipe(SGDW(0.5)), "type was 'AdamW' and is 'SGDW'; build"),
         (
             Recipe(AdamW(0.5, 0.25, amsgrad=True)),
-            "amsgrad was False and is True; give the one that it was trained with",
+            "amsgrad was False and is True; build the one that it was trained with",
         ),
     ],
     ids=["kind", "amsgrad"],
@@ -272,7 +272,7 @@ def test_parameter_rules_are_compared_where_a_framework_has_moments_by_their_gro
     ruled = Recipe(AdamW(0.5, 0.25, parameters=[ParameterRule(role="bias", weight_decay=0)]))
     check_loaded(follow(ruled), saved(Recipe(SPEC)), WHERE, "use_new")
     with pytest.raises(
-        ValueError, match=r"parameters was \[\] and is \[ParameterRule\(role=\('bias',\), weight_decay=0.0\)\]; give "
+        ValueError, match=r"parameters was \[\] and is \[ParameterRule\(role=\('bias',\), weight_decay=0.0\)\]; build "
     ):
         check_loaded(follow(ruled), saved(Recipe(SPEC)), WHERE, "use_new", ("parameters",))
 

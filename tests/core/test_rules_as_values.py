@@ -23,8 +23,8 @@ MODEL = [
 ]
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: ParameterRule(), ValueError, "found ParameterRule(), which decides nothing; give learnin"),
-    (lambda: ParameterRule("bias"), ValueError, "found ParameterRule(role=('bias',)), which decides nothing"),
+    (lambda: ParameterRule(), ValueError, "found ParameterRule(), which sets nothing; give learnin"),
+    (lambda: ParameterRule("bias"), ValueError, "found ParameterRule(role=('bias',)), which sets nothing"),
     (lambda: ParameterRule("gamma", weight_decay=0), ValueError, "ParameterRule.role: found ('gamma',); expected some"),
     (lambda: ParameterRule(["bias", "x"], weight_decay=0), ValueError, "ParameterRule.role: found ('bias', 'x'); expe"),
     (lambda: ParameterRule("", weight_decay=0), ValueError, "ParameterRule.role: found ('',); expected some of 'bias'"),

@@ -44,9 +44,9 @@ SECOND = {
     },
     "digest": "3de14c7496676837e28c19a6d1425cdf74d0b8c24edee562bcbb0ea1a118ab28",
 }
-DAMAGED = r"^found a damaged state of samestep: [^\n]+; use another checkpoint\.$"
+DAMAGED = r"^found a damaged samestep state: [^\n]+; use another checkpoint\.$"
 REFUSED = (
-    rf"{DAMAGED}|^found a state of samestep of version \d+; this samestep reads versions up to 3: use a newer one\.$"
+    rf"{DAMAGED}|^found a samestep state of version \d+; this samestep reads versions up to 3: upgrade samestep\.$"
 )
 
 
@@ -213,7 +213,7 @@ def test_what_is_no_state_is_refused_in_one_sentence(data: Any) -> None:
 
 
 def test_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
-    with pytest.raises(ValueError, match=r"of version 4; this samestep reads versions up to 3: use a newer one\.$"):
+    with pytest.raises(ValueError, match=r"of version 4; this samestep reads versions up to 3: upgrade samestep\.$"):
         Saved.from_dict({"version": 4, "anything": "else"})
 
 

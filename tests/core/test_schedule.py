@@ -140,7 +140,7 @@ REFUSED = [
     (
         lambda: LINE.after("5"),
         ValueError,
-        "After.begin: found '5', which has no unit that is known; expected a duration",
+        "After.begin: found '5', which has no known unit; expected a duration",
     ),
     (lambda: LINE.at_least(-1), ValueError, "AtLeast.bound: found -1.0; expected a multiplier of at least 0."),
     (lambda: LINE.at_most(-1), ValueError, "AtMost.bound: found -1.0; expected a multiplier of at least 0."),
@@ -187,7 +187,7 @@ def test_times_of_a_sequence_are_compared_in_the_run_and_not_as_written() -> Non
     schedule = sequence(Constant(3), (epochs(1), Constant(2)), (updates(2), Constant(1)))
     assert schedule.preview(epochs=3, updates_per_epoch=1) == [3.0, 2.0, 1.0]
     assert schedule.preview(epochs=3, updates_per_epoch=2) == [3.0, 1.0, 1.0]  # both at update 2: the later holds
-    with pytest.raises(ValueError, match=r"^sequence: found the times 1 epoch, 2 updates; expected none to be earl"):
+    with pytest.raises(ValueError, match=r"^sequence: found the times 1 epoch, 2 updates; expected each at or after"):
         schedule.preview(epochs=3, updates_per_epoch=3)
 
 

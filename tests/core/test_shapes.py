@@ -153,7 +153,7 @@ REFUSED = [
         ValueError,
         "Triangular.down: found epochs(0); expected a duration longer than zero",
     ),
-    (lambda: CosineDecay(over="5 steps"), ValueError, "CosineDecay.over: found '5 steps', which has no unit that is"),
+    (lambda: CosineDecay(over="5 steps"), ValueError, "CosineDecay.over: found '5 steps', which has no known unit"),
     (
         lambda: CosineDecay(over="1 epoch", end=-1),
         ValueError,

@@ -36,9 +36,9 @@ from .strategies import NAMES, clocks, durations, schedules
 KINDS = pytest.mark.parametrize("kind", [AdamW, NAdamW, SGDW])
 
 REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"clipnorm": 1, "clipvalue": 1}, ValueError, "clipvalue: found 1.0; expected None where there is a clipnorm."),
-    ({"global_clipnorm": 1, "clipnorm": 2}, ValueError, "clipnorm: found 2.0; expected None where there is a global_c"),
-    ({"global_clipnorm": 1, "clipvalue": 2}, ValueError, "clipvalue: found 2.0; expected None where there is a glob"),
+    ({"clipnorm": 1, "clipvalue": 1}, ValueError, "clipvalue: found 1.0; expected None, as clipnorm is given."),
+    ({"global_clipnorm": 1, "clipnorm": 2}, ValueError, "clipnorm: found 2.0; expected None, as global_c"),
+    ({"global_clipnorm": 1, "clipvalue": 2}, ValueError, "clipvalue: found 2.0; expected None, as glob"),
     ({"clipnorm": 0}, ValueError, "clipnorm: found 0.0; expected a number greater than 0, or None for no clipping."),
     ({"clipvalue": -1}, ValueError, "clipvalue: found -1.0; expected a number greater than 0, or None for no clipp"),
     ({"global_clipnorm": "1"}, TypeError, "global_clipnorm: found '1' (str); expected a number."),
@@ -71,7 +71,7 @@ def test_a_bad_field_is_refused_by_every_spec(
         (lambda: AdamW(amsgrad=None), "AdamW.amsgrad: found None (NoneType); expected True or False."),  # type: ignore[arg-type]
         (lambda: NAdamW(momentum_decay=-1), "NAdamW.momentum_decay: found -1.0; expected a number of at least 0."),
         (lambda: SGDW(momentum=1), "SGDW.momentum: found 1.0; expected a number in [0, 1)."),
-        (lambda: SGDW(nesterov=True), "SGDW.nesterov: found True; expected False where there is no momentum."),
+        (lambda: SGDW(nesterov=True), "SGDW.nesterov: found True; expected False without a momentum."),
         (lambda: SGDW(momentum_mode="adam"), "SGDW.momentum_mode: found 'adam'; expected one of 'torch', 'keras'."),  # type: ignore[arg-type]
     ],
 )

@@ -57,7 +57,7 @@ def test_a_backup_whose_state_was_damaged_is_refused_before_anything_is_trained(
     for at in range(begin, content.index(b'"version":%d}' % VERSION, begin), 97):
         broken_off.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
         model = probe(RECIPE.optimizer)
-        with pytest.raises(ValueError, match=r"found a damaged state of samestep: .*; use another checkpoint\."):
+        with pytest.raises(ValueError, match=r"found a damaged samestep state: .*; use another checkpoint\."):
             model.fit(
                 np.array([[1.0, 0.0]]),
                 np.zeros((1, 1)),

@@ -124,7 +124,7 @@ def test_another_regularizer_is_refused_and_nothing_is_changed(other: Any) -> No
 def test_an_optimizer_is_refused_and_nothing_is_changed() -> None:
     regular = dense(kernel_regularizer=L2(0.5))
     for optimizer in (keras.optimizers.AdamW(), build_optimizer(AdamW(), regular)):
-        with pytest.raises(ValueError, match=r"found a AdamW whose weight decay is decoupled; write weight_decay="):
+        with pytest.raises(ValueError, match=r"found a AdamW whose weight decay is decoupled; set weight_decay="):
             extract_weight_decay(regular, optimizer)
     assert len(losses(regular)) == 1
 

@@ -204,7 +204,7 @@ def test_without_the_moments_the_run_would_be_another_one(uninterrupted: Any, tm
 def test_what_cannot_be_handed_over_is_refused_in_a_sentence(tmp_path: Path) -> None:
     spec, path = SPECS["adamw"], tmp_path / "run.npz"
     begun = Keras(spec, PROBLEM.initial_weights())
-    with pytest.raises(ValueError, match=r"^export_state: found a training without callbacks of samestep; .*\.$"):
+    with pytest.raises(ValueError, match=r"^export_state: found a training without samestep callbacks; .*\.$"):
         samestep.keras.export_state(path, begun.model)
     with pytest.raises(
         ValueError, match=r"^export_state: found a model that no Trainer has trained; train it first\.$"
@@ -214,15 +214,15 @@ def test_what_cannot_be_handed_over_is_refused_in_a_sentence(tmp_path: Path) -> 
     begun.export(path)
     other = Lightning(SPECS["nadamw"], begun.weights())
     with pytest.raises(
-        ValueError, match=r"^import_state: found the optimizers \['NAdamW'\] for those of the file, .*\.$"
+        ValueError, match=r"^import_state: found the optimizers \['NAdamW'\] in the model and .* in the file; .*\.$"
     ):
         samestep.lightning.import_state(path, other.model, OF_KERAS)
     same = Lightning(spec, begun.weights())
-    with pytest.raises(ValueError, match=r"^found parameters .* in the file for .* of the model; give names=.*\.$"):
+    with pytest.raises(ValueError, match=r"^found parameters .* in the file and .* in the model; give names=.*\.$"):
         samestep.lightning.import_state(path, same.model)
     with pytest.raises(ValueError, match=r"found the shape \(64, 128\) for 'hidden/weight'.*\(1, 0\).*\.$"):
         samestep.lightning.import_state(path, same.model, {**OF_KERAS, "hidden/weight": "hidden/kernel"})
-    with pytest.raises(ValueError, match=r"^found names for \['nowhere'\], which are no parameters of the model.*\.$"):
+    with pytest.raises(ValueError, match=r"^found names for \['nowhere'\], which are not parameters of the model.*\.$"):
         samestep.lightning.import_state(path, same.model, {**OF_KERAS, "nowhere": "hidden/bias"})
     stock = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     stock.compile("adam", "mse")
@@ -260,7 +260,7 @@ def test_a_run_within_an_epoch_is_not_exported(tmp_path: Path) -> None:
     callbacks = [samestep.lightning.HyperparameterScheduler(Recipe(ours.spec)), InLightning()]
     trainer = pl.Trainer(max_epochs=1, limit_train_batches=5, callbacks=callbacks, accelerator="cpu", **quiet)
     trainer.fit(theirs.model, torch.utils.data.DataLoader(dataset, batch_size=32))
-    assert messages == ["export_state: found a run within epoch 0; call it between two epochs."] * 2
+    assert messages == ["export_state: found a run within epoch 0; call it at the end of an epoch."] * 2
     assert not (tmp_path / "run.npz").exists()
 
 
@@ -301,7 +301,7 @@ def test_a_callback_exports_at_the_end_of_each_epoch_and_the_scores_go_over(tmp_
     continued.model.on_train_epoch_start = lambda: continued.model.log("loss", 10.0)
     callbacks = [samestep.lightning.HyperparameterScheduler(recipe(spec)), plateau]
     trainer = pl.Trainer(max_epochs=3, callbacks=callbacks, accelerator="cpu", devices=1, **quiet)
-    with pytest.warns(UserWarning, match="percentages are still of 2 epochs"):
+    with pytest.warns(UserWarning, match="percentages still refer to 2 epochs"):
         trainer.fit(continued.model, torch.utils.data.DataLoader(dataset, batch_size=32), ckpt_path=checkpoint)
     assert plateau.scores == {**dict(map(tuple, reducer_of(tmp_path / "keras 1.npz"))), 2: 10.0}
 

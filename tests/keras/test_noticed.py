@@ -35,14 +35,14 @@ def noticed(model: keras.Model, *callbacks: Any, **options: Any) -> str:
 def test_more_updates_in_an_epoch_than_were_given(schedule: Any, spec: AdamW) -> None:
     scheduler = HyperparameterScheduler(Recipe(spec, learning_rate=schedule), updates_per_epoch=3)
     message = noticed(probe(spec), scheduler, stream=True, batches=5)
-    assert "more than 3 updates in epoch 0, where updates_per_epoch is 3" in message
-    assert "give the number of updates that an epoch makes" in message
+    assert "more than 3 updates in epoch 0, but updates_per_epoch is 3" in message
+    assert "set it to the number of updates that an epoch makes" in message
 
 
 def test_fewer_updates_in_an_epoch_than_were_given(spec: AdamW) -> None:
     recipe = Recipe(spec, learning_rate=LinearDecay(over=updates(30)))
     scheduler = HyperparameterScheduler(recipe, updates_per_epoch=5)
-    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, where updates_per_epoch is 5; the next epoch"):
+    with pytest.warns(UserWarning, match=r"found 3 updates in epoch 1, but updates_per_epoch is 5; the next epoch"):
         run = train(probe(spec), scheduler, stream=True, batches=3, epochs=2)
     plan = recipe.plan(5, 2)
     assert run.used("learning_rate") == [
@@ -70,8 +70,8 @@ def test_another_callback_that_sets_a_stock_optimizers_learning_rate(
     model = probe(keras.optimizers.SGD(0.5), policy=policy)
     message = noticed(model, *(callbacks if listed_first else reversed(callbacks)), batches=2)
     assert message.startswith("EpochGatedDecay: found learning_rate = 0.375 at epoch ")
-    assert "where the plan has 0.5, which EpochGatedDecay is the last known to have written; " in message
-    assert "remove what has changed it since, perhaps one of Weights, Overwrite" in message
+    assert "but the plan has 0.5, written last by EpochGatedDecay; " in message
+    assert "remove whatever has changed it since, possibly one of Weights, Overwrite" in message
 
 
 def test_a_run_that_stops_within_an_epoch_is_no_contradiction(spec: AdamW) -> None:

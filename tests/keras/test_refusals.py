@@ -40,7 +40,7 @@ def sgd(rate: Any = 0.5, **options: Any) -> keras.optimizers.Optimizer:
 def test_a_stock_optimizer_that_a_schedule_drives_already(policy: str, callback: Any) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5)
     message = refusal(probe(sgd(schedule), policy=policy), callback)
-    assert "the schedule ExponentialDecay, which drives learning_rate already" in message
+    assert "the schedule ExponentialDecay, which already drives learning_rate" in message
     assert "build the optimizer with a number as its learning rate" in message
 
 
@@ -104,7 +104,7 @@ def test_a_callback_of_keras_that_drives_the_learning_rate_too(
     callbacks = [callback, EpochGatedDecay(0.5, start_epoch=1)]
     message = refusal(probe(spec if ours else sgd()), *(callbacks if listed_first else reversed(callbacks)))
     kind = type(callback).__name__
-    assert f"EpochGatedDecay: found Keras' own {kind}, which drives learning_rate already; " in message
+    assert f"EpochGatedDecay: found Keras' own {kind}, which already drives learning_rate; " in message
 
 
 def test_a_callback_of_keras_beside_one_that_leaves_the_learning_rate_alone(spec: AdamW) -> None:

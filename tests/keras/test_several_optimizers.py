@@ -139,7 +139,7 @@ def test_two_callbacks_may_drive_one_each_and_not_the_same() -> None:
 
 
 def test_one_recipe_is_not_for_two_optimizers() -> None:
-    assert "found 2 optimizers and one recipe; give one for each" in refused(
+    assert "found 2 optimizers and one recipe; give one per optimizer" in refused(
         multi(), HyperparameterScheduler(GENERATOR)
     )
 
@@ -147,7 +147,8 @@ def test_one_recipe_is_not_for_two_optimizers() -> None:
 def test_a_recipe_for_no_optimizer_names_those_that_there_are() -> None:
     message = refused(multi(), HyperparameterScheduler({"encoder": GENERATOR}))
     assert (
-        "found a recipe for 'encoder', which is no optimizer's; write one of ['generator', 'discriminator']" in message
+        "found a recipe for 'encoder', which matches no optimizer; write one of ['generator', 'discriminator']"
+        in message
     )
 
 

@@ -89,14 +89,14 @@ def recipe(spec: AdamW) -> Recipe:
 
 
 CHANGES = {
-    doubled: "learning_rate = 0.125 at epoch 1, update 0, where the plan has 0.0625",
-    one_rate: "learning_rate = 0.5 at epoch 1, update 2, where the plan has 0.0625",
-    rewritten: "learning_rate = 0.5 at epoch 1, update 0, where the plan has 0.0625",
-    retention: "retention = 1.0 at epoch 1, update 1, where the plan has 0.996",
+    doubled: "learning_rate = 0.125 at epoch 1, update 0, but the plan has 0.0625",
+    one_rate: "learning_rate = 0.5 at epoch 1, update 2, but the plan has 0.0625",
+    rewritten: "learning_rate = 0.5 at epoch 1, update 0, but the plan has 0.0625",
+    retention: "retention = 1.0 at epoch 1, update 1, but the plan has 0.996",
     set_back: "-1 updates in epoch 1 by the count of the optimizer, where it should have made 5",
 }
 if not ON_TORCH:  # where it is no variable
-    CHANGES[set_back_start] = "the number of updates before the epoch = 0 at epoch 1, update 0, where the plan has 5"
+    CHANGES[set_back_start] = "the number of updates before the epoch = 0 at epoch 1, update 0, but the plan has 5"
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -107,7 +107,7 @@ def test_a_changed_optimizer_is_seen(listed_first: bool, change: Callable[[Any],
         train(probe(recipe.optimizer), *(callbacks if listed_first else reversed(callbacks)))
     message = str(caught.value)
     assert message.startswith(f"HyperparameterScheduler: found {CHANGES[change]}")
-    assert message.endswith(", perhaps one of Weights, Tamper, TraceRecorder.")
+    assert message.endswith(", possibly one of Weights, Tamper, TraceRecorder.")
 
 
 def test_without_verify_a_changed_table_goes_unseen(recipe: Recipe) -> None:
@@ -118,8 +118,6 @@ def test_without_verify_a_changed_table_goes_unseen(recipe: Recipe) -> None:
 
 def test_who_wrote_last_is_named(recipe: Recipe) -> None:
     scheduler = HyperparameterScheduler(recipe, verify=True)
-    with pytest.raises(ValueError, match="where the plan has") as caught:
+    with pytest.raises(ValueError, match="but the plan has") as caught:
         train(probe(recipe.optimizer), scheduler, Tamper(doubled))
-    assert "which HyperparameterScheduler is the last known to have written; remove what has changed it" in str(
-        caught.value
-    )
+    assert "written last by HyperparameterScheduler; remove whatever has changed it" in str(caught.value)

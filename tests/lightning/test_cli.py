@@ -110,7 +110,10 @@ PLATEAU = """ReduceOnPlateau
       init_args: {monitor: loss, factor: 0.5, patience: 0, mode: min}
 """
 WRONG = {
-    "duration": (WITHOUT_A_SPEC.replace("1 epoch", "1 parsec"), "StepDecay.every: found '1 parsec', which has no unit"),
+    "duration": (
+        WITHOUT_A_SPEC.replace("1 epoch", "1 parsec"),
+        "StepDecay.every: found '1 parsec', which has no known unit",
+    ),
     "number": (WITHOUT_A_SPEC.replace("every: 1 epoch", "every: 5"), 'Parser key "every"'),
     "range": (WITHOUT_A_SPEC.replace("0.5", "-1"), "StepDecay.factor: found -1.0; expected a multiplier of at least 0"),
     "field": (WITHOUT_A_SPEC.replace("every", "evry"), "Option 'evry' is not accepted"),

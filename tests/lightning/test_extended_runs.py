@@ -102,7 +102,8 @@ def test_another_size_of_batches_is_refused_where_a_schedule_counts_updates(tmp_
     assert module.batches == 0
     assert str(caught.value) == (
         "HyperparameterScheduler: found 2 updates in an epoch, but the run up to epoch 1, update 0 had 4, and a "
-        "schedule that counts updates; keep the batch size and the number of devices, write the schedule in epochs, or write on_change='use_new'."
+        "schedule that counts updates; keep the batch size and the number of devices, write the schedule in "
+        "epochs, or write on_change='use_new'."
     )
     driver = HyperparameterScheduler(BY_UPDATES, on_change="use_new")
     assert fit(driver, **options)[1] == planned(BY_UPDATES, 1, 3, updates=2)

@@ -92,7 +92,7 @@ def test_an_optimizer_without_momentum_is_refused() -> None:
     message = refusal(lambda module: torch.optim.Adagrad(module.parameters()), HyperparameterScheduler(HALVING))
     assert message == (
         "HyperparameterScheduler: found the optimizer Adagrad, which has no momentum; leave its schedule out, or use "
-        "another."
+        "another optimizer."
     )
 
 
@@ -117,7 +117,7 @@ def test_a_torch_scheduler_that_cycles_the_momentum_is_refused_beside_a_momentum
 
     if cycles_momentum:
         message = refusal(both, HyperparameterScheduler(HALVING))
-        assert "found the OneCycleLR of configure_optimizers, which drives momentum already" in message
+        assert "found the OneCycleLR of configure_optimizers, which already drives momentum" in message
     else:
         run = train(both, HyperparameterScheduler(HALVING))
         assert run.trace.column("momentum") == [0.8] * 5 + [0.4] * 5 + [0.2] * 5

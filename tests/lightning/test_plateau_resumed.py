@@ -73,7 +73,7 @@ def test_from_every_checkpoint_a_run_goes_on_as_if_uninterrupted_or_says_which_s
         # Lightning skips a validation that a checkpoint precedes, and saves nothing of the metrics of an epoch.
         skipped = when == "batch" and step % BATCHES == 0
         lacks = skipped or (at != "validation" and when != "end of epoch")
-        assert [f"of the whole of epoch {(step - 1) // BATCHES}," in each for each in warned] == [True] * lacks
+        assert [f"cover all of epoch {(step - 1) // BATCHES}," in each for each in warned] == [True] * lacks
         if not skipped and (at, when) != ("batches", "validation"):
             assert rest.learning_rates() == whole.learning_rates()[step:], f"after update {step}"
 

@@ -79,7 +79,7 @@ def test_callbacks_pickle_before_and_after_a_run(trained: int) -> None:
 def test_a_metric_that_is_not_there_is_refused_after_the_first_epoch() -> None:
     module = Scored(sgd(1.0), SCORES)
     with pytest.raises(
-        ValueError, match=r"^ReduceOnPlateau: found no metric 'val_los' at the end of epoch 1,"
+        ValueError, match=r"^ReduceOnPlateau: found no metric 'val_los' at the end of epoch 1; log it, or"
     ) as caught:
         train(None, halving(monitor="val_los"), module=module, batches=2, epochs=6, check_val_every_n_epoch=2)
     assert str(caught.value).endswith("set monitor= to one of learning_rate, val_loss.")

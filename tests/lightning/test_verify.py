@@ -53,12 +53,10 @@ def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
     hook: str, key: str, value: Any, group: int, named: str
 ) -> None:
     callback, module = HyperparameterScheduler(RECIPE, verify=True), Ramp(build, weights=2)
-    with pytest.raises(ValueError, match=f"found {named} at epoch 1, update 2, where the plan has ") as caught:
+    with pytest.raises(ValueError, match=f"found {named} at epoch 1, update 2, but the plan has ") as caught:
         train(None, callback, Meddler(hook, key, value, group), module=module)
     message = str(caught.value)
-    assert (
-        "written last by HyperparameterScheduler; remove whatever has changed it since" in message
-    )
+    assert "written last by HyperparameterScheduler; remove whatever has changed it since" in message
     assert "possibly one of Meddler, Ramp." in message
     assert module.batches == 8
     trained = train(build, HyperparameterScheduler(RECIPE), Meddler(hook, key, value, group), weights=2)
@@ -68,7 +66,7 @@ def test_a_value_of_another_is_noticed_at_the_update_that_uses_it(
 @pytest.mark.parametrize("hook", ["on_train_batch_end"])
 def test_a_value_of_another_between_two_batches_is_noticed_at_the_next(hook: str) -> None:
     callback, module = HyperparameterScheduler(RECIPE, verify=True), Ramp(build, weights=2)
-    with pytest.raises(ValueError, match=r"found learning_rate = 9\.0 at epoch 1, update 3, where the plan has "):
+    with pytest.raises(ValueError, match=r"found learning_rate = 9\.0 at epoch 1, update 3, but the plan has "):
         train(None, callback, Meddler(hook, "lr", 9.0), module=module)
     assert module.batches == 8
 

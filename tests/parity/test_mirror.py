@@ -164,13 +164,13 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batc
             lambda room: [room.HyperparameterScheduler({"generator": RATE})],
             None,
             True,
-            "found a recipe for 'generator', which is no optimizer's; write one of ['",
+            "found a recipe for 'generator', which matches no optimizer; write one of ['",
         ),
         (
             lambda room: [room.EpochGatedDecay(0.1, start_epoch=1, floor=0.2)],
             None,
             True,
-            "found floor=0.2 above the learning rate 0.1 from which the decay starts",
+            "found floor=0.2 above the learning rate 0.1 that the decay starts from",
         ),
         (
             lambda room: [
@@ -184,7 +184,7 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batc
             lambda room: [room.ReduceOnPlateau(base=0.5), room.HyperparameterScheduler(RATE)],
             None,
             True,
-            "ReduceOnPlateau: found base=0.5 beside a callback that schedules the learning_rate; leave base= out, and ",
+            "ReduceOnPlateau: found base=0.5 next to a callback that schedules the learning_rate; leave base= out and ",
         ),
     ],
 )
@@ -208,9 +208,9 @@ def test_a_metric_that_is_not_there_is_refused_after_an_epoch_in_the_same_words(
         for fit, room in zip((fit_lightning, fit_keras), ROOMS, strict=True)
     ]
     # Keras has the loss among its metrics by itself.
-    assert messages[0] == messages[1].replace(", loss;", ";")
+    assert messages[0] == messages[1].replace(", loss.", ".")
     assert messages[0].startswith(
-        "ReduceOnPlateau: found no metric 'accuracy' at the end of epoch 0, among learning_rate;"
+        "ReduceOnPlateau: found no metric 'accuracy' at the end of epoch 0; log it, or set monitor= "
     )
 
 

@@ -20,22 +20,22 @@ def second_driver_error(first: str, second: str, hyperparameter: str) -> ValueEr
 
 def other_driver_error(who: str, hyperparameter: str, other: str, remedy: str) -> ValueError:
     """Something else drives a hyperparameter already, such as a framework's own scheduler."""
-    return ValueError(f"{who}: found {other}, which drives {hyperparameter} already; {remedy}.")
+    return ValueError(f"{who}: found {other}, which already drives {hyperparameter}; {remedy}.")
 
 
 def longer_epoch_error(policy: Policy, epoch: int, updates: int) -> ValueError:
     """An epoch continues after the number of updates that the plan was resolved for."""
     return policy.error(
-        f"more than {updates} updates in epoch {epoch}, where updates_per_epoch is {updates}",
-        "give the number of updates that an epoch makes",
+        f"more than {updates} updates in epoch {epoch}, but updates_per_epoch is {updates}",
+        "set it to the number of updates that an epoch makes",
     )
 
 
 def warn_of_shorter_epoch(policy: Policy, epoch: int, made: int, updates: int) -> None:
     """Warn of an epoch that ended before the updates that the plan was resolved for: the next epoch continues."""
     warnings.warn(
-        f"{policy.who}: found {made} updates in epoch {epoch}, where updates_per_epoch is {updates}; the next epoch "
-        f"begins with its own values: give the number of updates that an epoch makes.",
+        f"{policy.who}: found {made} updates in epoch {epoch}, but updates_per_epoch is {updates}; the next epoch "
+        f"starts with its own values: set it to the number of updates that an epoch makes.",
         stacklevel=2,
     )
 
@@ -43,8 +43,8 @@ def warn_of_shorter_epoch(policy: Policy, epoch: int, made: int, updates: int) -
 def warn_of_first_epoch(policy: Policy, trained: int) -> None:
     """Warn of a training that begins at epoch 0 with an optimizer that was loaded after some epochs."""
     warnings.warn(
-        f"{policy.who}: found an optimizer that was loaded after {trained} epochs, and a training that begins at "
-        f"epoch 0 and uses its values again; give initial_epoch={trained} to continue.",
+        f"{policy.who}: found an optimizer loaded after {trained} epochs, but training starts at epoch 0 and "
+        f"repeats its values; give initial_epoch={trained} to continue.",
         stacklevel=2,
     )
 
@@ -52,21 +52,25 @@ def warn_of_first_epoch(policy: Policy, trained: int) -> None:
 def metric_error(policy: Policy, monitor: str, epoch: int, found: Sequence[str]) -> ValueError:
     """A metric is not among those of an epoch."""
     return policy.error(
-        f"no metric {monitor!r} at the end of epoch {epoch}, among {', '.join(found) or 'none'}",
-        "write one that there is",
+        f"no metric {monitor!r} at the end of epoch {epoch}",
+        f"log it, or set monitor= to one of {', '.join(found)}" if found else "log it",
     )
 
 
 def warn_of_no_metric(policy: Policy, monitor: str) -> None:
     """Warn of a training in which there was no score of a metric at all."""
-    warnings.warn(f"{policy.who}: found no metric {monitor!r} in this training; it reduced nothing.", stacklevel=2)
+    warnings.warn(
+        f"{policy.who}: found no metric {monitor!r} in this training, so nothing was reduced; log it, or set monitor= "
+        f"to a metric that is logged.",
+        stacklevel=2,
+    )
 
 
 def warn_of_missing_score(policy: Policy, monitor: str, epoch: int) -> None:
     """Warn of an epoch whose score, or what it was to be made of, was lost with the process that trained it."""
     warnings.warn(
-        f"{policy.who}: found no score of {monitor!r} that is sure to be of the whole of epoch {epoch}, in which the "
-        f"run was resumed; resume from a checkpoint of the end of an epoch to reduce as an uninterrupted run does.",
+        f"{policy.who}: found no score of {monitor!r} that is sure to cover all of epoch {epoch}, in which the run was "
+        f"resumed; resume from a checkpoint of an epoch's end to reduce as an uninterrupted run does.",
         stacklevel=2,
     )
 
@@ -83,7 +87,7 @@ def other_spec_error(policy: Policy, difference: str) -> ValueError:
 def other_moments_error(policy: Policy, built: Spec) -> ValueError:
     """An optimizer, built from a spec, cannot continue with the numbers of the recipe's."""
     return policy.error(
-        f"an optimizer of {built!r}, which cannot continue as one of {policy.spec!r}",
+        f"an optimizer built from {built!r}, which cannot continue with {policy.spec!r}",
         f"build it with build_optimizer({policy.spec!r}, model)",
     )
 
@@ -102,9 +106,8 @@ def other_value_error(
         others: What else could have written.
     """
     return policy.error(
-        f"{name} = {found!r} at {where}, where the plan has {planned!r}, which {policy.who} is the last known to have "
-        f"written",
-        f"remove what has changed it since, perhaps one of {', '.join(others)}",
+        f"{name} = {found!r} at {where}, but the plan has {planned!r}, written last by {policy.who}",
+        f"remove whatever has changed it since, possibly one of {', '.join(others)}",
     )
 
 

@@ -86,13 +86,13 @@ def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[Optimi
     if not isinstance(recipes, Mapping) or not recipes:
         raise TypeError(
             f"{who}: found {recipes!r} ({type(recipes).__name__}); expected a Recipe, such as "
-            f"Recipe(learning_rate=StepDecay(0.1, every=epochs(5))), or several by their optimizers, such as "
+            f"Recipe(learning_rate=StepDecay(0.1, every=epochs(5))), or one per optimizer, such as "
             f"{{'generator': Recipe(...), 'discriminator': Recipe(...)}}."
         )
     for key, recipe in recipes.items():
         if isinstance(key, bool) or not isinstance(key, (str, int)) or not isinstance(recipe, Recipe):
             raise TypeError(
-                f"{who}: found {key!r}: {recipe!r}; expected a Recipe by the path of a part of the model, such as "
+                f"{who}: found {key!r}: {recipe!r}; expected a Recipe keyed by the path of a submodel, such as "
                 f"'generator', or by the number of an optimizer, such as 0."
             )
     return {
@@ -104,7 +104,7 @@ def _updates_of(keys: list[OptimizerKey | None], given: Any, who: str) -> dict[O
     """updates_per_epoch= of each optimizer; raises TypeError or ValueError for what is no number of updates."""
     unknown = [key for key in given if key not in keys] if isinstance(given, Mapping) and keys != [None] else []
     if unknown:
-        raise ValueError(f"{who}: found updates_per_epoch for {unknown}; give it for {keys}, as the recipes are.")
+        raise ValueError(f"{who}: found updates_per_epoch for {unknown}; use the keys of the recipes, {keys}.")
     several = isinstance(given, Mapping) and keys != [None]
     found = {key: given.get(key) if several else given for key in keys}
     for updates in found.values():

@@ -75,8 +75,8 @@ class Matching:
         for each in own:
             if each not in rest and each.policy.base is not None:
                 raise each.policy.error(
-                    f"base={each.policy.base!r} beside a callback that schedules the {each.policy.driven[0]}",
-                    "leave base= out, and have the base value in the other one",
+                    f"base={each.policy.base!r} next to a callback that schedules the {each.policy.driven[0]}",
+                    "leave base= out and set the base value there",
                 )
         return rest
 
@@ -114,7 +114,9 @@ def followed(callback: ScheduleCallback, paths: Sequence[Sequence[str]]) -> list
     if policy is not None:
         if len(paths) > 1 and not callback._options.shared:
             example = ", ".join(f"{name!r}: Recipe(...)" for name in called)
-            raise policy.error(f"{len(paths)} optimizers and one recipe", f"give one for each, as {{{example}}}")
+            raise policy.error(
+                f"{len(paths)} optimizers and one recipe", f"give one per optimizer, as in {{{example}}}"
+            )
         return [Followed(number, callback, None, label) for number, label in enumerate(labels(paths))]
     found: dict[int, Followed] = {}
     for key in callback._policies:
@@ -122,7 +124,7 @@ def followed(callback: ScheduleCallback, paths: Sequence[Sequence[str]]) -> list
         number = _number(callback, key, paths, called)
         if number in found:
             raise ValueError(
-                f"{callback._who}: found two recipes for the optimizer of {called[number]!r}, those of "
+                f"{callback._who}: found two recipes for the optimizer of {called[number]!r}, under the keys "
                 f"{found[number].key!r} and {key!r}; keep one of them."
             )
         found[number] = Followed(number, callback, key, str(key))
@@ -142,7 +144,7 @@ def _number(
         if key in called:
             return called.index(key)  # it has no path of its own, and is called by its number
     raise ValueError(
-        f"{callback._who}: found a recipe for {key!r}, which is no optimizer's; write one of {called}, or a number "
+        f"{callback._who}: found a recipe for {key!r}, which matches no optimizer; write one of {called}, or a number "
         f"below {len(paths)}."
     )
 

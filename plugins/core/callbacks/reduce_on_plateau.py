@@ -161,8 +161,8 @@ class ReduceOnPlateau(ScheduleCallback):
         if mode == "auto":
             if isinstance(monitor, str) and monitor.removeprefix("val_") != "loss":
                 raise ValueError(
-                    f"{cls.__name__}: found mode='auto' for {monitor!r}; write mode='min' or mode='max', since its "
-                    f"name does not tell which is better."
+                    f"{cls.__name__}: found mode='auto' for {monitor!r}; its name does not tell which is better: write "
+                    f"mode='min' or mode='max'."
                 )
             mode = "min"
         return cls(

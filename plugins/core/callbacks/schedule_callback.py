@@ -38,7 +38,8 @@ class Argument:
 
     def __set__(self, callback: ScheduleCallback, value: Any) -> None:
         raise AttributeError(
-            f"{type(callback).__name__}: found {self._name} set to {value!r}; make a new callback of it instead."
+            f"{type(callback).__name__}: found {self._name} set to {value!r}; arguments are read-only: make a new "
+            f"callback instead."
         )
 
 
@@ -74,8 +75,8 @@ class ScheduleCallback:
         if home is None or not hasattr(home, found):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         warnings.warn(
-            f"{type(self).__name__}.{name} is not an attribute of the callback any more, and will go in samestep 0.3; "
-            f"for values write recipe.plan(...).",
+            f"{type(self).__name__}.{name} is deprecated and will be removed in samestep 0.3; write recipe.plan(...) "
+            f"for values.",
             FutureWarning,
             stacklevel=2,
         )

@@ -74,7 +74,7 @@ def check_loaded(
             raise policy.error(
                 f"an optimizer that cannot continue with the moments of the run up to {where}: {name} was "
                 f"{_shown(before.get(name))} and is {_shown(now.get(name))}",
-                "give the one that it was trained with, or begin a new run",
+                "build the one that it was trained with, or start a new run",
             )
 
 
@@ -93,14 +93,16 @@ def _chosen(policy: Policy, saved: Driver, clock: Clock, where: Position, on_cha
         if before is None:
             raise policy.error(
                 f"{message}, and those of the checkpoint cannot be read here",
-                "import the classes of its schedules, give a recipe with the functions that it names, or write "
+                "import the classes of its schedules, pass a recipe that has the functions it names, or write "
                 "on_change='use_new'",
             )
         return before, False
     values = [] if before is None else list(_values(before, saved.clock, _with(policy, settings, saved), clock, where))
     message += f"; there the saved and the new give {', '.join(values)}" if values else ""
     if on_change == "raise":
-        raise policy.error(message, "pass what it was trained with, or write on_change='use_new' or 'use_saved'")
+        raise policy.error(
+            message, "pass the settings it was trained with, or write on_change='use_new' or 'use_saved'"
+        )
     warnings.warn(f"{policy.who}: found {message}; the new settings are used.", stacklevel=2)
     return policy, True
 
@@ -151,16 +153,14 @@ def _clock(policy: Policy, its: Clock, clock: Clock, where: Position) -> Clock:
     began, now = its.updates_per_epoch, clock.updates_per_epoch
     if None not in (began, now) and began != now and counts_updates and where > Position(0):
         raise policy.error(
-            f"{now} updates in an epoch, where the run up to {where} had {began}, the same settings, and a schedule "
-            f"that counts updates",
-            "keep the size of the batches and the number of devices, write the schedule in epochs, or write "
-            "on_change='use_new'",
+            f"{now} updates in an epoch, but the run up to {where} had {began}, and a schedule that counts updates",
+            "keep the batch size and the number of devices, write the schedule in epochs, or write on_change='use_new'",
         )
     if "percent" not in units or (its.epochs, its.max_updates) in ((clock.epochs, clock.max_updates), (None, None)):
         return clock
     warnings.warn(
-        f"{policy.who}: found a run of {_length(clock)}, which began as one of {_length(its)}; percentages are still "
-        f"of {_length(its)}: write on_change='use_new' to have them of {_length(clock)}.",
+        f"{policy.who}: found a run of {_length(clock)} that began as one of {_length(its)}; percentages still refer "
+        f"to {_length(its)}: write on_change='use_new' to make them refer to {_length(clock)}.",
         stacklevel=2,
     )
     return Clock(now, its.epochs, its.max_updates)

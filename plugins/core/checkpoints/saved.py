@@ -128,7 +128,7 @@ class Saved:
     True
     >>> Saved.from_dict({**saved.to_dict(), "epoch": 3})
     Traceback (most recent call last):
-    ValueError: found a damaged state of samestep: it is not what was written; use another checkpoint.
+    ValueError: found a damaged samestep state: it has changed since it was written; use another checkpoint.
     """
 
     epoch: int
@@ -179,8 +179,8 @@ class Saved:
             return cls._from_first_version(data)
         if isinstance(version, int) and version > VERSION:
             raise ValueError(
-                f"found a state of samestep of version {_shown(version)}; this samestep reads versions up to "
-                f"{VERSION}: use a newer one."
+                f"found a samestep state of version {_shown(version)}; this samestep reads versions up to "
+                f"{VERSION}: upgrade samestep."
             )
         try:
             if version not in (_SECOND, VERSION) or isinstance(version, bool):
@@ -213,7 +213,7 @@ class Saved:
         try:
             data = json.loads(text)
         except (RecursionError, ValueError):
-            raise _damaged(ValueError("it is no JSON")) from None
+            raise _damaged(ValueError("it is not JSON")) from None
         return cls.from_dict(data)
 
 
@@ -230,13 +230,13 @@ def unseal(data: Any) -> dict[str, Any]:
     """
     inner = {key: value for key, value in data.items() if key != "digest"}
     if data.get("digest") != _digest(inner):
-        raise ValueError("it is not what was written")
+        raise ValueError("it has changed since it was written")
     return inner
 
 
 def _damaged(error: Exception) -> ValueError:
-    reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it is not what was written"
-    return ValueError(f"found a damaged state of samestep: {reason}; use another checkpoint.")
+    reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it has changed since it was written"
+    return ValueError(f"found a damaged samestep state: {reason}; use another checkpoint.")
 
 
 def _fields(data: Any, names: tuple[str, ...]) -> list[Any]:

@@ -70,6 +70,6 @@ class GatedDecayPolicy(RecipePolicy):
         for base in bases["learning_rate"]:
             if self.floor > base:
                 raise self.error(
-                    f"floor={self.floor!r} above the learning rate {base!r} from which the decay starts",
-                    "write the floor as a learning rate, not as a fraction, and below the start",
+                    f"floor={self.floor!r} above the learning rate {base!r} that the decay starts from",
+                    "write the floor as a learning rate below that, not as a fraction",
                 )

@@ -87,7 +87,7 @@ class Plateau(Reaction):
         self._require(
             self.threshold < 1 or (self.mode, self.threshold_mode) != ("min", "rel"),
             "threshold",
-            "a fraction below 1, since no score is better otherwise, or threshold_mode='abs'",
+            "a fraction below 1, as no score can improve by more, or threshold_mode='abs'",
         )
 
     @property

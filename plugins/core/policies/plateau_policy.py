@@ -46,8 +46,8 @@ class PlateauPolicy(Policy):
         if hyperparameter not in get_args(Reducible):
             raise self.error(
                 f"hyperparameter={hyperparameter!r}",
-                "write hyperparameter='learning_rate' or 'weight_decay': a momentum is a memory and not the size of "
-                "a step, and would be all but gone after one reduction",
+                "write hyperparameter='learning_rate' or 'weight_decay': a momentum is not a step size, and one "
+                "reduction would all but remove it",
             )
         if base is not None and hyperparameter != "learning_rate":
             raise self.error(f"base={base!r} for the {hyperparameter}", "leave base= out: it is a learning rate")
@@ -176,5 +176,5 @@ class PlateauPolicy(Policy):
     def _damaged(self, found: object) -> ValueError:
         return self.error(
             f"{shortened(found)} in a log of scores",
-            "expected [epoch, score] of one epoch after the other, as a checkpoint has them",
+            "expected [epoch, score] pairs in the order of epochs, as in a checkpoint",
         )

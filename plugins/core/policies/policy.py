@@ -104,8 +104,8 @@ class Policy(ABC):
             return list(found)
         if len(set(found)) > 1:
             raise self.error(
-                f"base={self.base!r} for parameter groups whose own are {list(found)}",
-                "leave base= out: each group is scheduled from its own",
+                f"base={self.base!r} for parameter groups with the values {list(found)}",
+                "leave base= out: each group starts from its own",
             )
         return [self.base] * len(found)
 

@@ -96,7 +96,7 @@ def from_keras_adamw(
     """
     if model is not None:
         raise ValueError(
-            "from_keras_adamw: found a model; give weight_decays=extract_weight_decay(model), of samestep.keras."
+            "from_keras_adamw: found a model; give weight_decays=samestep.keras.extract_weight_decay(model) instead."
         )
     pairs = {
         _path(name): (real(l1, f"weight_decays[{name!r}]"), real(l2, f"weight_decays[{name!r}]"))

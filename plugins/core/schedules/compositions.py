@@ -41,7 +41,7 @@ class Sequence(Schedule):
         begins = [0, *(ticks(begin) for begin, _ in self.rest)]
         if any(late < early for early, late in pairwise(begins)):
             times = ", ".join(str(begin) for begin, _ in self.rest)
-            raise ValueError(f"sequence: found the times {times}; expected none to be earlier than the one before it.")
+            raise ValueError(f"sequence: found the times {times}; expected each at or after the one before it.")
         curves = [part.curve(ticks) for part in (self.first, *(part for _, part in self.rest))]
         if len(curves) == 2:
             (early, late), begin = curves, begins[1]

@@ -187,7 +187,7 @@ def as_duration(value: object, name: str) -> Duration:
                 return added - subtracted
             except ValueError as negative:
                 raise ValueError(f"{name}: {negative}") from None
-        found = f"{value!r}, which has no unit that is known"
+        found = f"{value!r}, which has no known unit"
     elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
         found = f"the bare number {value}"
         example = str(value) if isinstance(value, int) and value >= 0 else example

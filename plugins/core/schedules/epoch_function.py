@@ -84,7 +84,7 @@ def takes_previous(function: EpochCallable) -> bool:
     try:
         signature = inspect.signature(function)
     except ValueError:
-        raise TypeError(f"found {function!r}, whose arguments cannot be seen; {expected}.") from None
+        raise TypeError(f"found {function!r}, whose arguments cannot be inspected; {expected}.") from None
     for count in (2, 1):
         try:
             signature.bind(*range(count))

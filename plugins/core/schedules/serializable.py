@@ -98,8 +98,8 @@ class Value:
             raise ValueError(f"found the {cls.__name__.lower()} type {name!r}, which is ambiguous; write {where}.")
         expected = ", ".join(sorted({kind.__name__ for kind in known.values()}))
         raise ValueError(
-            f"found the {cls.__name__.lower()} type {name!r}; expected one of {expected}; a class of your own is known "
-            f"once it is imported."
+            f"found the {cls.__name__.lower()} type {name!r}; expected one of {expected}; import the module that "
+            f"defines it if it is your own."
         )
 
     def _type_name(self) -> str:
@@ -200,6 +200,6 @@ def _encode(value: Any) -> Any:
         return [_encode(item) for item in value]
     if callable(value):
         if not hasattr(value, "__qualname__"):
-            raise ValueError(f"found {value!r}, which has no name to be saved by; define it with def.")
+            raise ValueError(f"found {value!r}, which has no name to save it by; define it with def.")
         return f"{value.__module__}:{value.__qualname__}"
     return value

@@ -36,7 +36,7 @@ class Ticks:
         exact = self.exact.get(as_duration(duration, "ticks"))
         if exact is None:
             raise ValueError(
-                f"found '{duration}', which is not written in the schedule; let its durations() yield it as well."
+                f"found '{duration}', which the schedule's durations() does not yield; yield it there as well."
             )
         return int(exact * self.scale) * self.stretch
 

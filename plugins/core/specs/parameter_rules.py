@@ -97,16 +97,16 @@ class ParameterRule(Rule):
             self._require(not empty, name, "parts between '/', none of them empty, such as 'encoder/**'")
         given = (self.learning_rate, self.weight_decay, self.l1_ratio)
         if given == (None, None, None):
-            raise ValueError(f"found {self!r}, which decides nothing; give learning_rate=, weight_decay= or l1_ratio=.")
+            raise ValueError(f"found {self!r}, which sets nothing; give learning_rate=, weight_decay= or l1_ratio=.")
         self._require(
             self.learning_rate is None or self.learning_rate > 0,
             "learning_rate",
-            "a multiplier greater than 0; a parameter that is not to be trained is frozen in the model",
+            "a multiplier greater than 0; to stop training a parameter, freeze it in the model",
         )
         self._require(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "a multiplier of at least 0")
         self._require(self.l1_ratio is None or 0 <= self.l1_ratio <= 1, "l1_ratio", "a number in [0, 1]")
         self._require(
-            not self.depth or self.learning_rate is not None, "depth", "a learning_rate= to go with it: its factor"
+            not self.depth or self.learning_rate is not None, "depth", "a learning_rate= with it, the factor per depth"
         )
 
     def matches(self, parameters: Sequence[Parameter]) -> dict[int, int]:

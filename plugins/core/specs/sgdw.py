@@ -55,7 +55,7 @@ class SGDW(Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)")
-        self._require(self.momentum > 0 or not self.nesterov, "nesterov", "False where there is no momentum")
+        self._require(self.momentum > 0 or not self.nesterov, "nesterov", "False without a momentum")
 
     @property
     def moments(self) -> tuple[str, ...]:

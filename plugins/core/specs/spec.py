@@ -78,7 +78,7 @@ class Spec(Value, ABC, family=True):
         clips = [name for name in CLIPS if getattr(self, name) is not None]
         for name in clips:
             self._require(getattr(self, name) > 0, name, "a number greater than 0, or None for no clipping")
-            self._require(name == clips[0], name, f"None where there is a {clips[0]}")
+            self._require(name == clips[0], name, f"None, as {clips[0]} is given")
 
     @property
     def clip(self) -> tuple[Clip, float] | None:

@@ -122,7 +122,7 @@ class TableFollower(Follower):
                 f"{made} updates in epoch {self._epoch} by the count of the optimizer, where it should have made "
                 f"{'some' if planned is None else planned}",
                 f"give the number of updates that an epoch makes, or remove what has changed the optimizer's "
-                f"variables, perhaps one of {', '.join(self._others)}",
+                f"variables, possibly one of {', '.join(self._others)}",
             )
 
     def _other_value(self, name: str, found: float, planned: float, update: int) -> ValueError:

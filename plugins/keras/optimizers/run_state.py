@@ -93,5 +93,5 @@ def read(array: Any) -> Saved:
     found = np.asarray(array)
     saved = Saved.from_text(found.tobytes() if found.dtype == "uint8" and found.ndim == 1 else b"")
     if set(saved.optimizers) != {0}:
-        raise ValueError(f"found a state of samestep of the optimizers {list(saved.optimizers)}; expected number 0.")
+        raise ValueError(f"found a samestep state of the optimizers {list(saved.optimizers)}; expected number 0.")
     return saved
