@@ -138,10 +138,17 @@ def test_a_hook_of_its_own_is_called_and_what_it_adds_stays_its_own(tmp_path: Pa
     assert again.ended == [1, 2]
 
 
-def test_an_error_of_a_property_of_its_own_is_the_users() -> None:
-    with pytest.raises(IndexError):  # and no AttributeError about the callback
+def test_an_error_in_a_property_of_its_own_is_the_one_that_is_raised() -> None:
+    class Misspelt(HyperparameterScheduler):
+        @property
+        def rate(self) -> float:
+            return self.recipe.learningrate  # type: ignore[no-any-return]
+
+    with pytest.raises(AttributeError, match=r"^'Recipe' object has no attribute 'learningrate'"):
+        _ = Misspelt(HALVING).rate
+    with pytest.raises(IndexError):
         _ = Counting(HALVING).last
-    with pytest.raises(AttributeError, match=r"^'Counting' object has no attribute 'first'$"):
+    with pytest.raises(AttributeError, match=r"^'Counting' object has no attribute 'first'"):
         _ = Counting(HALVING).first
 
 

@@ -73,7 +73,7 @@ class ScheduleCallback:
         home = policies.get(None)
         found = _FORMER.get(name, name)
         if home is None or not hasattr(home, found):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # raises; in a property, its own error
         warnings.warn(
             f"{type(self).__name__}.{name} is deprecated and will be removed in samestep 0.3; write recipe.plan(...) "
             f"for values.",
