@@ -1,10 +1,10 @@
-"""Which callbacks train together, and how to be called before all of them at the end of a batch or an epoch."""
+"""Which callbacks train together, and how to be called before all of them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import keras
 
@@ -26,33 +26,44 @@ class TrainedTogether:
         kept = (keras.callbacks.History, keras.callbacks.ProgbarLogger, Ahead)
         return [type(each).__name__ for each in self.callbacks if each is not callback and type(each) not in kept]
 
-    def go_ahead(self, batch_end: Callable[[], None], epoch_end: Callable[[int, Any], None]) -> Ahead | None:
-        """Have these called at each end before any callback of the list is; None where there is no list."""
+    def go_ahead(self, owners: Sequence[Owner]) -> Ahead | None:
+        """Have these called before any callback of the list is; None where there is no list."""
         if self._list is None:
             return None
-        ahead = Ahead(self._list, batch_end, epoch_end)
+        ahead = Ahead(self._list, owners)
         # A list of its own, since Keras is iterating over the old one; without what a failed fit has left in it.
         self._list.callbacks = [ahead, *(each for each in self._list.callbacks if not isinstance(each, Ahead))]
         return ahead
 
 
-class Ahead(keras.callbacks.Callback):
-    """Calls functions at the end of batches and epochs; first in its list until it is removed."""
+class Owner(Protocol):
+    """What is called before any callback of a list."""
 
-    def __init__(
-        self,
-        callback_list: keras.callbacks.CallbackList,
-        batch_end: Callable[[], None],
-        epoch_end: Callable[[int, Any], None],
-    ) -> None:
+    def _start(self, epoch: int) -> None: ...
+
+    def _end_batch(self) -> None: ...
+
+    def _end_epoch(self, epoch: int, logs: Any) -> None: ...
+
+
+class Ahead(keras.callbacks.Callback):
+    """Calls its owners before any callback of the list hears of anything; first in the list until it is removed."""
+
+    def __init__(self, callback_list: keras.callbacks.CallbackList, owners: Sequence[Owner]) -> None:
         super().__init__()
-        self._list, self._batch_end, self._epoch_end = callback_list, batch_end, epoch_end
+        self._list, self._owners = callback_list, owners
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        for owner in self._owners:
+            owner._start(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._batch_end()
+        for owner in self._owners:
+            owner._end_batch()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._epoch_end(epoch, logs)
+        for owner in self._owners:
+            owner._end_epoch(epoch, logs)
 
     def remove(self) -> None:
         """Leave the list, which the user may give to another fit."""

@@ -22,7 +22,6 @@ class _Callback(keras.callbacks.Callback):
     """Shares a training with the others of samestep, and acts at each end before all other callbacks do."""
 
     _training: Training
-    _is_ahead = False  # whether `_end_batch` and `_end_epoch` are called before any callback of the list
 
     def on_train_begin(self, logs: Any = None) -> None:
         together = TrainedTogether(self)
@@ -30,13 +29,13 @@ class _Callback(keras.callbacks.Callback):
         if ours[0] is not self:
             return  # the first one has done it for all
         training = Training(type(self).__name__, self.model, self.params or {}, together)
-        is_ahead = training.go_ahead([each._end_batch for each in ours], [each._end_epoch for each in ours])
+        training.ahead = together.go_ahead(ours)
         for each in ours:
-            each._training, each._is_ahead = training, is_ahead
+            each._training = training
             each._begin()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if not self._is_ahead:
+        if self._training.ahead is None:
             self._end_epoch(epoch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -44,6 +43,9 @@ class _Callback(keras.callbacks.Callback):
 
     def _begin(self) -> None:
         """Training begins."""
+
+    def _start(self, epoch: int) -> None:
+        """An epoch begins, and no other callback has heard of it."""
 
     def _end_batch(self) -> None:
         """A batch has ended, and no other callback has heard of it."""
@@ -60,15 +62,15 @@ class _Driver(ScheduleCallback, _Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for reducer in self._training.reducers:
             reducer._take_score()
-        if not self._training.has_started:
-            self._start(epoch)
+        self._start(epoch)
         for follower in self._followers:
             follower.begin_epoch(epoch)
 
     def _start(self, epoch: int) -> None:
         """Have all optimizers follow, now that the first epoch is known, and all is loaded that will be."""
         training = self._training
-        training.has_started = True
+        if not training.is_to_start(epoch):
+            return
         for reducer in training.reducers:
             reducer._begin_run(epoch)
         for driver in training.drivers:
@@ -76,6 +78,7 @@ class _Driver(ScheduleCallback, _Callback):
             driver._followers = [
                 follow(training, each, driver._options, others, epoch) for each in training.matching.driven_by(driver)
             ]
+        training.has_started(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         each_batch = [follower for follower in self._followers if follower.each_batch]
@@ -172,7 +175,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
             recording.begin_epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not self._is_ahead:
+        if self._training.ahead is None:
             self._end_batch()
 
     def _end_batch(self) -> None:

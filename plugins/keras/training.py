@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from ..core.schedules.durations import Clock
 from .callback_list import Ahead, TrainedTogether
 from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside
+from .optimizers.run_state import RunState
 from .optimizers.scheduled import ScheduledOptimizer
 from .update_count import UpdateCount
 
@@ -48,7 +49,7 @@ class Training:
         drivers: The callbacks of samestep that schedule.
         reducers: Those among them that reduce values.
         matching: Which of their policies drive which optimizers.
-        has_started: Whether the optimizers follow the drivers already, from the first epoch on.
+        ahead: What calls samestep before any callback of the list; None where the user's own code calls the hooks.
 
     Raises:
         ValueError: It is unknown which optimizers there are, or unclear which are meant; or another callback drives
@@ -56,7 +57,7 @@ class Training:
     """
 
     def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
-        self.model, self.together, self.has_started = model, together, False
+        self.model, self.together = model, together
         found = optimizers_of(model, who)
         self.optimizers = [each.optimizer for each in found]
         self.counts = [
@@ -77,7 +78,9 @@ class Training:
         self._aside = None if aside is None else UpdateCount(aside)
         if self._aside is not None:
             self._aside.begin_epoch()
-        self._ahead: Ahead | None = None
+        self.ahead: Ahead | None = None
+        self._started: int | None = None
+        self._driven: Sequence[RunState] = ()
         for optimizer in self.scheduled:
             optimizer.table.reset()  # a fit that failed has left it as it was
             optimizer.run.begin()
@@ -116,26 +119,18 @@ class Training:
                 f"model.main_optimizer = model.optimizer."
             )
 
-    def go_ahead(
-        self, batch_ends: Sequence[Callable[[], None]], epoch_ends: Sequence[Callable[[int, Any], None]]
-    ) -> bool:
-        """Have these called at each end before any callback of the list; returns whether there is a list."""
+    def is_to_start(self, epoch: int) -> bool:
+        """Whether the optimizers are to follow from this epoch on: the first one, also where one was loaded in it."""
+        return self._started is None or (self._started == epoch and not all(run.is_driven for run in self._driven))
 
-        def end_batch() -> None:
-            for end in batch_ends:
-                end()
-
-        def end_epoch(epoch: int, logs: Any) -> None:
-            for end in epoch_ends:
-                end(epoch, logs)
-
-        self._ahead = self.together.go_ahead(end_batch, end_epoch)
-        return self._ahead is not None
+    def has_started(self, epoch: int) -> None:
+        """The optimizers follow from this epoch on."""
+        self._started, self._driven = epoch, [each.run for each in self.scheduled if each.run.is_driven]
 
     def end(self) -> None:
         """Training has ended; the base values hold again."""
-        if self._ahead is not None:
-            self._ahead.remove()
+        if self.ahead is not None:
+            self.ahead.remove()
         for optimizer in self.scheduled:
             optimizer.run.end()
             optimizer.table.reset()

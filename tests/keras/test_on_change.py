@@ -266,6 +266,30 @@ def test_a_callback_is_used_for_two_models_which_have_nothing_to_do_with_each_ot
     assert fit(second, driver, begin=1, epochs=2) == [0.25] * 4
 
 
+class Restores(keras.callbacks.Callback):
+    """Loads a checkpoint when the first epoch has begun."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path: Path | None = path
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.path is not None:
+            self.model.load_weights(self.path)
+            self.path = None
+
+
+def test_what_another_callback_loads_as_the_first_epoch_begins_is_compared(tmp_path: Path) -> None:
+    fit(built(), HyperparameterScheduler(RECIPE), every_epoch(tmp_path, "weights.h5"))
+    path = tmp_path / "2.weights.h5"
+    with pytest.raises(ValueError, match=r"epoch 2, update 0.*recipe\.learning_rate\.factor was 0\.5 and is 0\.1"):
+        fit(built(), Restores(path), HyperparameterScheduler(OTHER), begin=2)
+    saved = HyperparameterScheduler(OTHER, on_change="use_saved")
+    model = built()
+    assert fit(model, Restores(path), saved, begin=2) == [0.125] * 4
+    assert OTHER_FACTOR in refused(model, HyperparameterScheduler(OTHER), begin=3, epochs=4)
+
+
 def test_after_a_fit_that_failed_the_next_one_is_compared_where_it_goes_on() -> None:
     model = built()
     with pytest.raises(RuntimeError, match="broken off"):

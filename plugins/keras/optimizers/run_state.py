@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class RunState:
         """There was no run."""
         self.before: Sequence[Driver] = ()
         self.loaded = False
-        self._driving: list[Callable[[], Sequence[Driver]]] = []
+        self._driving: dict[Hashable, Callable[[], Sequence[Driver]]] = {}
         self._epoch: int | None = None
         self._has_ended = False  # the epoch
         self._before_loading = 0  # updates of the epoch, before a checkpoint that was loaded within it
@@ -40,15 +40,25 @@ class RunState:
         """Training begins."""
         if not self.loaded:
             self.end()
-        self._driving = []
+        self._driving = {}
 
     def end(self) -> None:
         """Training has ended: what drove it has seen what it has, whatever it sees in other trainings."""
-        self.before, self._driving = self._drivers() or self.before, []
+        self.before, self._driving = self._drivers() or self.before, {}
 
-    def driven_by(self, drivers: Callable[[], Sequence[Driver]]) -> None:
-        """In this training these drive it, besides what does already; they are asked for where a checkpoint is made."""
-        self._driving.append(drivers)
+    def driven_by(self, key: Hashable, drivers: Callable[[], Sequence[Driver]]) -> None:
+        """In this training these drive it, besides those of other keys.
+
+        Args:
+            key: Of what gives them.
+            drivers: Gives them, where a checkpoint is made.
+        """
+        self._driving[key] = drivers
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether something drives it in this training, and no checkpoint has been loaded since."""
+        return bool(self._driving)
 
     def begin_epoch(self, epoch: int) -> None:
         """The next update is the first of an epoch."""
@@ -85,7 +95,7 @@ class RunState:
         self._epoch, self._before_loading = saved.epoch, progress.update
 
     def _drivers(self) -> Sequence[Driver]:
-        return [driver for drivers in self._driving for driver in drivers()]
+        return [driver for drivers in self._driving.values() for driver in drivers()]
 
 
 def read(array: Any) -> Saved:
