@@ -1,4 +1,4 @@
-"""The file in which a run is handed over from one framework to the other."""
+"""The file that hands a run over from one framework to the other."""
 
 from .files import Exchange, ParameterState, kinds_of, read, replaced, write
 from .names import Names, check_kinds, mapped

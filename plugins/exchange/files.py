@@ -1,6 +1,6 @@
-"""How a run that is handed over lies in a file: NumPy's arrays, and plain data that is sealed.
+"""The file format of a hand-over: NumPy arrays and sealed plain data.
 
-Nothing in it is executed when it is read: no pickle is loaded.
+Reading it executes nothing: no pickle is loaded.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _STATE = "state"
 
 
 class ParameterState(NamedTuple):
-    """What an optimizer keeps of a parameter.
+    """The state that an optimizer keeps of a parameter.
 
     Attributes:
-        updates: How many it has made of it.
+        updates: The number of updates of the parameter so far.
         moments: Arrays of the parameter's shape, by name.
-        product: The product of the momenta so far, of NAdamW.
+        product: For NAdamW, the product of the momenta so far.
     """
 
     updates: int
@@ -39,12 +39,12 @@ class ParameterState(NamedTuple):
 
 @dataclass(frozen=True)
 class Exchange:
-    """A run that is handed over at the end of an epoch.
+    """A run to hand over, at the end of an epoch.
 
     Attributes:
         saved: Its position, and what drove its optimizers.
-        kinds: The class of the spec of each optimizer, by its number.
-        parameters: By their paths.
+        kinds: The class name of each optimizer's spec, by the optimizer's number.
+        parameters: The state of each parameter, by path.
     """
 
     saved: Saved
@@ -53,12 +53,12 @@ class Exchange:
 
 
 def kinds_of(specs: Iterable[Spec]) -> dict[int, str]:
-    """The class of the spec of each optimizer, by its number."""
+    """The class name of each optimizer's spec, by the optimizer's number."""
     return {number: type(spec).__name__ for number, spec in enumerate(specs)}
 
 
 def write(path: str | os.PathLike[str], exchange: Exchange) -> None:
-    """Write a file, or replace it: whatever happens, there is the former one or the new one."""
+    """Write a file or replace it atomically: there is always either the old file or the new one."""
     arrays: dict[str, Any] = {
         f"{name}:{moment}": array
         for name, each in exchange.parameters.items()
@@ -80,14 +80,19 @@ def write(path: str | os.PathLike[str], exchange: Exchange) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> Exchange:
-    """What `write` wrote; raises ValueError, in one sentence, for anything else, and OSError for no file."""
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: The file is something else, or damaged.
+        OSError: There is no such file.
+    """
     with open(path, "rb") as file:
         try:
             with np.load(file, allow_pickle=False) as found:
                 arrays = {name: found[name] for name in found.files}
             state = unseal(json.loads(arrays.pop(_STATE).tobytes()))
             if {name: _digest(array) for name, array in arrays.items()} != state["arrays"]:
-                raise ValueError("its arrays are not those that were written")
+                raise ValueError("its arrays have changed since they were written")
             parameters = {
                 name: ParameterState(
                     each["updates"],
@@ -98,7 +103,7 @@ def read(path: str | os.PathLike[str]) -> Exchange:
             }
             kinds = {int(number): kind for number, kind in state["kinds"].items()}
             return Exchange(Saved.from_dict(state["saved"]), kinds, parameters)
-        except Exception as error:  # whatever NumPy, zip and JSON make of a file that is none
+        except Exception as error:  # whatever NumPy, zip and JSON raise for other files
             raise ValueError(
                 f"found {os.fspath(path)!r}, which is damaged or was not written by export_state "
                 f"({type(error).__name__}); use another file."
@@ -107,7 +112,7 @@ def read(path: str | os.PathLike[str]) -> Exchange:
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` when all of it is on the disk."""
+    """A file to write to, which replaces `path` once all of it is on disk."""
     target = Path(path)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
@@ -122,7 +127,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # the name as well
+            os.fsync(folder)  # so that the new name is on disk too
         finally:
             os.close(folder)
 

@@ -1,4 +1,4 @@
-"""Which optimizer and parameter of a file is which one of a model, and how the axes of its arrays lie there."""
+"""Maps the optimizers and parameters of a file to those of a model, and the axes of their arrays."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from ..core.specs.spec import Spec
 from .files import Exchange, ParameterState, kinds_of
 
 Names = Mapping[str, str | tuple[str, Sequence[int]]]
-"""By the path of a parameter of the model that of the file, or a pair of it and the axes of the file's arrays that
-the model's have, in their order, as `numpy.transpose` takes them."""
+"""For the path of a parameter in the model, its path in the file, or a pair of that path and the axes with which
+`numpy.transpose` turns the file's arrays into the model's."""
 
 
 def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Names | None) -> dict[str, ParameterState]:
-    """What a file has of each parameter of a model, in the model's own shapes.
+    """The file's state of each parameter of a model, in the model's own shapes.
 
     Args:
-        exchange: What was read from the file.
-        shapes: By the paths of the model's parameters.
-        names: Of those that are called otherwise, or lie otherwise.
+        exchange: The contents of the file.
+        shapes: The shapes of the model's parameters, by path.
+        names: Paths and axes of parameters that differ in the file; see `Names`.
+
+    Returns:
+        The state of each parameter, by its path in the model.
 
     Raises:
-        ValueError: One of the two lacks a parameter of the other, or has it in another shape.
+        ValueError: A parameter is missing on one side, or its shape differs.
     """
     names = dict(names or {})
     unknown = sorted(names.keys() - shapes.keys())
@@ -44,7 +47,7 @@ def mapped(exchange: Exchange, shapes: Mapping[str, tuple[int, ...]], names: Nam
 
 
 def check_kinds(exchange: Exchange, specs: Iterable[Spec]) -> None:
-    """Raise ValueError where a model's optimizers, of these specs, are not of the kinds of a file's."""
+    """Raise ValueError if a model's optimizers, built from these specs, are of other kinds than the file's."""
     kinds = kinds_of(specs)
     if kinds != exchange.kinds:
         raise hand_over_error(

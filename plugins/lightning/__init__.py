@@ -1,4 +1,4 @@
-"""PyTorch Lightning follows a recipe: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
+"""Recipes in PyTorch Lightning: torch's own optimizers, and callbacks for `Trainer(callbacks=[...])`."""
 
 from ..torch import build_optimizer, describe_parameters, extract_weight_decay
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau

@@ -1,7 +1,7 @@
-"""Lightning's `Callback`, whichever of its two packages is installed.
+"""Lightning's `Callback`, from whichever of its two packages is installed.
 
-`pytorch_lightning` and `lightning` each have a `Callback` of their own, and their Trainers and LightningCLI ask for
-theirs. A class that derives from both where both are installed is accepted by either.
+`pytorch_lightning` and `lightning` each have their own `Callback`, the only one that their Trainer and LightningCLI
+accept. If both are installed, samestep's base class derives from both, and either accepts it.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ for _name in ("pytorch_lightning", "lightning.pytorch"):
     try:
         modules.append(import_module(_name))
     except ModuleNotFoundError as error:
-        # A package that is installed and lacks one of its own requirements is not ours to hide.
+        # If an installed package lacks one of its own requirements, let the error show.
         if error.name not in ("pytorch_lightning", "lightning", "lightning.pytorch"):
             raise
 if not modules:

@@ -1,4 +1,4 @@
-"""Lightning's half of the callbacks: the hooks that tell where in the run the loop is."""
+"""Lightning's half of the callbacks: the hooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     LightningModule = Trainer = Any
 
-# torch loads the groups of other rules into those of an optimizer without a word where they are of the same sizes.
+# torch silently loads the groups of different rules into an optimizer if their sizes match.
 _MOMENTS = ("parameters",)
 
 
@@ -57,7 +57,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
             self._counts[each.number] = follower.count
 
     def _begin_training(self, trainer: Trainer, pl_module: LightningModule) -> Training:
-        """What all callbacks of samestep share in this training, which the first of them finds out."""
+        """What samestep's callbacks share in this training; the first of them to begin makes it."""
         drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
         if drivers[0] is self or self._training is None:
             training = Training(trainer, pl_module, drivers)
@@ -77,7 +77,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         progress = Progress() if before is None else before.optimizers.get(meant.number, Progress())
         saved = driver_before(policy, progress.drivers)
         if saved is not None and trainer.ckpt_path is not None and not policy.reduces:
-            check_loaded(policy, saved, where, on_change, _MOMENTS)  # only now is it known whose path a key is
+            check_loaded(policy, saved, where, on_change, _MOMENTS)  # only now do we know which optimizer a key means
         reducers = [reducer._policy for reducer in self._reducers]
         resumed = start(policy, clock, saved, where, on_change, lambda new: rewrite(new, optimizer), reducers)
         if made is None and resumed.policy.counts_updates():
@@ -157,7 +157,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         self._followers, self._reducers, self._training = (), (), None
 
     def _check_length(self, trainer: Trainer, epoch: int) -> None:
-        """Refuse an epoch of another number of updates than the plan was resolved for."""
+        """Refuse an epoch whose number of updates differs from what the plan was resolved for."""
         found, first = updates_per_epoch(trainer, epoch), None if self._training is None else self._training.updates
         if found != first:
             raise ValueError(
@@ -182,10 +182,10 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
     __doc__ = shared.ReduceOnPlateau.__doc__
 
     _metric: MonitoredMetric | None = None
-    _epoch = 0  # the last one that was looked at
+    _epoch = 0  # the last one seen
     _epoch_has_ended = False
-    _resumed_within: int | None = None  # the epoch within which a run was resumed
-    _was_broken_off = False  # whether a checkpoint was saved before its epoch was over
+    _resumed_within: int | None = None  # the epoch in which the run was resumed
+    _was_broken_off = False  # whether the checkpoint was saved before its epoch ended
     _is_scored = False  # whether there should have been a score by now
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -194,7 +194,7 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
         self._was_broken_off = epochs["ready"] > epochs["processed"]
 
     def _begin_run(self, trainer: Trainer, clock: Clock) -> None:
-        """A training begins, and no value has been written yet."""
+        """Begin a training, before any value is written."""
         before = self._before(trainer)
         progress = [] if before is None else before.optimizers.values()
         saved = [driver_before(self._policy, each.drivers) for each in progress]
@@ -209,7 +209,7 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
             self._warn_of_missing_score(trainer)
 
     def _warn_of_missing_score(self, trainer: Trainer) -> None:
-        # Lightning does not validate again what is resumed after its last batch, and does not save metrics.
+        # Lightning does not validate again when resumed after an epoch's last batch, and does not save metrics.
         epoch, every = self._resumed_within, trainer.check_val_every_n_epoch or 1
         if epoch is None or epoch == trainer.current_epoch:
             return
@@ -218,12 +218,12 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
         self._resumed_within = None
 
     def _take_score(self, trainer: Trainer) -> None:
-        """Take the score of this epoch if there is a new one."""
+        """Take this epoch's score if there is a new one."""
         self._epoch = trainer.current_epoch
         self._observe_new(trainer)
 
     def _take_score_at_end(self, trainer: Trainer) -> None:
-        """Take the score that the module itself logged at the end of the epoch, after all callbacks."""
+        """Take a score that the module itself logged at the end of the epoch, after all callbacks."""
         if self._epoch_has_ended:
             self._observe_new(trainer)
 
@@ -231,7 +231,7 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
         score = None if self._metric is None else self._metric.new(trainer)
         if score is None:
             return
-        # What a metric has of the batches before the checkpoint is not saved.
+        # What a metric accumulated before the checkpoint is not saved.
         if trainer.training and self._epoch == self._resumed_within and score != self.scores.get(self._epoch):
             warn_of_missing_score(self._policy, self.monitor, self._epoch)
         self.observe(self._epoch, score)

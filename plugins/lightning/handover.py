@@ -1,4 +1,4 @@
-"""A run that is handed over: from Lightning to a file, and from a file to a checkpoint that Lightning goes on from."""
+"""Hands a run over: from Lightning to a file, and from a file to a checkpoint that Lightning continues from."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ else:
 
 
 def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
-    """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
+    """Write the position of a model's training, its recipe, and the moments of its parameters to a file.
 
     Args:
-        path: Is replaced as a whole, so that there is always the former file or the new one.
-        model: That was or is being trained, with callbacks of samestep, at the end of an epoch. Its weights are not in
-            the file.
+        path: The file, replaced atomically: there is always either the old file or the new one.
+        model: A model that a Trainer has trained, or is training, with samestep callbacks, at the end of an epoch. The
+            file does not include its weights.
 
     Raises:
-        ValueError: Within an epoch, without such a training, or for an optimizer that build_optimizer did not make.
+        ValueError: The run is within an epoch; no samestep callback has trained the model; it is sharded over devices;
+            or build_optimizer did not make its optimizer.
     """
     trainer = getattr(model, "_trainer", None)
     if trainer is None:
@@ -72,23 +73,23 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
 
 
 def import_state(path: str | os.PathLike[str], model: LightningModule, names: Names | None = None) -> Path:
-    """Continue the run of a file with a model, from the checkpoint that this returns::
+    """Turn a file of `export_state` into a checkpoint from which a Trainer continues the run::
 
         trainer.fit(model, ..., ckpt_path=import_state("run.npz", model, names))
 
     Args:
-        path: Of a file that `export_state` wrote, in this framework or in the other one. The checkpoint is written
-            beside it, under its name with `.ckpt` added, with the weights that the model has now.
-        model: Whose configure_optimizers gives the optimizers of build_optimizer.
-        names: By the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a
-            pair of it and the axes of the file's arrays in the order in which this model has them: a kernel of Keras'
-            Dense is one of torch's Linear by ("dense/kernel", (1, 0)).
+        path: A file written by `export_state`, in either framework. The checkpoint is written next to it, with `.ckpt`
+            added to its name, and has the model's current weights.
+        model: The model that continues the run; its configure_optimizers returns optimizers made by build_optimizer.
+        names: For each parameter of this model (its path as describe_parameters shows it) whose path or layout
+            differs, its path in the file, or a pair of that path and the axes of the file's arrays in this model's
+            order: ("dense/kernel", (1, 0)) turns a kernel of Keras' Dense into one of torch's Linear.
 
     Returns:
         The path of the checkpoint.
 
     Raises:
-        ValueError: The file is damaged, or parameters or optimizers do not match; the model is not changed.
+        ValueError: The file is damaged, or parameters or optimizers do not match. The model is not changed.
     """
     exchange = read(path)
     optimizers = _ours("import_state", _configured(model))
@@ -128,16 +129,16 @@ def _record(optimizer: Any) -> TorchRecord:
 
 
 def _parameter(state: dict[str, Any], made: int, record: TorchRecord) -> ParameterState:
-    """What torch keeps of a parameter, of whose optimizer's updates so many were made."""
+    """The state that torch keeps of a parameter, after `made` updates of its optimizer."""
     kept = {name: state[key].detach().cpu() for key, name in record.moments.items() if state.get(key) is not None}
-    # NumPy has no bfloat16, and float32 has all of its values.
+    # NumPy has no bfloat16; float32 represents all its values.
     moments = {name: (each.float() if each.dtype == torch.bfloat16 else each).numpy() for name, each in kept.items()}
     product = float(state[record.product]) if record.product in state else None
     return ParameterState(int(state["step"]) if "step" in state else made if state else 0, moments, product)
 
 
 def _state(parameter: ParameterState, tensor: torch.Tensor, record: TorchRecord) -> dict[str, Any]:
-    """What torch would keep of a parameter, on the parameter's device and in its memory layout."""
+    """The state that torch would keep of a parameter, on its device and in its dtype."""
     keys = {name: key for key, name in record.moments.items()}
     state: dict[str, Any] = {
         keys[name]: torch.tensor(array).to(tensor.device, tensor.dtype) for name, array in parameter.moments.items()
@@ -150,7 +151,7 @@ def _state(parameter: ParameterState, tensor: torch.Tensor, record: TorchRecord)
 
 
 def _configured(model: LightningModule) -> list[Any]:
-    """The optimizers of configure_optimizers."""
+    """The optimizers that configure_optimizers returns."""
     made: Any = model.configure_optimizers()
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (list, tuple)):
         made = made[0]
@@ -159,7 +160,7 @@ def _configured(model: LightningModule) -> list[Any]:
 
 
 def _beginning(epoch: int, made: int, automatic: bool) -> dict[str, Any]:
-    """What a checkpoint of Lightning has between two epochs, from a Trainer that has done nothing yet."""
+    """The entries of a Lightning checkpoint between two epochs, taken from a new Trainer."""
     with _quiet():
         trainer = modules[0].Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", devices=1)
     loop = trainer.fit_loop
@@ -184,7 +185,7 @@ def _beginning(epoch: int, made: int, automatic: bool) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Have a Trainer not tell which devices there are."""
+    """Silence a Trainer's message about available devices."""
     loggers = [logging.getLogger(f"{module.__name__}.utilities.rank_zero") for module in modules]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""A metric that the module logs: whether there is a new one, and what it is on all devices together."""
+"""Tells whether a logged metric has a new value, and what it is across devices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ else:
 
 
 class MonitoredMetric:
-    """The scores of a metric, each of which is seen once.
+    """Reports each new score of a metric once.
 
-    Lightning keeps the last one of each metric, also in epochs that have no validation: a new one is a new object.
+    Lightning keeps the last value of each metric, even in epochs without validation. A new score is a new object.
+
+    Args:
+        trainer: The Trainer that logs the metric.
+        name: The name of the metric.
     """
 
     def __init__(self, trainer: Trainer, name: str) -> None:
@@ -23,9 +27,9 @@ class MonitoredMetric:
         self._seen = trainer.callback_metrics.get(name)
 
     def new(self, trainer: Trainer) -> float | None:
-        """The score if there is a new one: of several devices the mean, and the same on each.
+        """The score if it is new, otherwise None; across devices the mean, the same on each.
 
-        All devices have to ask at the same time.
+        All devices must call this at the same time.
         """
         found = trainer.callback_metrics.get(self.name)
         new = found is not None and found is not self._seen

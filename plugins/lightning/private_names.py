@@ -1,4 +1,4 @@
-"""The private and undocumented names of Lightning that this room relies on."""
+"""The private and undocumented names of Lightning that this package uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every callback of samestep has in the checkpoints of Lightning: how far each optimizer is."""
+"""What samestep's callbacks store in Lightning's checkpoints: each optimizer's progress."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ else:
 
 
 class ProgressKeeper(Callback):
-    """Keeps in the checkpoints how many updates each optimizer had made in the epoch, and by what it was driven.
+    """Stores how many updates each optimizer has made in the epoch, and what drives it.
 
-    Lightning's own progress has the updates that a loss scaler skipped as well, and under manual optimization those of
-    all optimizers and epochs together.
+    Lightning's own progress also counts updates that a loss scaler skipped and, under manual optimization, lumps all
+    optimizers and epochs together.
     """
 
     _counts: dict[int, UpdateCount]  # by the optimizer's number
@@ -40,7 +40,7 @@ class ProgressKeeper(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._restored = None
-        if trainer.state.fn != "fit" or KEY not in checkpoint:  # what is only tested may have had any recipe
+        if trainer.state.fn != "fit" or KEY not in checkpoint:  # a model that is only tested may have had any recipe
             return
         try:
             self._restored = Saved.from_dict(checkpoint[KEY])
@@ -48,27 +48,27 @@ class ProgressKeeper(Callback):
             raise ValueError(f"{type(self).__name__}: {error}") from None
 
     def _so_far(self, trainer: Trainer) -> Saved:
-        """How far the run is, and by what this callback drives it."""
+        """The run's progress, and what drives it."""
         saved, begins = Saved(trainer.current_epoch), is_between_epochs(trainer)
         for number, count in self._counts.items():
             saved = saved.with_progress(number, 0 if begins else count.made, *self._drivers_of(number))
         return saved
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:
-        """By what this callback drives an optimizer."""
+        """What this callback drives an optimizer by."""
         return ()
 
     def _before(self, trainer: Trainer) -> Saved | None:
-        """What this training continues, or None where it begins."""
+        """The saved state that this training continues from; None for a new run."""
         return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
-        """The updates that an optimizer had made in this epoch before training began; None if unknown.
+        """The updates that an optimizer made in this epoch before training began; None if unknown.
 
-        Resumed within an epoch, Lightning does not announce the epoch again.
+        When Lightning resumes within an epoch, it does not call the epoch's start hooks again.
         """
         saved = self._restored
-        # A fit after one that failed within an epoch begins the epoch anew.
+        # After a fit that failed within an epoch, the next fit restarts the epoch.
         if is_between_epochs(trainer) or trainer.ckpt_path is None:
             return 0
         if saved is not None and saved.epoch == trainer.current_epoch and number in saved.optimizers:
@@ -84,7 +84,7 @@ class ProgressKeeper(Callback):
         self._end(trainer)
 
     def _end(self, trainer: Trainer) -> None:
-        """Count no more; what was counted stays, for a checkpoint that is saved afterwards and for another fit."""
+        """Stop counting; keep the counts for a later checkpoint or fit."""
         for count in self._counts.values():
             count.remove()
         if self._counts:

@@ -1,4 +1,4 @@
-"""The callback that records what each optimizer of torch really used."""
+"""The callback that records what each torch optimizer really used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TraceRecorder(shared.TraceRecorder, ProgressKeeper):
 
     def _follow(self, trainer: Trainer, number: int, optimizer: torch.optim.Optimizer, trace: Trace) -> UpdateCount:
         def record() -> None:
-            # After the update, when nothing can have changed the values between their use and this reading.
+            # Read after the update: nothing can have changed the values since it used them.
             trace.record(Position(trainer.current_epoch, count.made), param_groups.read(optimizer))
 
         count = UpdateCount(optimizer, self._made_before(trainer, number) or 0, record)

@@ -1,13 +1,13 @@
-"""What Lightning 2.6 loses of a run that is resumed, and what its weights then depend on.
+"""Fixes for what Lightning 2.6 loses when it resumes a run.
 
-Between two batches of one update a checkpoint lacks the gradients. Lightning goes on with the right batch and does not
-set them to zero before it, but there are none: the update would be made of the batches after the checkpoint alone.
+Between two batches of one update, a checkpoint lacks the accumulated gradients. Lightning resumes at the right batch,
+but the update would then only use the batches after the checkpoint.
 
-After the last batch of an epoch it goes on with the next epoch and does not count that as begun. To the checkpoints
-which follow, a half trained epoch is then a complete one: resumed from one of them, the run would begin it anew.
+Resumed after the last batch of an epoch, Lightning continues with the next epoch but does not count it as started.
+Later checkpoints then take a half-trained epoch for a complete one, and resuming from them would start it again.
 
-After an epoch, in a run that only max_steps bounds, it ends the epoch again and counts it twice: data whose order is
-that of an epoch would come in the order of another.
+Resumed after an epoch in a run bounded only by max_steps, Lightning ends that epoch again and counts it twice. Data
+shuffled by epoch would then come in the order of another epoch.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ else:
 
     LightningModule = Trainer = Any
 
-GRADIENTS = "samestep_gradients"  # the key of a checkpoint: each parameter's, by its name in the module
+GRADIENTS = "samestep_gradients"  # checkpoint key: the gradient of each parameter, by its name in the module
 
 
 class ResumeFixes(Callback):
-    """Resumes a run after any batch, with the gradients that were accumulated for an update that was not made yet.
+    """Resumes a run after any batch, with the gradients accumulated so far for the next update.
 
-    These are kept of a single process: of several, each has the gradients of its own batches until the update, and only
+    This works in a single process. With several, each has the gradients of its own batches until the update, and only
     one of them writes the checkpoint.
     """
 
@@ -39,13 +39,13 @@ class ResumeFixes(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
-        if GRADIENTS in checkpoint or not _accumulates(trainer):  # another callback of ours may have saved them
+        if GRADIENTS in checkpoint or not _accumulates(trainer):  # another of samestep's callbacks has saved them
             return
         if trainer.world_size > 1:
             self._warn(trainer)
             return
         checkpoint[GRADIENTS] = {
-            name: parameter.grad.detach().clone()  # a plugin may write the checkpoint later, while the next batch runs
+            name: parameter.grad.detach().clone()  # a plugin may write it later, while the next batch runs
             for name, parameter in pl_module.named_parameters()
             if parameter.grad is not None
         }
@@ -57,7 +57,7 @@ class ResumeFixes(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         gradients, self._gradients = self._gradients, None
-        if trainer.ckpt_path is None:  # what was loaded was not for this training
+        if trainer.ckpt_path is None:  # a checkpoint loaded before is not for this training
             return
         _count_epochs(trainer)
         if gradients is not None:
@@ -86,25 +86,25 @@ class ResumeFixes(Callback):
 
 
 def _accumulates(trainer: Trainer) -> bool:
-    """Whether batches have been run whose update is still to come; manual optimization makes its own."""
+    """Whether batches have run whose update is still to come; manual optimization is not covered."""
     batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-    # Within a batch it is unknown which batches the gradients come from.
+    # Within a batch it is unknown which batches the gradients include.
     return batches.ready == batches.processed and trainer.fit_loop._should_accumulate()
 
 
 def _described(thing: Any) -> str:
     if isinstance(thing, torch.Tensor):
-        return f"a tensor of the shape {tuple(thing.shape)}"
+        return f"a tensor of shape {tuple(thing.shape)}"
     return "nothing" if thing is None else f"a {type(thing).__name__}"
 
 
 def _count_epochs(trainer: Trainer) -> None:
-    """Let Lightning begin the epoch after the checkpoint, or end the one before it, as in any other run."""
+    """Make Lightning start the epoch after the checkpoint, or end the one before it, as in an uninterrupted run."""
     loop = trainer.fit_loop
     progress: Any = loop.epoch_progress
     if loop.restarted_mid_epoch and progress.current.ready <= progress.current.processed:
         loop.reset_restart_stage()
-    # Where it has been counted, and no other callback of ours has been here.
+    # It has been counted, and no other samestep callback has fixed it yet.
     if loop.restarted_on_epoch_end and progress.current.processed > progress.current.completed:
         progress.current.processed -= 1
         progress.total.processed -= 1

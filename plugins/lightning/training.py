@@ -1,4 +1,4 @@
-"""What samestep's callbacks of one training share; the first of them that begins finds it out."""
+"""What samestep's callbacks share in one training; the first of them to begin makes it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
 
 
 class Training:
-    """The optimizers of a training, what they follow, and how long the run is as far as the trainer knows.
+    """The optimizers of a training, the policies they follow, and the run's length as far as the trainer knows it.
 
     Args:
-        trainer: Which trains.
-        module: What it trains.
-        drivers: The scheduling callbacks of samestep.
+        trainer: The Trainer.
+        module: The module it trains.
+        drivers: samestep's scheduling callbacks.
 
     Raises:
-        ValueError: There is no optimizer of torch, it is not clear which one a callback means, or something else
+        ValueError: There is no torch optimizer, it is unclear which one a callback means, or something else already
             drives what a callback drives.
     """
 
@@ -49,7 +49,7 @@ class Training:
             self._refuse_other_drivers(trainer, driver)
 
     def _refuse_other_drivers(self, trainer: Trainer, driver: ScheduleCallback) -> None:
-        """Refuse whatever else drives what a callback drives, of the same optimizer."""
+        """Refuse anything else that drives the same hyperparameter of the same optimizer as a callback."""
         meant = {(each.number, name) for each in self.matching.meant_by(driver) for name in each.policy.driven}
         for callback in callbacks_of(trainer):
             for kind in _OTHER_DRIVERS:
@@ -57,7 +57,7 @@ class Training:
                     raise other_driver_error(driver._who, "learning_rate", f"the callback {kind}", "remove one of them")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
             number = next((n for n, each in enumerate(self.optimizers) if each is scheduler.optimizer), None)
-            # OneCycleLR and CyclicLR cycle the momentum too.
+            # OneCycleLR and CyclicLR also cycle the momentum.
             for name in ("learning_rate", *(["momentum"] if getattr(scheduler, "cycle_momentum", False) else [])):
                 if (number, name) in meant:
                     other = f"the {type(scheduler).__name__} of configure_optimizers"

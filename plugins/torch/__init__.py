@@ -1,6 +1,6 @@
-"""What needs torch alone: the optimizers of specs, their kernels, parameter groups and roles.
+"""Everything that needs only torch: optimizers built from specs, kernels, parameter groups and roles.
 
-It is the ground of `samestep.lightning`, and of `samestep.keras` on Keras' PyTorch backend: the two make the same bits.
+`samestep.lightning` builds on it, and so does `samestep.keras` on Keras' PyTorch backend: both compute the same bits.
 """
 
 from .build import build_optimizer

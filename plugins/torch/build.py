@@ -1,4 +1,4 @@
-"""torch optimizers that a spec decides."""
+"""Builds torch optimizers from specs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ from .parameters import is_sharded, parameters, refuse_flattened
 def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
     """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
 
-    It is torch's own class wherever that expresses the spec, of AdamW a subclass that looks at memory layouts. Every
-    number of the spec is written into the optimizer, and parameters of different multipliers are groups of it; those
-    without multipliers come first.
+    This is torch's own class wherever that can express the spec; for AdamW, a subclass that checks memory layouts.
+    Every number of the spec is written into the optimizer. Parameters with different multipliers are in different
+    groups; those without multipliers come first.
 
     Args:
         spec: Every number of the optimizer.
-        model: Whose parameters it updates.
-        **options: torch's own `foreach`; of AdamW and SGDW also `fused`; and, where the optimizer is torch's own class,
-            those of AdamW and NAdam that are called `capturable` and `differentiable`. They choose which kernel runs,
-            not what it computes. AdamW and SGDW are fused unless an option or the model says otherwise; parameters
-            that are not dense, or whose gradient has another memory layout, are updated by torch's default kernel in
-            any case.
+        model: The module whose parameters it updates.
+        **options: torch's own `foreach`; for AdamW and SGDW also `fused`; and, where the optimizer is torch's own
+            class, `capturable` and `differentiable` of AdamW and NAdam. They choose which kernel runs, not what it
+            computes. AdamW and SGDW are fused unless an option or the model rules it out. Parameters that are not
+            dense, or whose gradient has another memory layout, are always updated by torch's default kernel.
+
+    Returns:
+        The optimizer.
 
     Raises:
-        TypeError: Another option, or what is not a spec.
-        ValueError: A model without trainable parameters, or a rule that matches none.
+        TypeError: `spec` is not a spec, or an option is unknown.
+        ValueError: The model has no trainable parameters, or a rule matches none.
     """
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
@@ -59,16 +61,16 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     if made is None:
         check_options(record.own_options, options)
     optimizer: Any = (made or record.own)(params, **record.arguments(spec), **_kernel(record, model, options))
-    # A fused kernel under fp16 loss scaling would skip an update by itself, and nobody could count the others.
+    # Under fp16 loss scaling a fused kernel skips an update on its own, and the updates could not be counted.
     optimizer._step_supports_amp_scaling = False
     optimizer.spec, optimizer.multipliers = spec, list(by)
     return optimizer
 
 
 def spec_difference(spec: Spec, optimizer: Any) -> str | None:
-    """The first number in which the optimizer is not the spec's, in words, or None.
+    """The first number in which an optimizer differs from the spec, in words, or None.
 
-    Base values are compared with those that the groups started from, so that a resumed optimizer is recognised.
+    Compares base values with those that the groups started from, so that a resumed optimizer is recognised.
     """
     record = record_of(RECORDS, spec, "spec_difference")
     built = getattr(optimizer, "spec", None)
@@ -78,7 +80,7 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
             return difference
         every = optimizer.multipliers
     elif type(optimizer) is record.torch_class and record.expresses(spec, [Multipliers()]) and not spec.parameters:
-        every = [Multipliers()] * len(optimizer.param_groups)  # the user made it of the same numbers
+        every = [Multipliers()] * len(optimizer.param_groups)  # the user built it with the same numbers
     else:
         return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
@@ -100,7 +102,7 @@ def rewrite(policy: Policy, optimizer: Any) -> None:
     """Write the numbers of a policy's spec into an optimizer, which keeps its moments.
 
     Raises:
-        ValueError: The optimizer cannot become one of the spec: it is of another kind, or has other groups.
+        ValueError: The optimizer is of another kind or has other groups.
     """
     spec: Any = policy.spec
     built = getattr(optimizer, "spec", spec)
@@ -124,12 +126,12 @@ def rewrite(policy: Policy, optimizer: Any) -> None:
 
 
 def _kernel(record: TorchRecord, model: torch.nn.Module, options: dict[str, Any]) -> dict[str, Any]:
-    """torch's choice of kernel: fused where there is one, the options leave it open and the model has what it needs."""
+    """The options with torch's choice of kernel: fused if it exists, no option decides and the model allows it."""
     open_ = not any(options.get(name) is not None for name in ("fused", "foreach", "differentiable"))
     if not open_ or "fused" not in record.options:
         return options
     sparse = any(getattr(module, "sparse", False) for module in model.modules())
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # torch 2.13 can shard its fused AdamW over devices, and not its fused SGD.
+    # torch 2.13 can shard its fused AdamW over devices, but not its fused SGD.
     cannot = sparse or (record.torch_class is torch.optim.SGD and any(map(is_sharded, trained)))
     return {**options, "fused": (not cannot and can_fuse(trained)) or None}

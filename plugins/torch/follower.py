@@ -1,8 +1,8 @@
-"""An optimizer of torch that follows a policy: how many updates it made, and the values that it holds for the next.
+"""Makes a torch optimizer follow a policy: counts its updates and writes the values for the next one.
 
-Under automatic optimization the values of an update are written when its batch starts, and ahead, when the batch before
-it ends: `LearningRateMonitor` then reads the same ones wherever it stands in the list of callbacks. Under manual
-optimization an optimizer can make several updates of a batch, and they are written before each of them as well.
+Under automatic optimization the values of an update are written when its batch starts, and also ahead of time, when the
+batch before it ends: `LearningRateMonitor` then reads the same values anywhere in the list of callbacks. Under manual
+optimization one batch can make several updates, so values are written before each of them as well.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from . import param_groups
 from .build import spec_difference
 from .update_count import UpdateCount
 
-_AHEAD = 1024  # updates whose values are computed at a time
+_AHEAD = 1024  # number of updates computed at a time
 
-_Columns = list[tuple[str, list[list[float]]]]  # by hyperparameter, of each group the values of some updates
+_Columns = list[tuple[str, list[list[float]]]]  # by hyperparameter: for each group, the values of some updates
 
 
 class TorchFollower(Follower):
-    """An optimizer of torch that follows a policy.
+    """A torch optimizer that follows a policy.
 
     Args:
-        resumed: What gives the values, prepared for its clock.
-        label: What tells the optimizer from others in a log, or "".
-        optimizer: Which one.
-        verify: Whether to check, at every update, that it holds what was written.
-        by_hand: Whether the user's code makes the updates.
-        others: What else runs in this training and could write into the optimizer.
+        resumed: The policy, prepared for its clock.
+        label: The optimizer's name in logs; "" if it is the only one.
+        optimizer: The optimizer to drive.
+        verify: Check at every update that it holds what was written.
+        by_hand: Whether the user's code makes the updates (manual optimization).
+        others: Names of everything else in this training that could write into the optimizer.
 
     Raises:
         ValueError: The policy cannot drive this optimizer.
@@ -72,12 +72,12 @@ class TorchFollower(Follower):
         return self.count.made
 
     def begin(self, epoch: int, made: int, continues: bool) -> None:
-        """Training begins in this epoch, of which so many updates were made before.
+        """Start training.
 
         Args:
-            epoch: Counted from 0.
-            made: The number of updates.
-            continues: Whether this epoch is one of the run. A run that is resumed after its last update keeps what
+            epoch: The epoch in which training starts, counted from 0.
+            made: The number of updates that this epoch already made.
+            continues: Whether the run includes this epoch. A run resumed after its last update keeps the values which
                 that used.
         """
         self.count.made = made
@@ -123,7 +123,7 @@ class TorchFollower(Follower):
     def _used(self) -> dict[str, list[float]]:
         if self._last is not None:
             columns, index = self._last
-        else:  # a run that was resumed after the last update, or an epoch without any
+        else:  # resumed after the last update, or an epoch without updates
             columns, index = self._values(self._epoch, max(self.made - 1, 0) if self._varies else 0, 1), 0
         return {name: [column[index] for column in of_groups] for name, of_groups in columns}
 
@@ -147,15 +147,15 @@ class TorchFollower(Follower):
         ]
 
     def _compute(self, epoch: int, update: int) -> None:
-        """The values of the updates of an epoch from `update` on, some of them ahead."""
+        """Compute the values of an epoch from `update` on, some updates ahead."""
         self._epoch, self._first, count = epoch, 0, 1
-        # A schedule that is constant within epochs does not ask for the update: an epoch may be longer than the first.
+        # A schedule that is constant within epochs ignores the update: an epoch may be longer than the first.
         if self._varies and self._most_updates is not None:
             self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
         self._computed = count
         self._columns = self._values(epoch, self._first, count)
         self._checked_groups()
-        # The common case is written without asking each group how it holds its values.
+        # The common case is written without checking each group again.
         self._stored = param_groups.stored(self.optimizer, self._columns)
 
     def _write(self, update: int) -> None:
@@ -184,7 +184,7 @@ class TorchFollower(Follower):
         return every
 
     def _verify(self) -> None:
-        """Raise ValueError where the optimizer does not hold what was written last."""
+        """Raise ValueError if the optimizer does not hold what was written last."""
         every = self._checked_groups()
         for name, columns in self._columns:
             for number, (group, column) in enumerate(zip(every, columns, strict=True)):

@@ -1,4 +1,4 @@
-"""What the updates of all kinds have in common: settings, clipping, and the decay that torch's kernels do not make."""
+"""What all kinds of updates share: settings, clipping, and the weight decay that torch's kernels lack."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..core.specs.spec import CLIP_EPSILON, Spec
 
 
 class Settings(NamedTuple):
-    """What a group of parameters is updated with.
+    """The settings of one update of a parameter group.
 
     Attributes:
-        learning_rate: For this update, with the multiplier of the group.
+        learning_rate: This update's value, including the group's multiplier.
         weight_decay: Likewise.
-        momentum: For this update.
-        multipliers: Of the group.
-        foreach: torch's own choice of kernel.
+        momentum: This update's value.
+        multipliers: The group's multipliers.
+        foreach: torch's option of that name.
         fused: Likewise.
     """
 
@@ -34,13 +34,13 @@ class Settings(NamedTuple):
 
 
 def can_fuse(weights: Iterable[Tensor]) -> bool:
-    """Whether torch's fused kernels take these weights, which then is the fastest choice."""
+    """Whether torch's fused kernels accept these weights; they are then the fastest choice."""
     fused, _ = _default_to_fused_or_foreach(list(weights), differentiable=False, use_fused=True)
     return fused
 
 
 def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
-    """Clip the gradients of all parameters in place, as the spec says; torch.nn.utils has the same numbers."""
+    """Clip the gradients of all parameters in place, as the spec says, to the numbers that torch.nn.utils gives."""
     if spec.clip is None or not gradients:
         return
     kind, bound = spec.clip
@@ -59,21 +59,21 @@ def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
 
 
 def decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool = True) -> float:
-    """Decay the weights, unless torch's kernel can and so does it.
+    """Decay the weights, unless torch's kernel can do it.
 
     Args:
-        spec: What the update is of.
-        settings: Of the group.
-        weights: Its weights.
-        native: Whether the kernel's own weight decay multiplies the weights and leaves the gradients alone.
+        spec: The optimizer's spec.
+        settings: The group's settings.
+        weights: The group's weights.
+        native: Whether the kernel's own weight decay is decoupled: it multiplies the weights, not the gradients.
 
     Returns:
-        The weight decay for the kernel.
+        The weight decay to pass to the kernel.
     """
     l1_ratio = settings.multipliers.l1_ratio
     if native and spec.weight_decay_basis == "learning_rate" and not l1_ratio:
         return settings.weight_decay
-    # torch.compile makes another graph of each answer, so it is not a value of this update that is asked for first.
+    # torch.compile makes a new graph per outcome, so the base values are tested before the value of this update.
     if spec.weight_decay * settings.multipliers.weight_decay or settings.weight_decay:
         base = spec.learning_rate * settings.multipliers.learning_rate
         _shrink(weights, spec.shrink(settings.learning_rate, settings.weight_decay, base), l1_ratio)

@@ -1,7 +1,7 @@
-"""Which tensors torch's fused kernels may update: those whose weight, gradient and moments lie alike in memory.
+"""Decides which tensors torch's fused kernels may update: weight, gradient and moments must share a memory layout.
 
-On a CPU these kernels take tensors as flat memory, whatever their strides (torch 2.13): where they differ, elements
-meet the moments of others, and where a weight is a slice, what lies between its elements is overwritten.
+On a CPU these kernels treat tensors as flat memory and ignore strides (torch 2.13). Where strides differ, elements are
+paired with the moments of others; where a weight is a slice, the memory between its elements is overwritten.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _USUAL = torch.contiguous_format, torch.channels_last
 def by_layout(fused: bool | None, like: Lists, beside: Lists = ()) -> Iterator[tuple[bool | None, list[list[Any]]]]:
     """Split the tensors of an update by the kernel that may update them.
 
-    A moment whose layout alone is in the way is given that of its weight, and keeps it.
+    If only a moment's layout differs, the moment is moved to the layout of its weight for good.
 
     Args:
-        fused: the kernel that was chosen, as torch's optimizers take it.
-        like: weights, gradients, and each kind of moment; a list is as long as that of the weights, or empty.
-        beside: what else belongs to each weight and has no layout, as the number of its updates.
+        fused: The chosen kernel, as torch's optimizers take it.
+        like: Lists of weights, gradients and each kind of moment, each as long as the weights or empty.
+        beside: Lists of whatever else belongs to each weight and has no layout, such as its number of updates.
 
     Returns:
-        For each part its `fused`, which is the given one or None, torch's own choice, and its lists, those of `like`
-        before those of `beside`. Where every layout is ordinary, the only part is the given lists themselves.
+        For each part, its `fused` (the given one, or None for torch's own choice) and its lists, those of `like` before
+        those of `beside`. If all layouts are ordinary, the only part is the given lists themselves.
     """
     lists = [*like, *beside]
     apart = _apart(like) if fused and not _ordinary(like) else set()
@@ -45,17 +45,17 @@ def by_layout(fused: bool | None, like: Lists, beside: Lists = ()) -> Iterator[t
 
 
 def pick(lists: Lists, members: list[int]) -> list[list[Any]]:
-    """Of each list what stands at these indices; of an empty one, nothing."""
+    """The items of each list at these indices; an empty list stays empty."""
     return [[each[index] for index in members] if each else [] for each in lists]
 
 
 def _ordinary(like: Lists) -> bool:
-    """Whether all tensors are contiguous, which nearly all are: asked in C, as updates of small tensors are short."""
+    """Whether all tensors are contiguous, as nearly all are; checked in C, as updates of small tensors are short."""
     return set(map(type, like[0])) <= _PLAIN and all(all(map(Tensor.is_contiguous, each)) for each in like)
 
 
 def _apart(like: Lists) -> set[int]:
-    """The indices of the weights that a fused kernel must not update, once moments have their weights' layouts."""
+    """The indices of weights that a fused kernel must not update, after moving moments to their weights' layouts."""
     found = set()
     for index in range(len(like[0])):
         weight, gradient, *moments = (_local(each[index]) for each in like if each)
@@ -67,7 +67,7 @@ def _apart(like: Lists) -> set[int]:
             found.add(index)
             continue
         others = [moment for moment in moments if not _lies(moment, order)]
-        # Code that torch's inductor compiled would read the moment by the strides that it had.
+        # Code compiled by torch's inductor would read the moment by its old strides.
         movable = type(like[0][index]) in _PLAIN and not torch.compiler.is_compiling()
         if movable and all(moment.shape == weight.shape for moment in others):
             for moment in others:
@@ -78,26 +78,26 @@ def _apart(like: Lists) -> set[int]:
 
 
 def _lies(tensor: Tensor, order: list[int]) -> bool:
-    """Whether a tensor fills its memory, without gaps or overlaps, in this order of its dimensions, widest first."""
+    """Whether a tensor fills its memory without gaps or overlaps in this order of dimensions, widest stride first."""
     return tensor.dim() == len(order) and tensor.permute(order).is_contiguous()
 
 
 def _local(tensor: Any) -> Tensor:
-    """What a device has of a DTensor, and of any other all."""
+    """This device's part of a DTensor; any other tensor itself."""
     return tensor if type(tensor) in _PLAIN or not hasattr(tensor, "to_local") else tensor.to_local()
 
 
 def refuse_other_shapes(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse loaded moments of another shape than their weight, which a fused kernel would read past their end.
+    """Refuse loaded moments whose shape differs from their weight's: a fused kernel would read past their end.
 
     Raises:
-        ValueError: There is one.
+        ValueError: The shapes differ.
     """
     for weight, state in optimizer.state.items():
         for key, moment in state.items():
             if key not in _SCALARS and isinstance(moment, Tensor) and moment.shape != weight.shape:
                 raise ValueError(
-                    f"{type(optimizer).__name__}: found a saved {key!r} of the shape {tuple(moment.shape)} for a "
-                    f"parameter of the shape {tuple(weight.shape)}; load the state of the same model, with its "
+                    f"{type(optimizer).__name__}: found a saved {key!r} of shape {tuple(moment.shape)} for a "
+                    f"parameter of shape {tuple(weight.shape)}; load the state of the same model, with its "
                     f"parameters in the same order."
                 )

@@ -1,4 +1,4 @@
-"""The parameter groups of any torch optimizer: reading and writing the hyperparameters that they hold."""
+"""Reads and writes the hyperparameters in the parameter groups of any torch optimizer."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ..core.callbacks.optimizer_matching import log_name
 from ..core.recipes.float32 import shortest_decimal
 
 KEYS = {"learning_rate": "lr", "weight_decay": "weight_decay", "momentum": "momentum"}
-"""Where a parameter group has the hyperparameters; the momentum of Adam's relatives is the first of its betas."""
+"""The keys of the hyperparameters in a parameter group; for Adam's relatives the momentum is the first beta."""
 
 
 def has(group: dict[str, Any], hyperparameter: str) -> bool:
-    """Whether a parameter group has this hyperparameter at all."""
+    """Whether a parameter group has this hyperparameter."""
     return hyperparameter in values(group)
 
 
 def base_value(group: dict[str, Any], hyperparameter: str) -> float:
-    """The base value of a parameter group: what it held before any schedule, remembered in the group itself.
+    """The base value of a parameter group: its value before any schedule, kept in the group itself.
 
-    torch saves a group's keys with the optimizer, so that a resumed run finds the base value and not a decayed one.
-    `initial_lr` is the key that torch's own schedulers use.
+    torch saves the group's keys with the optimizer, so a resumed run finds the base value and not a decayed one.
+    torch's own schedulers use the same key, `initial_lr`.
     """
     key = f"initial_{KEYS[hyperparameter]}"
     return float(group.setdefault(key, number(values(group)[hyperparameter])))
 
 
 def held(group: dict[str, Any], hyperparameter: str) -> float:
-    """The value of a parameter group."""
+    """The value that a parameter group holds."""
     return number(values(group)[hyperparameter])
 
 
 def holds(group: dict[str, Any], hyperparameter: str, value: float) -> bool:
-    """Whether a parameter group has this value, as it was written, or as a tensor rounds it."""
+    """Whether a parameter group holds this value, exactly or as its tensor rounds it."""
     found = values(group)[hyperparameter]
     if isinstance(found, torch.Tensor):
         return bool(found == torch.tensor(value, dtype=found.dtype))
@@ -56,9 +56,14 @@ def write(group: dict[str, Any], hyperparameter: str, value: float) -> None:
 def stored(
     optimizer: torch.optim.Optimizer, columns: Sequence[tuple[str, Sequence[Sequence[float]]]]
 ) -> list[tuple[int, str, Sequence[Any]]] | None:
-    """Where values go and as what: the number of a parameter group, the key, and what to store under it for each value.
+    """What to store where: the number of a parameter group, the key, and what to store there for each value.
 
-    columns: by hyperparameter, the values of each group. None where a group holds a tensor, which is to be filled.
+    Args:
+        optimizer: The optimizer whose groups are written.
+        columns: By hyperparameter, the values of each group.
+
+    Returns:
+        The places, or None if a group holds a tensor, which must be filled in place.
     """
     found: list[tuple[int, str, Sequence[Any]]] = []
     for name, of_groups in columns:
@@ -73,7 +78,7 @@ def stored(
 
 
 def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The hyperparameters that the optimizer holds; those of parameter group i > 0 are named `name/i`."""
+    """The hyperparameters that the optimizer holds; parameter group i > 0 adds `/i` to the names."""
     return {
         log_name(name, group=index): float(value)
         for index, group in enumerate(optimizer.param_groups)
@@ -82,10 +87,10 @@ def read(optimizer: torch.optim.Optimizer) -> dict[str, float]:
 
 
 def skipped(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the kernel of the step that is being made skips it, because a loss scaler found an infinite gradient.
+    """Whether the kernel skips the current step because a loss scaler found an infinite gradient.
 
-    A scaler leaves that to an optimizer which says that it can, as torch's own do when `fused`: it calls `step`, which
-    runs its hooks, and tells by `found_inf`, which it sets for this time alone. To know costs the wait for the device.
+    A scaler leaves skipping to optimizers that support it, such as torch's own when `fused`: it calls `step`, which
+    runs its hooks, and sets `found_inf` for that one call. Reading it waits for the device.
     """
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found.item())
@@ -98,7 +103,7 @@ def values(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def number(value: float | torch.Tensor) -> float:
-    """A number that may be held in a tensor, as the decimal that it was written as."""
+    """A number, possibly in a tensor, as the decimal it was written as."""
     if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
         return shortest_decimal(float(value))
     return float(value) if not isinstance(value, bool) else value

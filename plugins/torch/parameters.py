@@ -1,4 +1,4 @@
-"""The parameters of a torch module, by path, shape and role; and the weight decay that an optimizer of torch has."""
+"""The parameters of a torch module by path, shape and role, and the weight decay of a torch optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.specs.spec import Spec
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-# Those whose weight decay goes into the gradient; AdamW is an Adam whose groups say otherwise.
+# Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
 _COUPLED = (
     torch.optim.ASGD,
     torch.optim.Adadelta,
@@ -29,7 +29,7 @@ _COUPLED = (
 
 
 def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
-    """The trainable parameters of a module in its own order; one that is shared comes once, where it is first."""
+    """The trainable parameters of a module in its own order; a shared one is listed once, at its first place."""
     found: dict[nn.Parameter, Parameter] = {}
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -49,7 +49,7 @@ def _role(module: nn.Module, parameter: nn.Parameter) -> Role:
 
 
 def is_sharded(parameter: torch.Tensor) -> bool:
-    """Whether it is torch's DTensor, of which a device has a part, as after `fully_shard`; its shape is the whole's."""
+    """Whether it is a DTensor, as after `fully_shard`: each device has a part, but the shape is the whole's."""
     if not torch.distributed.is_available():
         return False
     from torch.distributed.tensor import DTensor
@@ -58,9 +58,12 @@ def is_sharded(parameter: torch.Tensor) -> bool:
 
 
 def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> None:
-    """Refuse what asks for the shape or the norm of a parameter, where FullyShardedDataParallel flattened them.
+    """Refuse a spec that depends on parameters' shapes or norms if FullyShardedDataParallel flattened the parameters.
 
-    A device then has a flat piece of some of the parameters and nothing of the others, in tensors of its own.
+    A device then has a flat piece of some parameters and nothing of the others.
+
+    Raises:
+        ValueError: The spec has rules or clips by norm, and the parameters are flattened.
     """
     if not any(getattr(parameter, "_fsdp_flattened", False) for parameter in found):
         return
@@ -74,15 +77,15 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
 
 
 def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
-    """Print, and return, what `spec` makes of each trainable parameter of `model`.
+    """Print and return what `spec` sets for each trainable parameter of `model`.
 
     Args:
-        spec: With its rules.
-        model: Whose parameters to describe.
+        spec: The spec, with its rules.
+        model: The module whose parameters to describe.
 
     Returns:
-        A row for each: path, shape, role, the rules that decided, and the base values of learning rate and weight
-        decay.
+        One row per parameter: path, shape, role, the rules that applied, and the base values of learning rate and
+        weight decay.
 
     Raises:
         ValueError: A rule matches nothing.
@@ -100,16 +103,16 @@ def extract_weight_decay(
     """The coupled weight decay of each parameter, for `from_keras_adamw` or rules of your own.
 
     Args:
-        model: Gives the paths, as in `describe_parameters`.
-        optimizer: Of torch, with weight_decay in its groups.
-        zero: Whether it is taken out of the optimizer, whose groups then have a weight_decay of 0; all is read before.
+        model: The module that gives the paths, as in `describe_parameters`.
+        optimizer: The torch optimizer with weight_decay in its groups.
+        zero: Set the groups' weight_decay to 0 once everything has been read.
 
     Returns:
         Pairs (l1, l2) by path; l1 is 0.
 
     Raises:
-        ValueError: There is no optimizer, its weight decay is decoupled already, or it has parameters of another
-            model; nothing is changed.
+        ValueError: There is no optimizer, its weight decay is already decoupled, or it has parameters of another
+            model. Nothing is changed.
     """
     if optimizer is None:
         raise extraction_error("no optimizer", "give the torch optimizer whose groups have the weight decay")

@@ -1,4 +1,4 @@
-"""The private and undocumented names of torch that this room relies on."""
+"""The private and undocumented names of torch that this package uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SEEN = "torch 2.13"
 PRIVATE_NAMES = tuple(
     PrivateName(owner, name, _SEEN, why)
     for owner, name, why in (
-        ("torch", "_foreach_mul", "updates of many tensors at a time"),
+        ("torch", "_foreach_mul", "updates of many tensors at once"),
         ("torch", "_foreach_mul_", "likewise"),
         ("torch", "_foreach_clamp_min_", "clipping by value"),
         ("torch", "_foreach_clamp_max_", "likewise"),

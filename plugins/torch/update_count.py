@@ -1,4 +1,4 @@
-"""How many updates an optimizer of torch makes."""
+"""Counts the updates of a torch optimizer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from . import param_groups
 
 
 class UpdateCount:
-    """Counts the updates that an optimizer really makes in an epoch: one that a loss scaler skips is none.
+    """Counts the updates that an optimizer really makes in an epoch, without those that a loss scaler skips.
 
     Args:
-        optimizer: Whose updates to count.
-        made: Those of this epoch so far.
-        on_update: Called after each, before it is counted.
+        optimizer: The optimizer to count.
+        made: The updates of this epoch so far.
+        on_update: Called after each update, before it is counted.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None]) -> None:
@@ -29,5 +29,5 @@ class UpdateCount:
             self.made += 1
 
     def remove(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._hook.remove()

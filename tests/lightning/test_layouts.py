@@ -394,8 +394,6 @@ def test_moments_of_another_shape_are_refused_when_they_are_loaded(spec: Any) ->
         return optimizer
 
     saved, other = stepped(2, 4).state_dict(), stepped(4, 2)
-    with pytest.raises(
-        ValueError, match=r"of the shape \(3, 2\) for a parameter of the shape \(3, 4\); load the state"
-    ):
+    with pytest.raises(ValueError, match=r"of shape \(3, 2\) for a parameter of shape \(3, 4\); load the state"):
         other.load_state_dict(saved)
     stepped(2, 4).load_state_dict(saved)

@@ -123,12 +123,12 @@ def test_gradients_that_are_not_those_of_the_module_are_refused(saver: Any) -> N
     train(sgd(0.1), HyperparameterScheduler(COSINE), saver, **options)
     checkpoint = torch.load(saver.path(1), weights_only=True)
     for other, found in (
-        ({"weights.7": torch.ones(())}, "a tensor of the shape () for 'weights.7', but the module has nothing"),
+        ({"weights.7": torch.ones(())}, "a tensor of shape () for 'weights.7', but the module has nothing"),
         (
             {"weights.0": torch.ones(3)},
-            "a tensor of the shape (3,) for 'weights.0', but the module has a tensor of the shape ()",
+            "a tensor of shape (3,) for 'weights.0', but the module has a tensor of shape ()",
         ),
-        ({"weights.0": "1.0"}, "a str for 'weights.0', but the module has a tensor of the shape ()"),
+        ({"weights.0": "1.0"}, "a str for 'weights.0', but the module has a tensor of shape ()"),
         ([1.0], "a list for 'every parameter', but the module has nothing"),
     ):
         torch.save({**checkpoint, GRADIENTS: other}, saver.path(0))

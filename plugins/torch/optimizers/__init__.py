@@ -1,4 +1,4 @@
-"""How torch makes each kind of optimizer: by its own class where that expresses the spec, and by its own kernels."""
+"""Each kind of optimizer in torch: its own class where that expresses the spec, and its own kernels."""
 
 from ...core.specs.records import records
 from .record import TorchRecord

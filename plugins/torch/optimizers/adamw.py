@@ -1,4 +1,4 @@
-"""AdamW by torch's kernels."""
+"""AdamW on torch's kernels."""
 
 from __future__ import annotations
 
@@ -26,9 +26,17 @@ def update(
     largest: list[Tensor],
     counts: list[Tensor],
 ) -> None:
-    """One update of AdamW; `counts` are the numbers of updates before it, and are counted up.
+    """Make one update of AdamW in place.
 
-    firsts, seconds: the moments. largest: with amsgrad the largest second moments, otherwise empty.
+    Args:
+        spec: The optimizer's spec.
+        settings: The group's settings for this update.
+        weights: The weights to update.
+        gradients: Their gradients.
+        firsts: Their first moments.
+        seconds: Their second moments.
+        largest: With amsgrad their largest second moments; otherwise ignored.
+        counts: The number of updates before this one; incremented.
     """
     if not weights:
         return
@@ -36,7 +44,8 @@ def update(
     lists = [weights, gradients, firsts, seconds, largest if spec.amsgrad else [], counts]
     parts = {0.0: lists}
     if spec.epsilon_mode == "hat":
-        # torch adds epsilon after the bias correction: added before it, it is another one in each update.
+        # torch adds epsilon after the bias correction. Adding it before is the same with an epsilon that depends on the
+        # number of updates.
         together: dict[float, list[int]] = {}
         for index, count in enumerate(map(float, counts)):
             together.setdefault(count, []).append(index)
@@ -66,7 +75,7 @@ def update(
 
 
 class AdamW(SpecOptimizer, torch.optim.AdamW):
-    """torch's AdamW, with what else `samestep.AdamW` has."""
+    """torch's AdamW with everything that `samestep.AdamW` adds."""
 
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
         update(self.spec, settings, *self._state_of(group))

@@ -1,4 +1,4 @@
-"""NAdamW by torch's kernels."""
+"""NAdamW on torch's kernels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,18 @@ def update(
     products: list[Tensor],
     counts: list[Tensor],
 ) -> None:
-    """One update of NAdamW; `products` are those of mu, and are multiplied, and `counts` are counted up."""
+    """Make one update of NAdamW in place.
+
+    Args:
+        spec: The optimizer's spec.
+        settings: The group's settings for this update.
+        weights: The weights to update.
+        gradients: Their gradients.
+        firsts: Their first moments.
+        seconds: Their second moments.
+        products: The products of mu so far; multiplied by this update's.
+        counts: The number of updates before this one; incremented.
+    """
     if not weights:
         return
     torch_nadam(
@@ -47,7 +58,7 @@ def update(
 
 
 class NAdamW(SpecOptimizer, torch.optim.NAdam):
-    """torch's NAdam with decoupled weight decay, with what else `samestep.NAdamW` has."""
+    """torch's NAdam with decoupled weight decay and everything that `samestep.NAdamW` adds."""
 
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
         update(self.spec, settings, *self._state_of(group))

@@ -1,4 +1,4 @@
-"""torch's own classes, whose fused kernels are given nothing that they would update wrongly."""
+"""torch's own classes, kept from giving a fused kernel tensors that it would update wrongly."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..layouts import by_layout, refuse_other_shapes
 class AdamW(torch.optim.AdamW):
     """torch.optim.AdamW: the same constructor, state, checkpoints and bits.
 
-    Where torch's would give a fused kernel tensors of unlike layouts, those are updated by torch's default kernel.
+    Tensors whose layouts differ are updated by torch's default kernel and not by the fused one.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state, as torch does; raises ValueError for moments of another shape than their weights."""
+        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
         super().load_state_dict(state_dict)
         refuse_other_shapes(self)
 
     @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Make an update; the body is that of torch 2.13, but for the memory layouts."""
+        """Make an update; the body is torch 2.13's except for the memory layouts."""
         self._accelerator_graph_capture_health_check()  # type: ignore[no-untyped-call]
         loss = None
         if closure is not None:

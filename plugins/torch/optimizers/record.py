@@ -1,4 +1,4 @@
-"""What torch's room knows of a kind of optimizer."""
+"""The record of one kind of optimizer in torch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .spec_optimizer import SpecOptimizer
 
 @dataclass(frozen=True)
 class TorchRecord:
-    """How torch makes the optimizer of a spec.
+    """How to build a spec's optimizer in torch.
 
     Attributes:
         kind: The class of the specs.
-        torch_class: torch's class of the same state, whose checkpoints the optimizer loads.
-        native: What is made where torch's class expresses the spec, to make the same updates; None where it never does.
-        own: What is made otherwise.
-        fields: By the argument of torch's class, the field of the spec.
+        torch_class: torch's class with the same state, whose checkpoints the optimizer loads.
+        native: The class to build if torch can express the spec; None if it never can.
+        own: The class to build otherwise.
+        fields: The spec's field for each argument of torch's class.
         constants: Arguments that are always the same.
-        options: Those of torch's options that choose a kernel.
-        own_options: Those of them that `own` takes.
-        moments: By torch's name in the state of a parameter, the one that files of a run have.
-        counts: Whether the state of a parameter has the number of its updates, as "step".
-        product: What the state calls the product of the momenta, if it has one.
+        options: torch's options that choose a kernel.
+        own_options: Those options that `own` accepts.
+        moments: For each moment in torch's state of a parameter, its name in files.
+        counts: Whether a parameter's state has its number of updates, as "step".
+        product: The state's name for the product of the momenta, if it has one.
     """
 
     kind: type[Spec]
@@ -44,11 +44,11 @@ class TorchRecord:
     product: str | None = None
 
     def arguments(self, spec: Spec) -> dict[str, Any]:
-        """The numbers of a spec as torch's class takes them."""
+        """The numbers of a spec as arguments of torch's class."""
         return {**{key: getattr(spec, name) for key, name in self.fields.items()}, **self.constants}
 
     def expresses(self, spec: Spec, every: Sequence[Multipliers]) -> bool:
-        """Whether an optimizer of torch's own class makes the updates of a spec with these groups."""
+        """Whether torch's own class can make the updates of a spec with these groups' multipliers."""
         return (
             self.native is not None
             and spec.weight_decay_basis == "learning_rate"

@@ -1,4 +1,4 @@
-"""SGDW by torch's kernels."""
+"""SGDW on torch's kernels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ def update(
     gradients: list[Tensor],
     buffers: list[Tensor | None],
 ) -> list[Tensor | None]:
-    """One update of SGDW; gives the new buffers, which are the old ones where there were some.
+    """Make one update of SGDW in place.
 
-    buffers: one for each weight, None before its first update, or none at all where the spec has no momentum.
+    Args:
+        spec: The optimizer's spec.
+        settings: The group's settings for this update.
+        weights: The weights to update.
+        gradients: Their gradients.
+        buffers: Their momentum buffers, None before the first update; empty if the spec has no momentum.
+
+    Returns:
+        The buffers after the update: the old ones where they existed.
     """
     if not weights:
         return []
-    decay(spec, settings, weights, native=False)  # torch's own would go into the gradient
+    decay(spec, settings, weights, native=False)  # torch's own would be added to the gradient
     rate, momentum = settings.learning_rate, settings.momentum
     if spec.momentum_mode == "keras":
         gradients, rate = list(torch._foreach_mul(gradients, rate)), 1.0
@@ -37,7 +45,7 @@ def update(
         pairs = zip(buffers, gradients, strict=True)
         made = [torch.zeros_like(gradient) if buffer is None else buffer for buffer, gradient in pairs]
     sparse = any(gradient.is_sparse for gradient in gradients)
-    # For sparse gradients torch has no fused kernel, and on a CPU its own (2.13) leaves out most elements of 16 bits.
+    # torch has no fused kernel for sparse gradients, and on a CPU (2.13) its fused one skips most 16-bit elements.
     short = any(dtype.itemsize < 4 for dtype in {weight.dtype for weight in weights})
     chosen = None if sparse or (short and weights[0].device.type == "cpu") else settings.fused
     for fused, (params, grads, moving) in by_layout(chosen, [weights, gradients, made]):
@@ -59,12 +67,12 @@ def update(
         return made
     if not buffers:
         return [None] * len(weights)
-    # torch leaves the buffer alone where the momentum is 0; by the formula it is the gradient.
+    # With a momentum of 0 torch leaves the buffer alone; by the formula it is the gradient.
     return [gradient.neg() if spec.maximize else gradient.clone() for gradient in gradients]
 
 
 class SGDW(SpecOptimizer, torch.optim.SGD):
-    """torch's SGD with a weight decay beside the gradient and not in it, as `samestep.SGDW` defines it."""
+    """torch's SGD with decoupled weight decay and everything else that `samestep.SGDW` adds."""
 
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
         params = [p for p in group["params"] if p.grad is not None]

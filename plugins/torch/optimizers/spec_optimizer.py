@@ -1,4 +1,4 @@
-"""What the optimizers have in common whose update torch's own classes do not express."""
+"""The base of the optimizers whose update torch's own classes cannot express."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..param_groups import values
 
 
 class SpecOptimizer(torch.optim.Optimizer, ABC):
-    """An optimizer of torch whose update is that of a spec which torch's own class does not express.
+    """A torch optimizer for a spec that torch's own class cannot express.
 
-    The state is that of torch's class, whose checkpoints it loads.
+    It has the state of torch's class and loads its checkpoints.
 
     Attributes:
-        spec: What it was built from.
-        multipliers: Of each parameter group.
+        spec: The spec it was built from.
+        multipliers: The multipliers of each parameter group.
     """
 
     spec: Any
@@ -45,16 +45,16 @@ class SpecOptimizer(torch.optim.Optimizer, ABC):
 
     @abstractmethod
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
-        """Update the parameters of one group that have a gradient."""
+        """Update those parameters of one group that have a gradient."""
 
     def _state_of(self, group: dict[str, Any]) -> tuple[list[Any], ...]:
-        """What torch's class gives its kernel of the parameters of a group that have a gradient."""
+        """The lists that torch's class passes to its kernel for the parameters of a group that have a gradient."""
         lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
         self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
         return lists
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state, as torch does; raises ValueError for moments of another shape than their weights."""
+        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
         super().load_state_dict(state_dict)
         refuse_other_shapes(self)
 
