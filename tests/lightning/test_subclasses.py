@@ -85,11 +85,10 @@ def plain(module: Any) -> Any:
 def test_a_plateau_with_a_constructor_of_its_own_reduces_and_resumes(tmp_path: Path) -> None:
     def reducing(*callbacks: Any, **options: Any) -> Run:
         module = Scored(plain, [1.0, 1.0, 1.0, 1.0], "validation")
-        options |= {"enable_checkpointing": True, "epochs": 4, "batches": 2}
-        return train(None, *callbacks, module=module, **options)
+        return train(None, *callbacks, module=module, epochs=4, batches=2, **options)
 
     saver = pl.callbacks.ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1)
-    assert reducing(Patient(), saver).of_each_epoch() == [1.0, 1.0, 0.5, 0.25]
+    assert reducing(Patient(), saver, enable_checkpointing=True).of_each_epoch() == [1.0, 1.0, 0.5, 0.25]
     assert reducing(Patient(), fit={"ckpt_path": tmp_path / "epoch=2.ckpt"}).learning_rates() == [0.25, 0.25]
 
 

@@ -202,6 +202,16 @@ def test_what_cannot_be_honoured_is_refused_before_the_first_batch_in_the_same_w
     assert messages[0].count(". ") == 0, "one sentence"
 
 
+def test_an_epoch_longer_than_promised_is_refused_in_the_same_words() -> None:
+    recipe = Recipe(learning_rate=LinearDecay(over=updates(6)))
+    messages = [  # Keras makes its updates in a compiled function, and they are counted when the epoch ends
+        fit([room.HyperparameterScheduler(recipe, updates_per_epoch=3)], SPEC, False, batches)
+        for fit, room, batches in zip((fit_lightning, fit_keras), ROOMS, (3, 4), strict=True)
+    ]
+    assert messages[0] == messages[1]
+    assert messages[0].startswith("HyperparameterScheduler: found more than 3 updates in epoch 0")
+
+
 def test_a_metric_that_is_not_there_is_refused_after_an_epoch_in_the_same_words() -> None:
     messages = [
         fit([room.ReduceOnPlateau("accuracy", mode="max")], SPEC, True, batches=4)
