@@ -50,7 +50,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         with ThreadPoolExecutor(len(started)) as pool:
             waiting = {pool.submit(process.wait): name for name, process in started.items()}
             for ended in as_completed(waiting):
-                if ended.result():  # the other one would wait for it for ever
+                if ended.result():  # the other one would wait for it forever
                     for process in started.values():
                         process.kill()
                     pytest.fail(f"rank {waiting[ended]}: {(folder / f'{waiting[ended]}.txt').read_text()}")

@@ -1,4 +1,4 @@
-"""Checkpoints of Lightning that older versions wrote load for ever; see tests/states/README.md."""
+"""Checkpoints that older versions wrote with Lightning will always load; see tests/states/README.md."""
 
 from __future__ import annotations
 

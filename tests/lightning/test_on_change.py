@@ -1,4 +1,4 @@
-"""A run of Lightning that goes on by another recipe than it was trained with: refused, or by the one asked for."""
+"""A run of Lightning that continues with another recipe: an error, or the recipe that on_change= asks for."""
 
 from __future__ import annotations
 
