@@ -1,4 +1,4 @@
-"""Modules of version 0.1 that are elsewhere now: pickles and YAML files that name them are still read."""
+"""Modules of version 0.1 that have moved: pickles and YAML files that name them still load."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ MOVED: dict[str, tuple[str, ...]] = {
     "trace": ("checkpoints.trace", "recipes.float32"),
     "values": ("schedules.serializable",),
 }
-"""By its former name in this package, where what a module had is now."""
+"""For each old name of a module in this package, the modules that have its contents now."""
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Finds a module under its former name, with everything that it had."""
+    """Imports a module by its old name, with its old contents."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,4 +1,4 @@
-"""Which private or undocumented names of a framework a room relies on, and whether they are still there."""
+"""Lists private or undocumented names of a framework, and checks that they still exist."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 
 class PrivateName(NamedTuple):
-    """A name that its framework promises nothing about.
+    """A name that its framework may change at any time.
 
     Attributes:
-        owner: Where it is: the dotted path of a module, or of a class in one.
-        name: An attribute of it, or one that the class sets on its instances.
-        seen: The package and version that it was seen in.
-        why: What it is for.
+        owner: The dotted path of the module or class that has it.
+        name: An attribute of the owner, or one that the class sets on its instances.
+        seen: The package and version in which it was seen.
+        why: What samestep needs it for.
     """
 
     owner: str
@@ -24,7 +24,7 @@ class PrivateName(NamedTuple):
     why: str
 
     def is_there(self) -> bool:
-        """Whether the installed framework has it."""
+        """Whether the installed framework still has it."""
         try:
             owner = _resolved(self.owner)
         except (AttributeError, ImportError):
@@ -33,9 +33,9 @@ class PrivateName(NamedTuple):
 
 
 def missing(names: Iterable[PrivateName]) -> list[str]:
-    """Those that the installed framework does not have, a sentence each."""
+    """A sentence for each name that the installed framework no longer has."""
     return [
-        f"found no {each.owner}.{each.name}, which was there in {each.seen}; it is needed for this: {each.why}"
+        f"found no {each.owner}.{each.name}, which {each.seen} had; samestep needs it for this: {each.why}"
         for each in names
         if not each.is_there()
     ]
@@ -56,7 +56,7 @@ def _resolved(path: str) -> Any:
 
 
 def _is_set(kind: type, name: str) -> bool:
-    """Whether a class, or one that it derives from, gives its instances an attribute."""
+    """Whether a class or one of its bases sets an attribute on its instances."""
     annotated = any(name in vars(each).get("__annotations__", {}) for each in kind.__mro__)
     return annotated or any(
         f"self.{name} =" in source or f"self.{name}:" in source for source in map(_source, kind.__mro__)
@@ -66,5 +66,5 @@ def _is_set(kind: type, name: str) -> bool:
 def _source(kind: type) -> str:
     try:
         return inspect.getsource(kind)
-    except (OSError, TypeError):  # of what is built in, or was made by a function, there is none
+    except (OSError, TypeError):  # built-in or generated classes have no source
         return ""

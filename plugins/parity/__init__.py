@@ -1,6 +1,6 @@
-"""The same network, weights and batches in every framework, each in its own process: is the training step the same?
+"""Trains the same network from the same weights on the same batches in every framework: is the step the same?
 
-`check(recipe)` answers for a recipe of your own; `python -m samestep.parity` is the demonstration.
+`check(recipe)` answers this for your own recipe; `python -m samestep.parity` is the demonstration.
 """
 
 from .harness import check, installed_frameworks

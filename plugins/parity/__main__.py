@@ -1,4 +1,4 @@
-"""The demonstration: one recipe in Lightning and in Keras, beside the stock optimizers."""
+"""The demonstration: one recipe in Lightning and in Keras, compared with the stock optimizers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Progress = Callable[[str, int], None]
 
 
 def installed_frameworks() -> list[str]:
-    """The frameworks that can be trained here: "lightning", and "keras-" with each backend that is installed."""
+    """The frameworks installed here: "lightning", and "keras-" with each installed backend."""
     frameworks = []
     if find_spec("torch") and (find_spec("pytorch_lightning") or find_spec("lightning")):
         frameworks.append("lightning")
@@ -42,20 +42,23 @@ def check(
     stock: bool = False,
     progress: Progress | None = None,
 ) -> ParityResult:
-    """Train `recipe` in every installed framework, each in its own process, and compare what it did.
+    """Train `recipe` in every installed framework, each in its own process, and compare the runs.
 
     Args:
-        recipe: With a spec; its functions, if it has any, must be importable.
-        epochs: Of the problem, see `Problem`.
-        batch_size: Likewise.
-        seed: Likewise.
-        frameworks: Some of `installed_frameworks()`.
+        recipe: A recipe with a spec; any functions in it must be importable.
+        epochs: The number of epochs to train.
+        batch_size: The number of examples in a batch.
+        seed: Seed of the initial weights and of the order of the examples.
+        frameworks: Some of `installed_frameworks()`; all of them by default.
         stock: Train the frameworks' own optimizers as well, with the same hyperparameters.
-        progress: Called with a framework and its number of complete epochs, from several threads.
+        progress: Called with a framework and its number of completed epochs, from several threads.
+
+    Returns:
+        The comparison: print it, or call its `assert_same()`.
 
     Raises:
         ValueError: The recipe has no spec or cannot be sent to another process, or a framework is not installed.
-        RuntimeError: The process of a framework failed; with its output.
+        RuntimeError: A framework's process failed; the message has its output.
     """
     if not isinstance(recipe.optimizer, Spec):
         raise ValueError(f"check: found a recipe without an optimizer; give it one, such as {Spec._example}.")
@@ -86,9 +89,9 @@ def check(
 
 
 def _train(job: Path, framework: str, progress: Progress | None) -> None:
-    """Run one framework's worker and pass on how far it is."""
+    """Run one framework's worker and report its progress."""
     log = job.parent / f"{framework}.log"
-    # The network is tiny, and several workers run side by side: more threads would only wait for each other.
+    # The network is tiny and several workers run in parallel: more threads would only wait for each other.
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     command = [sys.executable, "-m", f"{__package__}.worker", str(job), framework]
     with (

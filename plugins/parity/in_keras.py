@@ -1,4 +1,4 @@
-"""The parity problem, trained in Keras on the backend of this process."""
+"""Trains the parity problem in Keras, on this process's backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Probe(keras.layers.Layer):
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Keeps the loss of each batch and the weights of each epoch, and tells how far the run is."""
+    """Keeps the loss of each batch and the weights of each epoch, and reports progress."""
 
     def __init__(self, run: Run, progress: Callable[[int], None]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class _Epochs(keras.callbacks.Callback):
 
 
 class _ByHand(keras.callbacks.Callback):
-    """What one writes without samestep: the learning rate follows, the weight decay only where nothing is compiled."""
+    """The code one writes without samestep; compiled code never sees the weight decay that it sets."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class _ByHand(keras.callbacks.Callback):
 
 
 def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], None]) -> Run:
-    """Train with samestep, or with what Keras has itself."""
+    """Train with samestep, or with Keras' own optimizer."""
     run, recorder = Run(f"keras-{keras.backend.backend()}"), TraceRecorder()
     spec: Any = plan.recipe.optimizer
     model = keras.Sequential(

@@ -1,4 +1,4 @@
-"""The parity problem, trained in PyTorch Lightning."""
+"""Trains the parity problem in PyTorch Lightning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pl = modules[0]
 
 
 class Network(pl.LightningModule):  # type: ignore[name-defined,misc]
-    """The network of `Problem`, with the optimizer that a function makes of it."""
+    """The network of `Problem`, with the optimizer that a function makes for it."""
 
     def __init__(self, weights: Weights, configure: Callable[[Network], Any], losses: list[float]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Network(pl.LightningModule):  # type: ignore[name-defined,misc]
         self._losses = losses
 
     def weights(self) -> Weights:
-        """The weights as `Problem` has them."""
+        """The weights in `Problem`'s names and shapes."""
         weights = {PROBE: self.probe.detach().numpy().copy()}
         for i, layer in enumerate((self.hidden, self.classes), 1):
             weights[f"kernel_{i}"] = layer.weight.detach().numpy().T.copy()
@@ -52,12 +52,12 @@ class Network(pl.LightningModule):  # type: ignore[name-defined,misc]
         return loss
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and the schedulers if it is to have some."""
+        """The optimizer, with a scheduler if it has one."""
         return self._configure(self)
 
 
 class _Epochs(Callback):  # type: ignore[misc]
-    """Keeps the weights of each epoch, and tells how far the run is."""
+    """Keeps the weights of each epoch, and reports progress."""
 
     def __init__(self, run: Run, progress: Callable[[int], None]) -> None:
         self._run, self._progress = run, progress
@@ -68,7 +68,7 @@ class _Epochs(Callback):  # type: ignore[misc]
 
 
 class _ByHand(Callback):  # type: ignore[misc]
-    """What one writes without samestep to schedule the weight decay and the momentum: it works in torch."""
+    """The code one writes without samestep to schedule weight decay and momentum; in torch it works."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -81,7 +81,7 @@ class _ByHand(Callback):  # type: ignore[misc]
 
 
 def train(plan: Plan, problem: Problem, stock: bool, progress: Callable[[int], None]) -> Run:
-    """Train with samestep, or with what Lightning and torch have themselves."""
+    """Train with samestep, or with torch's own optimizer and scheduler."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning)\.")

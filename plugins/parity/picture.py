@@ -1,4 +1,4 @@
-"""The picture of a comparison: hyperparameters and loss by update, and how far the weights part."""
+"""The picture of a comparison: hyperparameters and loss by update, and the distance of the weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .result import WEIGHT_TOLERANCE, ParityResult
 from .runs import Run
 
 _COLORS = {"lightning": "C4", "keras-tensorflow": "C1", "keras-jax": "C0", "keras-torch": "C3"}
-# Lines that lie upon each other stay visible: each is thinner than the one below.
+# Each line is thinner than the one below it, so that coinciding lines stay visible.
 _WIDTHS = {"lightning": 7.0, "keras-tensorflow": 5.0, "keras-jax": 3.0, "keras-torch": 1.2}
 
 
 def draw(result: ParityResult, path: str | Path) -> None:
-    """Draw `result` into a file, whose ending decides the format."""
+    """Draw `result` into a file; the extension decides the format."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""What every framework trains: a small network on scikit-learn's digits, from the same weights on the same batches."""
+"""The problem every framework trains: a small network on scikit-learn's digits, same weights, same batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ PROBE = "probe"
 
 @dataclass(frozen=True)
 class Problem:
-    """The task, decided by three numbers.
+    """The training problem.
 
-    epochs: epochs to train. batch_size: examples in a batch; the last examples that fill none are left out.
-    seed: of the initial weights and of the order of the examples.
+    The network has 64 inputs, 128 hidden units with relu, 10 classes, and a `probe`: a scalar weight of 1 that is
+    multiplied by zero. Its gradient is zero, so only the weight decay changes it.
 
-    The network is 64 inputs, 128 hidden units with relu, 10 classes, and a `probe`: a scalar weight of 1 that is
-    multiplied by zero, so that its gradient is zero and all that changes it is the weight decay.
+    Args:
+        epochs: The number of epochs to train.
+        batch_size: The number of examples in a batch; examples that do not fill the last batch are left out.
+        seed: Seed of the initial weights and of the order of the examples.
     """
 
     epochs: int = 10
@@ -57,7 +59,7 @@ class Problem:
 
     @property
     def test(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The examples that are not trained on."""
+        """The examples held out from training."""
         inputs, classes, count = self._split
         return inputs[count:], classes[count:]
 
@@ -86,7 +88,7 @@ def forward(weights: Weights, inputs: NDArray[np.floating]) -> tuple[NDArray[np.
 
 
 def loss_and_accuracy(weights: Weights, data: tuple[NDArray[np.float32], NDArray[np.int64]]) -> tuple[float, float]:
-    """Mean cross-entropy and the fraction of examples that are classified right, in float64."""
+    """Mean cross-entropy and the fraction of examples classified correctly, in float64."""
     inputs, classes = data
     _, logits = forward(weights, inputs)
     shifted = logits - logits.max(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The same training in NumPy float64, written from the paper: what every framework should come close to."""
+"""The same training in NumPy float64, written from the papers: every framework should come close to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARAMETERS = {
     "bias_2": Parameter("classes/bias", (UNITS["classes"],), "bias"),
     PROBE: Parameter(PROBE, (), "bias"),
 }
-"""The parameters of the network, as rules see them; the frameworks have names of their own for the last parts."""
+"""The parameters of the network as rules see them; each framework names the last part of a path its own way."""
 
 
 def train(plan: Plan, problem: Problem) -> Run:
@@ -47,24 +47,24 @@ def train(plan: Plan, problem: Problem) -> Run:
 
 
 class ReferenceOptimizer:
-    """The update of a spec as the papers have it: clipping, the decay of the weights, and the step of its kind.
+    """The update of a spec as in the papers: clipping, weight decay, and the step of its kind.
 
     Args:
-        spec: Its numbers.
-        weights: At the start, in float64.
-        parameters: What rules see of each.
+        spec: The spec.
+        weights: The initial weights, in float64.
+        parameters: Each weight's path, shape and role, for the rules.
     """
 
     def __init__(self, spec: Any, weights: Weights, parameters: Mapping[str, Parameter]) -> None:
         self._spec = spec
         self._reference = record_of(REFERENCES, spec, "parity").reference(spec, weights)
-        # A rule that matches nothing has been refused by the frameworks, whose names it may be written in.
+        # The frameworks have refused rules that match nothing; here a rule may use a framework's own names.
         rules = [replace(rule, optional=True) for rule in spec.parameters]
         assigned = assign(rules, spec.l1_ratio, [parameters[name] for name in weights])
         self._multipliers = {name: each.multipliers for name, each in zip(weights, assigned, strict=True)}
 
     def update(self, weights: Weights, gradients: Weights, rate: float, decay: float, momentum: float) -> None:
-        """One update of `weights`, in place."""
+        """Make one update of `weights`, in place."""
         clipped = self._clipped(gradients)
         self._reference.begin_update(momentum)
         for name, gradient in clipped.items():

@@ -1,4 +1,4 @@
-"""What a comparison found: the table, the assertion, the figures as JSON."""
+"""The result of a comparison: the table, the assertion, the figures as JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ WEIGHT_TOLERANCE = 1e-5
 class Row:
     """The figures of one run.
 
-    learning_rate, weight_decay: largest absolute difference from Lightning's at any update. A stock Keras optimizer
-        does not tell the weight decay that its compiled step uses; that one is measured for each epoch, on a weight
-        without a gradient, to about three digits.
-    from_lightning, from_reference: distance of the final weights from those of Lightning and of the float64 reference,
-        relative to the distance that the weights travelled.
-    loss: final mean cross-entropy of the training examples. accuracy: of the others.
+    Attributes:
+        framework: The framework's name.
+        stock: Whether it trained with the framework's own optimizer.
+        learning_rate: Largest absolute difference from Lightning's at any update.
+        weight_decay: Likewise. A stock Keras optimizer does not expose the weight decay that its compiled step uses; it
+            is measured per epoch on a weight without a gradient, to about three digits.
+        from_lightning: Distance of the final weights from Lightning's, relative to the distance travelled.
+        from_reference: Likewise, from the float64 reference's.
+        loss: Final mean cross-entropy of the training examples.
+        accuracy: Final accuracy on the held-out examples.
     """
 
     framework: str
@@ -42,9 +46,14 @@ class Row:
 
 @dataclass
 class ParityResult:
-    """One recipe, trained in several frameworks. Shows its table when printed.
+    """One recipe trained in several frameworks; prints as a table.
 
-    runs, stock: by framework, with samestep and with the frameworks' own optimizers. reference: in float64.
+    Attributes:
+        plan: The recipe's plan for this problem.
+        problem: What was trained.
+        runs: The runs with samestep, by framework.
+        stock: The runs with the frameworks' own optimizers, by framework.
+        reference: The run in float64.
     """
 
     plan: Plan
@@ -54,7 +63,7 @@ class ParityResult:
     reference: Run = field(repr=False)
 
     def rows(self) -> list[Row]:
-        """The figures of every run, those of samestep first."""
+        """The figures of every run, samestep's first."""
         return [
             self._row(run, runs[self.first], runs is self.stock)
             for runs in (self.runs, self.stock)
@@ -63,14 +72,14 @@ class ParityResult:
 
     @property
     def first(self) -> str:
-        """The framework that the others are compared with: Lightning where it was trained."""
+        """The framework that the others are compared with: Lightning if it was trained."""
         return "lightning" if "lightning" in self.runs else next(iter(self.runs))
 
     def assert_same(self, weights: float = WEIGHT_TOLERANCE) -> None:
         """Raise AssertionError unless every framework made the same training step.
 
-        Every hyperparameter of every update must be that of the plan, after rounding to float32, and the same in all
-        frameworks; the final weights must be within `weights` of the distance travelled. The message names the first
+        Every hyperparameter of every update must equal the plan's after rounding to float32, and be the same in all
+        frameworks. The final weights must be within `weights` of the distance travelled. The message names the first
         update that differs.
         """
         for name, run in self.runs.items():
@@ -87,17 +96,17 @@ class ParityResult:
                 )
 
     def distances(self, run: Run, other: Run) -> list[float]:
-        """After each epoch: the distance between two runs' weights, relative to the distance that `other` travelled."""
+        """Per epoch, the distance between two runs' weights, relative to the distance that `other` travelled."""
         start = self.problem.initial_weights()
         return [
             _distance(a, b) / (_distance(b, start) or math.nan) for a, b in zip(run.weights, other.weights, strict=True)
         ]
 
     def measured_weight_decay(self, run: Run) -> list[float]:
-        """The weight decay that acted in each epoch, from the shrinking of the weight that has no gradient.
+        """The weight decay that acted in each epoch, measured on the weight without a gradient.
 
-        A weight that only decays is multiplied by 1 - learning_rate * weight_decay in each update; nan where the
-        learning rate of the whole epoch is zero.
+        Each update multiplies that weight by 1 - learning_rate * weight_decay. NaN for an epoch whose learning rate is
+        zero throughout.
         """
         probes = [1.0, *(float(weights[PROBE]) for weights in run.weights)]
         decays = []
@@ -212,7 +221,7 @@ def _figure(value: float) -> str:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no nan: null stands for a figure that does not exist."""
+    """JSON has no NaN: null stands for a missing figure."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):

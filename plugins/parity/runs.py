@@ -1,4 +1,4 @@
-"""The record of one training run, and how it travels from the process that made it."""
+"""The record of one training run, and its file format between processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from .problem import Weights
 
 @dataclass
 class Run:
-    """One framework's training.
+    """One framework's training run.
 
-    framework: its name. trace: the hyperparameters used. losses: of each update's batch, before the update.
-    weights: of the network after each epoch, kernels of shape (inputs, outputs).
+    Attributes:
+        framework: The framework's name.
+        trace: The hyperparameters used.
+        losses: The loss of each update's batch, before the update.
+        weights: The network's weights after each epoch; kernels have shape (inputs, outputs).
     """
 
     framework: str

@@ -1,7 +1,7 @@
-"""One framework's half of a comparison, in a process of its own: `python -m samestep.parity.worker JOB FRAMEWORK`.
+"""One framework's part of a comparison, in its own process: `python -m samestep.parity.worker JOB FRAMEWORK`.
 
 Prints a line `epoch N` after each epoch, and writes `FRAMEWORK.npz` and, for the stock optimizers,
-`FRAMEWORK.stock.npz` beside the job.
+`FRAMEWORK.stock.npz` next to the job.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 
 def main(job: Path, framework: str) -> None:
-    """Train what the job says in `framework`: "lightning", or "keras-" and the backend."""
+    """Run a job in `framework`: "lightning", or "keras-" and the backend."""
     if framework.startswith("keras-"):
         os.environ["KERAS_BACKEND"] = framework.removeprefix("keras-")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from .in_keras import train
     else:
         from .in_lightning import train  # type: ignore[assignment]
-    plan, problem, stock = pickle.loads(job.read_bytes())  # written by our own parent process
+    plan, problem, stock = pickle.loads(job.read_bytes())  # written by the parent process
     for number, by_stock in enumerate((False, True) if stock else (False,)):
         offset = number * problem.epochs
         run = train(plan, problem, by_stock, lambda epoch, offset=offset: print("epoch", offset + epoch, flush=True))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What mirrored callbacks share: constructors, validation, which optimizer is meant, messages."""
+"""What the callbacks of both frameworks share: constructors, validation, matching of optimizers, messages."""
 
 from .epoch_callbacks import EpochGatedDecay, LearningRateScheduler
 from .hyperparameter_scheduler import HyperparameterScheduler

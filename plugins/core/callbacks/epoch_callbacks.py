@@ -1,4 +1,4 @@
-"""The mirrored callbacks that set the learning rate of whole epochs: the gated decay, and the user's own function."""
+"""The callbacks that set the learning rate per epoch: the gated decay, and the user's own function."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class EpochGatedDecay(ScheduleCallback):
 
     Args:
         factor: Multiplier of each drop, at least 0.
-        start_epoch: The first decayed epoch, counted from 0; 0 decays the first epoch already.
+        start_epoch: The first decayed epoch, counted from 0; 0 already decays the first epoch.
         every_epochs: Whole number of epochs between drops, at least 1.
-        floor: The learning rate below which the decay does not go, in the learning rate's own unit.
-        base: The learning rate before any decay, if the optimizer's own is not to be used.
+        floor: The lowest learning rate that the decay reaches: a learning rate, not a fraction.
+        base: The learning rate before any decay; the optimizer's own by default.
 
     Raises:
         TypeError: An argument is not a number.
@@ -60,7 +60,7 @@ class EpochGatedDecay(ScheduleCallback):
 
 
 class LearningRateScheduler(ScheduleCallback):
-    """Set the learning rate of each epoch by your own function, the one that Keras' LearningRateScheduler takes.
+    """Set the learning rate of each epoch by your own function, as Keras' LearningRateScheduler does.
 
     The learning rate in epoch e is::
 
@@ -69,9 +69,9 @@ class LearningRateScheduler(ScheduleCallback):
 
     Args:
         function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate. The two-argument
-            form is folded over epochs 0 to e from the base value, so that it depends on the epoch alone: a second fit,
-            a first epoch other than 0 and a resumed run get the value of an uninterrupted run.
-        base: The learning rate before any decay, if the optimizer's own is not to be used.
+            form is applied to epochs 0 to e in turn, starting from the base value. The result depends only on the
+            epoch: a second fit, an initial epoch above 0 and a resumed run get the value of an uninterrupted run.
+        base: The learning rate before any decay; the optimizer's own by default.
 
     Raises:
         TypeError: `function` is not such a function.

@@ -1,4 +1,4 @@
-"""What both frameworks' followers are: an optimizer that gets the values of a policy, and what it used of them."""
+"""The interface of both frameworks' followers: an optimizer that follows a policy, and the values it used."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Follower(ABC):
     """An optimizer that follows a policy.
 
     Args:
-        resumed: What gives the values, prepared for its clock.
-        label: What tells the optimizer from others in a log, or "".
+        resumed: The policy, prepared for its clock.
+        label: The optimizer's name in logs; "" if it is the only one.
     """
 
     def __init__(self, resumed: ResumedPolicy, label: str) -> None:
         self.policy, self.clock = resumed
         self._label = label
         self._varies = self.policy.varies_within_epochs()
-        # Of an epoch, where the values depend on their number.
+        # The number of updates in an epoch, if the values depend on it.
         self._most_updates = self.clock.updates_per_epoch if self.policy.counts_updates() else None
         self._epoch = 0
 
@@ -33,7 +33,7 @@ class Follower(ABC):
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch begins: write its values, or those of its first update."""
+        """Begin an epoch: write its values, or those of its first update."""
 
     def before_batch(self) -> None:
         """Write the values of the next update."""
@@ -44,13 +44,16 @@ class Follower(ABC):
         return
 
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
-        """An epoch has ended: the values that its last update used, by the name that a log has them under.
+        """End an epoch.
 
         Args:
-            may_be_short: Whether it may have made fewer updates than planned for a reason that is known.
+            may_be_short: Whether it may have made fewer updates than planned for a known reason.
+
+        Returns:
+            The values that its last update used, by their names in logs.
 
         Raises:
-            ValueError: It made more updates than planned, or another value was found.
+            ValueError: The epoch made more updates than planned, or the optimizer holds another value.
         """
         made, most = self.made, self._most_updates
         if most is not None and made > most:
@@ -65,12 +68,12 @@ class Follower(ABC):
         }
 
     def check(self) -> None:
-        """Raise ValueError where the optimizer does not hold what was written."""
+        """Raise ValueError if the optimizer does not hold what was written."""
         return
 
     @abstractmethod
     def _used(self) -> Mapping[str, Sequence[float]]:
-        """What the last update of the epoch used, by hyperparameter, of each parameter group."""
+        """By hyperparameter, the value that each parameter group's last update of the epoch used."""
 
     def end(self) -> None:
         """Training ends."""

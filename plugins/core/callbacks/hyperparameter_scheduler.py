@@ -1,4 +1,4 @@
-"""The mirrored callback that makes optimizers follow recipes."""
+"""The callback that makes optimizers follow recipes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .schedule_callback import Argument, OnChange, OptimizerKey, Options, Schedu
 
 
 class HyperparameterScheduler(ScheduleCallback):
-    """Makes an optimizer follow a recipe, or several optimizers one each.
+    """Make an optimizer follow a recipe, or several optimizers one recipe each.
 
     Args:
-        recipe: What to follow. With a spec it drives every hyperparameter of an optimizer that `build_optimizer` made
-            from that spec; without one, its schedules drive whatever optimizer there is. With several optimizers, give
+        recipe: The recipe to follow. With a spec it drives every hyperparameter of an optimizer that `build_optimizer`
+            made from that spec; without one, its schedules drive any optimizer. With several optimizers, give
             one recipe per optimizer, keyed by the path of the submodel it trains or by its number. Each counts its
             own updates.
         resolution: "update" evaluates the plan at every update; "epoch" holds the value of the epoch's first update.
@@ -82,7 +82,7 @@ class HyperparameterScheduler(ScheduleCallback):
 
 
 def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[OptimizerKey, RecipePolicy]:
-    """A policy for each of the recipes of a mapping."""
+    """A policy for each recipe of a mapping."""
     if not isinstance(recipes, Mapping) or not recipes:
         raise TypeError(
             f"{who}: found {recipes!r} ({type(recipes).__name__}); expected a Recipe, such as "
@@ -101,12 +101,12 @@ def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[Optimi
 
 
 def _updates_of(keys: list[OptimizerKey | None], given: Any, who: str) -> dict[OptimizerKey | None, int | None]:
-    """updates_per_epoch= of each optimizer; raises TypeError or ValueError for what is no number of updates."""
+    """updates_per_epoch= of each optimizer; raises TypeError or ValueError if one is not a number of updates."""
     unknown = [key for key in given if key not in keys] if isinstance(given, Mapping) and keys != [None] else []
     if unknown:
         raise ValueError(f"{who}: found updates_per_epoch for {unknown}; use the keys of the recipes, {keys}.")
     several = isinstance(given, Mapping) and keys != [None]
     found = {key: given.get(key) if several else given for key in keys}
     for updates in found.values():
-        Clock(updates)  # refuses what is no number of updates
+        Clock(updates)  # raises if it is not a number of updates
     return found

@@ -1,4 +1,4 @@
-"""Which optimizer a callback means: by the part of the model whose parameters the optimizer has, or by its number."""
+"""Matches the keys of a callback to optimizers: by the submodel that an optimizer trains, or by its number."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Followed(NamedTuple):
     """An optimizer that follows a policy of a callback.
 
     Attributes:
-        number: Which optimizer.
-        callback: Whose policy it follows.
-        key: Under which the callback has it.
-        label: What tells the optimizer from others in a log, or "".
+        number: The optimizer's number.
+        callback: The callback whose policy it follows.
+        key: The callback's key for that policy.
+        label: The optimizer's name in logs; "" if it is the only one.
     """
 
     number: int
@@ -27,24 +27,24 @@ class Followed(NamedTuple):
 
     @property
     def policy(self) -> Policy:
-        """What it follows."""
+        """The policy it follows."""
         return self.callback._policies[self.key]
 
     @property
     def updates_per_epoch(self) -> int | None:
-        """What the user said that an epoch makes."""
+        """The user's updates_per_epoch= for it."""
         return self.callback._updates[self.key]
 
 
 class Matching:
-    """Which policies drive which optimizers in a training, found once for all of its callbacks.
+    """Which policy drives which optimizer in a training, resolved once for all callbacks.
 
     Args:
-        callbacks: Those of samestep in this training.
-        paths: Of each optimizer those of its parameters, as `describe_parameters` has them.
+        callbacks: samestep's callbacks in this training.
+        paths: For each optimizer, the paths of its parameters, as in `describe_parameters`.
 
     Raises:
-        ValueError: It is not clear which optimizer is meant, or two callbacks drive the same hyperparameter of one.
+        ValueError: It is unclear which optimizer is meant, or two callbacks drive the same hyperparameter of one.
     """
 
     def __init__(self, callbacks: Sequence[ScheduleCallback], paths: Sequence[Sequence[str]]) -> None:
@@ -65,7 +65,7 @@ class Matching:
         return self._followed[id(callback)]
 
     def driven_by(self, callback: ScheduleCallback) -> list[Followed]:
-        """Those that a callback drives: without the ones of which another one schedules what this one only reduces."""
+        """The optimizers that a callback drives: not those where it only reduces what another callback schedules."""
         own = self.meant_by(callback)
         rest = [
             each
@@ -82,7 +82,7 @@ class Matching:
 
 
 def log_name(hyperparameter: str, label: str = "", group: int = 0) -> str:
-    """The name of a hyperparameter in logs and traces: of which optimizer, and of which of its groups of parameters.
+    """The name of a hyperparameter in logs and traces, with the optimizer and the parameter group.
 
     >>> log_name("learning_rate"), log_name("weight_decay", group=1), log_name("learning_rate", "generator", 1)
     ('learning_rate', 'weight_decay/1', 'learning_rate/generator/1')
@@ -91,15 +91,15 @@ def log_name(hyperparameter: str, label: str = "", group: int = 0) -> str:
 
 
 def labels(paths: Sequence[Sequence[str]]) -> list[str]:
-    """What tells each optimizer from the others, in a log or among traces: its name, or "" for a single one."""
+    """Each optimizer's name in logs and traces; "" for a single one."""
     return names(paths) if len(paths) > 1 else [""]
 
 
 def names(paths: Sequence[Sequence[str]]) -> list[str]:
-    """What each optimizer is called: the shortest path that has all of its parameters and none of another's.
+    """Each optimizer's name: the shortest path that has all of its parameters and none of another's, or its number.
 
     Args:
-        paths: Of each optimizer those of its parameters. Where there is no such path it is called by its number.
+        paths: For each optimizer, the paths of its parameters.
 
     >>> names([["generator/net/weight", "generator/net/bias"], ["discriminator/weight"], ["generator/a", "x"]])
     ['generator/net', 'discriminator', '2']
@@ -108,7 +108,7 @@ def names(paths: Sequence[Sequence[str]]) -> list[str]:
 
 
 def followed(callback: ScheduleCallback, paths: Sequence[Sequence[str]]) -> list[Followed]:
-    """Which optimizers follow which policy of a callback; raises ValueError where that is not clear."""
+    """Which optimizer follows which policy of a callback; raises ValueError if that is unclear."""
     called = names(paths)
     policy = callback._policies.get(None)
     if policy is not None:
@@ -142,7 +142,7 @@ def _number(
             if key.replace(".", "/") in _folders(paths, number):
                 return number
         if key in called:
-            return called.index(key)  # it has no path of its own, and is called by its number
+            return called.index(key)  # an optimizer without its own path goes by its number
     raise ValueError(
         f"{callback._who}: found a recipe for {key!r}, which matches no optimizer; write one of {called}, or a number "
         f"below {len(paths)}."
@@ -150,7 +150,7 @@ def _number(
 
 
 def _folders(paths: Sequence[Sequence[str]], number: int) -> list[str]:
-    """The paths, the shortest first, under which lie all parameters of an optimizer, and none of another's."""
+    """The paths, shortest first, that contain all of an optimizer's parameters and none of another's."""
     own = paths[number]
     parts = own[0].split("/") if own else []
     others = [path for other, its in enumerate(paths) if other != number for path in its]

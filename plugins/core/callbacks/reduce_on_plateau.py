@@ -1,4 +1,4 @@
-"""The mirrored callback that multiplies a scheduled hyperparameter when a metric has stopped improving."""
+"""The callback that multiplies a scheduled hyperparameter when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class ReduceOnPlateau(ScheduleCallback):
 
         max(scheduled * factor ** n, min(scheduled, floor))
 
-    where n is the number of reductions by the scores of the epochs before e, and scheduled is the value that another
-    callback's schedule has there, or the base value if there is none. Scores are logged by epoch, and n is a function
-    of the log alone: a score that comes twice decides once, the score of an epoch that is trained again replaces the
-    first one, and a resumed run that has the log has the same values.
+    where n is the number of reductions due to the scores of epochs before e, and scheduled is the value of another
+    callback's schedule, or the base value if there is none. Scores are kept by epoch, and n depends only on them: a
+    score reported twice counts once, retraining an epoch replaces its score, and a resumed run has the same values.
 
     Args:
         monitor: The name of the metric.
@@ -34,10 +33,10 @@ class ReduceOnPlateau(ScheduleCallback):
         threshold_mode: "rel" is a fraction of the best score and "abs" a difference.
         cooldown: The number of scores after a reduction of which none counts as bad.
         floor: The value below which no reduction goes.
-        start_epoch: Scores of the epochs before it are not looked at.
-        base: The learning rate before any reduction, if the optimizer's own is not to be used.
-        on_change: What happens if a checkpoint was made under other arguments than these. "raise" is an error.
-            "use_new" takes these, for the scores of the checkpoint too; "use_saved" those of the checkpoint.
+        start_epoch: Scores of earlier epochs are ignored.
+        base: The learning rate before any reduction; the optimizer's own by default.
+        on_change: What happens if the checkpoint was made with other arguments. "raise" is an error. "use_new" applies
+            the new arguments, to the checkpoint's scores too; "use_saved" the checkpoint's.
 
     Raises:
         TypeError: An argument is not a number.
@@ -102,12 +101,12 @@ class ReduceOnPlateau(ScheduleCallback):
         base: float | None = None,
         on_change: OnChange = "raise",
     ) -> Self:
-        """By the arguments and defaults of `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+        """With the arguments and defaults of `torch.optim.lr_scheduler.ReduceLROnPlateau`.
 
-        The epochs of the reductions are torch's, and so are the learning rates but for rounding: torch multiplies its
-        own result each time. Two things it does have no like here. It leaves out a reduction by no more than
-        eps=1e-8, so that it stays at about 1e-8, or a little above min_lr, where these go on. And a threshold of 1 or
-        more for "min" and "rel", under which it takes every score as bad, is refused.
+        It reduces in the same epochs as torch, to the same learning rates except for rounding: torch multiplies its own
+        result each time. Two things differ. torch skips reductions of no more than eps=1e-8 and so stays at about 1e-8,
+        or slightly above min_lr; here reductions continue. And a threshold of 1 or more for "min" and "rel", for which
+        torch treats every score as bad, is an error.
 
         >>> ReduceOnPlateau.like_torch("val_accuracy", mode="max", min_lr=1e-5).plateau
         Plateau(mode='max', floor=1e-05)
@@ -187,7 +186,7 @@ class ReduceOnPlateau(ScheduleCallback):
 
     @property
     def plateau(self) -> Plateau:
-        """What reacts to the scores."""
+        """The rule that decides when to reduce."""
         return self._policy.plateau
 
     @property
@@ -197,15 +196,15 @@ class ReduceOnPlateau(ScheduleCallback):
 
     @property
     def scores(self) -> dict[int, float]:
-        """The log: the score of each epoch that has one, in the order of epochs."""
+        """The score of each epoch that has one, in the order of epochs."""
         return self._policy.scores
 
     def observe(self, epoch: int, score: Any) -> None:
-        """Log the score of an epoch, in place of one that it has already; those of other epochs stay.
+        """Record the score of an epoch, replacing an earlier one of the same epoch.
 
         Args:
             epoch: Counted from 0.
-            score: Any number, also a scalar of NumPy or a framework; NaN and infinities too.
+            score: Any number, including scalars of NumPy or a framework, NaN and infinities.
 
         Raises:
             TypeError: The score is not a number.
@@ -220,16 +219,16 @@ class ReduceOnPlateau(ScheduleCallback):
         self._policy.observe(epoch, score)
 
     def _begin_scores(self, epoch: int, saved: Driver | None, clock: Clock, anew: bool) -> None:
-        """Training begins at `epoch`, in a run of this clock.
+        """Start a training.
 
         Args:
-            epoch: The first one of this training.
-            saved: What the run that it continues had of a callback like this.
-            clock: Of this run.
-            anew: Whether the epoch is trained from its beginning, and its score is still to come.
+            epoch: Its first epoch.
+            saved: The saved state of this kind of callback in the run that it continues, or None.
+            clock: The clock of this run.
+            anew: Whether the epoch is trained from its beginning, so that its score is still to come.
 
         Raises:
-            ValueError: The saved log is damaged; and as `resumed` does.
+            ValueError: The saved scores are damaged, or `resumed` raises.
         """
         policy: Any = self._policy.from_settings(self._given)
         policy.load_state(self._policy.state())

@@ -28,7 +28,7 @@ class Options(NamedTuple):
 
 
 class Argument:
-    """An argument of a callback's constructor, which can be read."""
+    """A read-only attribute for an argument of a callback's constructor."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -92,11 +92,11 @@ _FORMER = {
     "own_bases": "resolve_bases",
     "refuse": "error",
 }
-"""Attributes of the callbacks of 0.1 that a policy has under another name; the others it has under their own."""
+"""Attributes of the callbacks of 0.1 that a policy has under another name; the others kept theirs."""
 
 
 def checked_on_change(who: str, on_change: Any) -> OnChange:
-    """`on_change` as it was given; raises ValueError for none of the three."""
+    """`on_change` as given; raises ValueError for any other value."""
     if on_change not in get_args(OnChange):
         raise ValueError(
             f"{who}: found on_change={on_change!r}; write on_change='raise', on_change='use_new' or "

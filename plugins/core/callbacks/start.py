@@ -1,4 +1,4 @@
-"""How an optimizer starts to follow a policy: the run's length, what was before, what continues, what reduces."""
+"""Starts an optimizer following a policy: the run's length, what drove it before, what continues, what reduces it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from ..schedules.durations import Clock, Position
 
 
 def clock_of(policy: Policy, given: int | None, updates: int | None, epochs: int | None, most: int | None) -> Clock:
-    """What is known of a run's length.
+    """The run's length, as far as it is known.
 
     Args:
-        policy: What is to be followed.
+        policy: The policy to follow.
         given: `updates_per_epoch=` of the callback.
-        updates: The number of updates in an epoch, as far as the trainer knows it.
+        updates: The number of updates in an epoch, if the trainer knows it.
         epochs: The number of epochs, likewise.
         most: The number of updates in the run, likewise.
 
+    Returns:
+        The clock of the run.
+
     Raises:
-        ValueError: The trainer makes another number of updates in an epoch than was given.
+        ValueError: `updates_per_epoch=` is not what the trainer does.
     """
     if given is not None and updates is not None and given != updates:
         raise policy.error(
@@ -41,19 +44,22 @@ def start(
     rewrite: Callable[[Policy], None],
     reducers: Sequence[PlateauPolicy],
 ) -> ResumedPolicy:
-    """What an optimizer follows from a position on, prepared for its run.
+    """Decide what an optimizer follows from a position on, and prepare it for the run.
 
     Args:
-        policy: What the callback gives it.
-        clock: Of this run.
-        saved: What drove it in the run that it continues; None where it begins one.
+        policy: The callback's policy.
+        clock: The clock of this run.
+        saved: What drove the optimizer in the run that it continues; None for a new run.
         where: The position from which it continues.
-        on_change: What holds where the saved settings are others.
-        rewrite: Writes the numbers of a policy's spec into the optimizer, if they are other ones.
-        reducers: What reduces the values besides.
+        on_change: Which settings to continue with if the saved ones differ.
+        rewrite: Writes the numbers of a policy's spec into the optimizer.
+        reducers: The policies that reduce the values.
+
+    Returns:
+        The policy to follow, prepared, and its clock.
 
     Raises:
-        ValueError: The run cannot continue like this, see `resumed`, or the policy cannot follow this clock.
+        ValueError: The run cannot continue like this (see `resumed`), or the policy cannot follow this clock.
     """
     found = ResumedPolicy(policy, clock)
     if saved is not None and not policy.reduces:

@@ -1,4 +1,4 @@
-"""What the mirrored TraceRecorders share."""
+"""What the TraceRecorders of both frameworks share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from ..checkpoints.trace import Trace
 
 
 class TraceRecorder:
-    """Records the values that the optimizer really uses, update by update, into `trace`.
+    """Record the values that the optimizer really uses, update by update, into `trace`.
 
     Attributes:
-        traces: Those of the latest training run, by the submodel that an optimizer trains; the trace of a single
-            optimizer is under "".
+        traces: The traces of the latest training run, by the submodel that each optimizer trains; "" for a single
+            optimizer.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class TraceRecorder:
 
     @property
     def trace(self) -> Trace:
-        """The `Trace` of the latest training run; raises ValueError where several optimizers have one each."""
+        """The `Trace` of the latest training run; raises ValueError if there are several optimizers."""
         if len(self.traces) > 1:
             raise ValueError(
                 f"{type(self).__name__}: found the traces of {len(self.traces)} optimizers; write one of "

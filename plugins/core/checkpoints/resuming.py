@@ -1,4 +1,4 @@
-"""How a run continues: with the recipe that it was trained with or another one, and with which length of the run."""
+"""Decides how a run continues: with the saved recipe or the new one, and with which run length."""
 
 from __future__ import annotations
 
@@ -15,32 +15,41 @@ from .saved import Driver, Progress
 
 
 class ResumedPolicy(NamedTuple):
-    """What a run continues with: the policy given or, with on_change="use_saved", the saved one; and a clock."""
+    """What a run continues with: the given policy or, with on_change="use_saved", the saved one; and a clock."""
 
     policy: Policy
     clock: Clock
 
 
 def driver_of(policy: Policy, clock: Clock) -> Driver:
-    """What a checkpoint has of a policy that drives an optimizer in a run of this clock."""
+    """The record, for a checkpoint, of a policy that drives an optimizer in a run of this clock."""
     return Driver(policy.kind, policy.driven, policy.settings(), clock, tuple(policy.state()), policy.reduces)
 
 
 def driver_before(policy: Policy, drivers: Sequence[Driver]) -> Driver | None:
-    """Which of these did before what a policy does now, or None if none did."""
+    """The driver that did what the policy does now, or None."""
     return Progress(drivers=tuple(drivers)).driver(policy.kind, policy.driven, policy.reduces)
 
 
 def resumed(policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None) -> ResumedPolicy:
-    """What a run continues with from a position, where `saved` is what it was driven by up to there.
+    """Decide what a run continues with.
 
-    The run's own clock holds with on_change="use_new". Otherwise the run is the one that it was: its percentages are
-    of the length that it had at its start, whatever has been added since.
+    With on_change="use_new" the new run's clock applies. Otherwise percentages still refer to the length that the run
+    had at its start, whatever has been added since.
+
+    Args:
+        policy: The new policy.
+        saved: What drove the run so far.
+        clock: The clock of the new run.
+        where: The position from which it continues.
+        on_change: "raise", "use_new" or "use_saved"; None warns of changes and continues with the new settings.
+
+    Returns:
+        The policy and the clock to continue with.
 
     Raises:
-        ValueError: With on_change="raise", other settings than the saved ones; with "use_saved", saved ones that
-            cannot be read; and, unless it is "use_new", another number of updates in an epoch where a schedule counts
-            updates.
+        ValueError: The settings differ and on_change is "raise"; the saved ones cannot be read and it is "use_saved";
+            or, unless it is "use_new", a schedule counts updates and an epoch has another number of them.
     """
     if on_change == "use_new":
         return ResumedPolicy(policy, clock)
@@ -51,15 +60,17 @@ def resumed(policy: Policy, saved: Driver, clock: Clock, where: Position, on_cha
 def check_loaded(
     policy: Policy, saved: Driver, where: Position, on_change: str | None, names: Sequence[str] = ()
 ) -> None:
-    """Refuse, before a framework loads an optimizer, settings with which `resumed` would not continue.
+    """Check, before a framework loads an optimizer, that `resumed` would continue with it.
 
     Args:
-        policy: What is to drive the optimizer.
-        saved: What drove it.
-        where: Up to here.
+        policy: The policy that will drive the optimizer.
+        saved: What drove it so far.
+        where: The position in the checkpoint.
         on_change: As for `resumed`.
-        names: The fields of a spec, besides its type and amsgrad, that decide which moments the optimizer has, and
-            whose.
+        names: The spec's fields, besides type and amsgrad, that determine the optimizer's moments and their parameters.
+
+    Raises:
+        ValueError: The settings differ and on_change is "raise", or the optimizer keeps other moments.
     """
     where = _normal(where, saved.clock)
     if on_change == "raise":
@@ -79,7 +90,7 @@ def check_loaded(
 
 
 def _chosen(policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None) -> tuple[Policy, bool]:
-    """Which policy holds, and whether it is a new one."""
+    """The policy to continue with, and whether its settings are new."""
     before = _read(policy, saved)
     settings, found = policy.settings(), saved.settings if before is None else before.settings()
     if saved.kind not in ("", policy.kind):
@@ -108,13 +119,13 @@ def _chosen(policy: Policy, saved: Driver, clock: Clock, where: Position, on_cha
 
 
 def _normal(where: Position, clock: Clock) -> Position:
-    """A position after an epoch's last update is that of the next epoch's first."""
+    """The position, where after an epoch's last update it is the start of the next epoch."""
     updates = clock.updates_per_epoch
     return Position(where.epoch + 1) if updates is not None and where.update >= updates else where
 
 
 def _read(policy: Policy, saved: Driver) -> Policy | None:
-    """A policy of the saved settings, or None where they cannot be read here."""
+    """A policy with the saved settings, or None if they cannot be read here."""
     try:
         return None if saved.settings is None else _with(policy, saved.settings, saved)
     except (KeyError, TypeError, ValueError):
@@ -122,14 +133,14 @@ def _read(policy: Policy, saved: Driver) -> Policy | None:
 
 
 def _with(policy: Policy, settings: Mapping[str, Any] | None, saved: Driver) -> Policy:
-    """A policy of these settings, and of what the saved one had seen."""
+    """A policy with these settings and the saved state."""
     made = policy.from_settings(settings or {})
     made.load_state(saved.state)
     return made
 
 
 def _values(before: Policy, its: Clock, policy: Policy, clock: Clock, where: Position) -> Iterator[str]:
-    """What each hyperparameter is at a position by the one and by the other, in words."""
+    """Each hyperparameter's value at a position under both policies, in words."""
     for name in policy.driven:
         found = [_value(each, name, time, where) for each, time in ((before, its), (policy, clock))]
         if None not in found:
@@ -142,12 +153,12 @@ def _value(policy: Policy, name: str, clock: Clock, where: Position) -> str | No
         if policy.spec is None:
             return f"{policy.value(name, 1.0, where)!r} times its base value"
         return repr(policy.value(name, float(getattr(policy.spec, name)), where))
-    except ValueError:  # it needs a length that is not known
+    except ValueError:  # it needs a length that is unknown
         return None
 
 
 def _clock(policy: Policy, its: Clock, clock: Clock, where: Position) -> Clock:
-    """The clock of a run that continues, from its own at its start and the one of what is trained now."""
+    """The clock of a continued run, from its clock at its start and the clock of the new run."""
     units = policy.units()
     counts_updates = "updates" in units or ("percent" in units and its.max_updates is not None)
     began, now = its.updates_per_epoch, clock.updates_per_epoch
@@ -187,7 +198,7 @@ def differences(saved: Any, new: Any, name: str = "") -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """A canonical form as one would write it: StepDecay(factor=0.1, every=epochs(5)), if it can be read here."""
+    """A canonical form as source code, such as StepDecay(factor=0.1, every=epochs(5)), if it can be read here."""
     if isinstance(value, Mapping) and "type" in value:
         for family in (Schedule, Spec, Rule):
             try:

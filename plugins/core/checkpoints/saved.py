@@ -1,7 +1,6 @@
-"""What a checkpoint carries of a run: how far each optimizer was, and what drove it; never a value of the plan.
+"""What a checkpoint carries: each optimizer's progress and what drove it, but no values of the plan.
 
-It is plain data, so that it loads where nothing may be executed, and it is sealed: a digest tells what was written from
-what a damaged file has.
+It is plain data, so that it loads where nothing may be executed. A digest seals it, so that damage is noticed.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from ..schedules.durations import Clock, Position
 from ..specs.spec import HYPERPARAMETERS
 
 KEY = "samestep"
-"""What a checkpoint has it under."""
+"""Its key in a checkpoint."""
 
 VERSION = 3
-_FIRST = 1  # had the position alone, and no digest
-_SECOND = 2  # named what drove an optimizer by the class of the callback
+_FIRST = 1  # only the position, and no digest
+_SECOND = 2  # named drivers by the class of the callback
 
 _DRIVER = (
     "policy",
@@ -39,7 +38,7 @@ _KIND_OF_CALLBACK = {
     "LearningRateScheduler": "function",
     "ReduceOnPlateau": "plateau",
 }
-# Of a subclass, by a field of its settings; a plateau is told by `reduces`.
+# For subclasses, by a field of their settings; `reduces` identifies a plateau.
 _KIND_OF_SETTINGS = {"recipe": "recipe", "start_epoch": "gated decay"}
 
 
@@ -48,12 +47,12 @@ class Driver:
     """What drove an optimizer: a policy, as plain data.
 
     Attributes:
-        kind: The kind of the policy; "" where it is unknown.
-        hyperparameters: Which ones it drove.
-        settings: Its own, in canonical form; None for a policy that has none which can be written down.
-        clock: The run that its percentages were resolved against, and the number of updates in an epoch.
-        state: What it has seen of the run and cannot be had from the position.
-        reduces: Whether it reduces what another policy schedules, which is another thing than to schedule.
+        kind: The kind of the policy; "" if unknown.
+        hyperparameters: The hyperparameters that it drove.
+        settings: Its settings in canonical form; None if they cannot be written down.
+        clock: The run length that its percentages refer to, and the number of updates in an epoch.
+        state: What it observed during the run and cannot be derived from the position.
+        reduces: Whether it reduces what another policy schedules instead of scheduling it.
     """
 
     kind: str
@@ -94,7 +93,7 @@ class Driver:
 
     @classmethod
     def from_second_version(cls, data: Any) -> Driver:
-        """The driver that version 2 wrote, which named the callback's class; a subclass tells by its settings."""
+        """Read a driver of version 2, which named the callback's class; the settings identify subclasses."""
         if not isinstance(data, Mapping):
             return cls.from_dict(data)
         driver = cls.from_dict({_OF_SECOND.get(name, name): value for name, value in data.items()})
@@ -107,13 +106,13 @@ class Driver:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an optimizer was within the epoch, and what drove it."""
+    """An optimizer's number of updates in the epoch, and what drove it."""
 
     update: int = 0
     drivers: tuple[Driver, ...] = ()
 
     def driver(self, kind: str, hyperparameters: tuple[str, ...], reduces: bool = False) -> Driver | None:
-        """What drove, or reduced, some of these hyperparameters: a policy of this kind before one of another."""
+        """What drove, or reduced, some of these hyperparameters; a policy of this kind comes before others."""
         alike = [each for each in self.drivers if each.reduces is reduces]
         driving = [each for each in alike if not set(hyperparameters).isdisjoint(each.hyperparameters)]
         return next((each for each in driving if each.kind == kind), driving[0] if driving else None)
@@ -121,7 +120,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Saved:
-    """Where a run was, and the progress of each of its optimizers by its number.
+    """The epoch of a run, and the progress of each optimizer by its number.
 
     >>> saved = Saved(2, {0: Progress(7)})
     >>> Saved.from_dict(saved.to_dict()) == saved
@@ -135,21 +134,21 @@ class Saved:
     optimizers: Mapping[int, Progress] = field(default_factory=dict)
 
     def position(self, number: int) -> Position:
-        """Where an optimizer was."""
+        """The position of an optimizer."""
         return Position(self.epoch, self.optimizers[number].update if number in self.optimizers else 0)
 
     def at_epoch(self, epoch: int) -> Saved:
-        """This at the beginning of an epoch."""
+        """The same at the beginning of an epoch."""
         return Saved(epoch, {number: replace(each, update=0) for number, each in self.optimizers.items()})
 
     def with_progress(self, number: int, update: int, *drivers: Driver) -> Saved:
-        """This, with how far an optimizer was, and with these among what drove it, once each."""
+        """A copy with an optimizer's progress, and with these drivers added, once each."""
         before = self.optimizers[number].drivers if number in self.optimizers else ()
         distinct = {(each.kind, each.hyperparameters): each for each in (*before, *drivers)}
         return replace(self, optimizers={**self.optimizers, number: Progress(update, tuple(distinct.values()))})
 
     def beside(self, others: Saved | None) -> Saved:
-        """This, with what others have of the same run."""
+        """A copy with what others saved of the same run."""
         saved = self if others is None else replace(others, epoch=self.epoch)
         for number, progress in self.optimizers.items():
             saved = saved.with_progress(number, progress.update, *progress.drivers)
@@ -169,10 +168,10 @@ class Saved:
 
     @classmethod
     def from_dict(cls, data: Any) -> Saved:
-        """What `to_dict` wrote, by this version of samestep or an older one.
+        """Read what `to_dict` wrote in this version of samestep or an older one.
 
         Raises:
-            ValueError: In one sentence: it was written by a newer version, or is not as it was written.
+            ValueError: A newer version wrote it, or it has changed since it was written.
         """
         version = data.get("version") if isinstance(data, Mapping) else None
         if version == _FIRST and not isinstance(version, bool):
@@ -226,7 +225,7 @@ def unseal(data: Any) -> dict[str, Any]:
     """The data that `seal` was given.
 
     Raises:
-        ValueError: It is not the same any more.
+        ValueError: It has changed since.
     """
     inner = {key: value for key, value in data.items() if key != "digest"}
     if data.get("digest") != _digest(inner):

@@ -1,4 +1,4 @@
-"""The learning rate of each epoch, by the user's own function."""
+"""The policy of the user's own function: a learning rate per epoch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .policy import Policy
 
 
 class FunctionPolicy(Policy):
-    """Gives function(epoch), or function(epoch, learning rate of the epoch before) folded from the base value.
+    """Gives function(epoch), or function(epoch, learning rate of the epoch before) starting from the base value.
 
     Args:
         function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate.
         base: The learning rate before any decay, or None for each group's own.
-        who: What messages call it.
+        who: Its name in messages.
     """
 
     kind: ClassVar[str] = "function"
@@ -33,7 +33,7 @@ class FunctionPolicy(Policy):
         self._by_base: dict[float, EpochValues] = {}
 
     def prepare(self, clock: Clock) -> None:
-        """A function of the epoch needs to know nothing of the run's length."""
+        """Do nothing: a function of the epoch does not depend on the run's length."""
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         if base not in self._by_base:

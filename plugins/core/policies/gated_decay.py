@@ -1,4 +1,4 @@
-"""A learning rate that decays every so many epochs, from a first epoch on."""
+"""The policy of a learning rate that decays every few epochs from a start epoch on."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .recipe_policy import RecipePolicy
 
 
 class GatedDecayPolicy(RecipePolicy):
-    """Gives base * factor ** (1 + (epoch - start_epoch) // every_epochs) from start_epoch on, not below the floor.
+    """Gives base * factor ** (1 + (epoch - start_epoch) // every_epochs) from start_epoch on, at least the floor.
 
     Args:
         factor: Multiplier of each drop, at least 0.
         start_epoch: The first decayed epoch, counted from 0.
         every_epochs: Whole number of epochs between drops, at least 1.
-        floor: The learning rate below which the decay does not go.
+        floor: The lowest learning rate that the decay reaches.
         base: The learning rate before any decay, or None for each group's own.
-        who: What messages call it.
+        who: Its name in messages.
     """
 
     kind: ClassVar[str] = "gated decay"

@@ -1,4 +1,4 @@
-"""The metric-driven multiplier: how often a log of scores has reduced a value, as a pure function of that log."""
+"""The metric-driven multiplier: the number of reductions as a pure function of the scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ThresholdMode = Literal["rel", "abs"]
 
 
 class PlateauState(NamedTuple):
-    """What the scores so far come to: the best of them, bad ones in a row, what is left of a cooldown, reductions."""
+    """The result of the scores so far: the best, bad ones in a row, the cooldown left, reductions."""
 
     best: float
     bad: int = 0
@@ -24,40 +24,40 @@ class PlateauState(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Reaction(Value, family=True):
-    """Base of what reacts to scores. There is one kind."""
+    """Base class of rules that react to scores."""
 
     _example: ClassVar[str] = "Plateau(patience=5)"
 
 
 @dataclass(frozen=True, repr=False)
 class Plateau(Reaction):
-    """Reduce a value when a score has stopped improving, in the conventions of PyTorch's ReduceLROnPlateau.
+    """Reduce a value when a score stops improving, in the conventions of PyTorch's ReduceLROnPlateau.
 
     The value in epoch e is::
 
         max(scheduled * factor ** n, min(scheduled, floor))
 
-    where n is the number of reductions by the scores of the epochs before e. The best score is inf for "min" and -inf
-    for "max" before the first one. A score improves on the best before it if it is::
+    where n is the number of reductions due to the scores of epochs before e. Before the first score, the best is inf
+    for "min" and -inf for "max". A score improves on the best so far if it is::
 
         less than best * (1 - threshold)        for "min" and "rel"
         less than best - threshold              for "min" and "abs"
         greater than best * (1 + threshold)     for "max" and "rel"
         greater than best + threshold           for "max" and "abs"
 
-    Otherwise, and if it is NaN, it is bad. More than `patience` bad scores in a row reduce the value.
+    Otherwise, or if it is NaN, it is bad. More than `patience` bad scores in a row reduce the value.
 
     Args:
         mode: Whether lower ("min") or higher ("max") scores are better.
         factor: Multiplier of each reduction, in [0, 1).
-        patience: The number of bad scores in a row that do not reduce the value yet, at least 0.
+        patience: The number of bad scores in a row that are tolerated before a reduction, at least 0.
         threshold: By how much a score must improve, at least 0; below 1 for "min" and "rel".
-        threshold_mode: "rel" is a fraction of the best score and "abs" a difference. For scores below 0 write "abs":
-            there "rel" takes scores that are a little worse as improvements.
-        cooldown: The number of scores after a reduction of which none counts as bad, at least 0.
-        floor: The value below which no reduction goes, in the value's own unit. It raises nothing: a scheduled value
-            that is below it by itself, as in a warmup, stays as it is.
-        start_epoch: Scores of the epochs before it are not looked at.
+        threshold_mode: "rel" is a fraction of the best score and "abs" a difference. For scores below 0 use "abs":
+            "rel" would count slightly worse scores as improvements.
+        cooldown: The number of scores after a reduction that never count as bad, at least 0.
+        floor: The lowest value that reductions reach: a value, not a fraction. It never raises a value: one scheduled
+            below it, as in a warmup, stays as it is.
+        start_epoch: Scores of earlier epochs are ignored.
 
     Raises:
         TypeError: An argument is not a number.
@@ -92,11 +92,11 @@ class Plateau(Reaction):
 
     @property
     def begin(self) -> PlateauState:
-        """Before the first score."""
+        """The state before the first score."""
         return PlateauState(math.inf if self.mode == "min" else -math.inf)
 
     def after(self, progress: PlateauState, epoch: int, score: float) -> PlateauState:
-        """What the scores come to with that of the next epoch.
+        """The state after the score of the next epoch.
 
         >>> plateau = Plateau(patience=0, cooldown=2)
         >>> plateau.after(PlateauState(best=0.5), 7, 0.6)
@@ -121,10 +121,10 @@ class Plateau(Reaction):
         return score < bound if self.mode == "min" else score > bound
 
     def reductions(self, scores: Mapping[int, float], epoch: int) -> int:
-        """How often the value has been reduced when an epoch begins: a fold over the scores of the epochs before it.
+        """The number of reductions when an epoch begins, from the scores of the epochs before it.
 
         Args:
-            scores: One for each epoch that has any, in whatever order.
+            scores: The score of each epoch that has one, in any order.
             epoch: Counted from 0.
 
         >>> Plateau(patience=0).reductions({2: 0.6, 0: 0.5, 1: 0.5}, epoch=3)
@@ -145,7 +145,7 @@ class Plateau(Reaction):
         return float(self.factor**reductions)
 
     def reduced(self, values: Sequence[float], reductions: int) -> list[float]:
-        """What scheduled values of an epoch become: multiplied, and not below the floor unless the schedule is.
+        """The scheduled values of an epoch after the reductions, not below the floor unless the schedule is.
 
         >>> Plateau(factor=0.5, floor=0.25).reduced([0.125, 0.375, 1.0], reductions=1)
         [0.125, 0.25, 0.5]
@@ -155,14 +155,14 @@ class Plateau(Reaction):
 
 
 def whole(found: object, name: str) -> int:
-    """A whole number of at least 0; raises ValueError in the words of the argument `name`."""
+    """A whole number of at least 0; otherwise raises ValueError that names the argument."""
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
         raise ValueError(f"{name}: found {found!r}; expected a whole number of at least 0.")
     return found
 
 
 def at_least_0(found: object, name: str) -> float:
-    """A finite number of at least 0; raises TypeError or ValueError in the words of the argument `name`."""
+    """A finite number of at least 0; otherwise raises TypeError or ValueError that names the argument."""
     number = real(found, name)
     if number < 0:
         raise ValueError(f"{name}: found {found!r}; expected a number of at least 0.")

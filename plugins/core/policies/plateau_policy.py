@@ -1,4 +1,4 @@
-"""A multiplier of whole epochs, as a function of the scores that a metric had before."""
+"""The policy of a plateau: a multiplier per epoch, as a function of a metric's earlier scores."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Reducible = Literal["learning_rate", "weight_decay"]
 
 
 class PlateauPolicy(Policy):
-    """Gives factor ** n of what is scheduled, where n is the number of reductions by the scores of earlier epochs.
+    """Multiplies what is scheduled by factor ** n, where n is the number of reductions due to earlier epochs' scores.
 
-    Scores are logged by epoch, and n is a function of the log alone: a score that comes twice decides once, the score
-    of an epoch that is trained again replaces the first one, and a resumed run that has the log has the same values.
+    Scores are kept by epoch, and n depends only on them: a score reported twice counts once, retraining an epoch
+    replaces its score, and a resumed run has the same values.
 
     Args:
         monitor: The name of the metric.
         hyperparameter: "learning_rate" or "weight_decay".
         base: The learning rate before any reduction, or None for each group's own.
-        who: What messages call it.
+        who: Its name in messages.
         **plateau: The arguments of `Plateau`.
     """
 
@@ -60,10 +60,10 @@ class PlateauPolicy(Policy):
         self._set_log([], [])
 
     def prepare(self, clock: Clock) -> None:
-        """A multiplier of whole epochs needs to know nothing of the run's length."""
+        """Do nothing: a multiplier per epoch does not depend on the run's length."""
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
-        """The value where no other policy schedules it: the base value, reduced."""
+        """The value if no other policy schedules it: the base value, reduced."""
         return self.reduced([base], position.epoch)[0]
 
     def settings(self) -> dict[str, Any]:
@@ -74,11 +74,11 @@ class PlateauPolicy(Policy):
         return type(self)(**settings, who=self.who)
 
     def observe(self, epoch: int, score: Any) -> None:
-        """Log the score of an epoch, in place of one that it has already; those of other epochs stay.
+        """Record the score of an epoch, replacing an earlier one of the same epoch.
 
         Args:
             epoch: Counted from 0.
-            score: Any number, also a scalar of NumPy or a framework; NaN and infinities too.
+            score: Any number, including scalars of NumPy or a framework, NaN and infinities.
 
         Raises:
             TypeError: The score is not a number.
@@ -92,7 +92,7 @@ class PlateauPolicy(Policy):
         del self._folded[at + 1 :]
 
     def forget(self, epoch: int) -> None:
-        """Drop the scores of `epoch` and of those after it: training begins there.
+        """Drop the scores from `epoch` on: training begins there.
 
         >>> policy = PlateauPolicy("loss", who="ReduceOnPlateau")
         >>> policy.load_state([[0, 0.5], [1, 0.25], [2, 0.125]])
@@ -105,11 +105,11 @@ class PlateauPolicy(Policy):
 
     @property
     def scores(self) -> dict[int, float]:
-        """The log: the score of each epoch that has one, in the order of epochs."""
+        """The score of each epoch that has one, in the order of epochs."""
         return dict(zip(self._epochs, self._scores, strict=True))
 
     def state(self) -> list[list[Any]]:
-        """The log as JSON-ready data: [epoch, score] of each epoch that has one, in their order.
+        """The scores as JSON-ready data: [epoch, score] pairs in the order of epochs.
 
         >>> policy = PlateauPolicy("loss", who="ReduceOnPlateau")
         >>> policy.observe(3, float("nan"))
@@ -119,10 +119,10 @@ class PlateauPolicy(Policy):
         return [[epoch, score] for epoch, score in zip(self._epochs, self._scores, strict=True)]
 
     def load_state(self, state: Sequence[Any]) -> None:
-        """Take the log that `state` wrote in place of the present one.
+        """Replace the scores by those that `state` wrote.
 
         Raises:
-            ValueError: It is not such a log; the present one then stays as it is.
+            ValueError: They are damaged; the present scores are then kept.
 
         >>> policy = PlateauPolicy("loss", patience=0, who="ReduceOnPlateau")
         >>> policy.load_state([[0, 0.5], [1, 0.75]])
@@ -144,23 +144,23 @@ class PlateauPolicy(Policy):
         self._set_log(epochs, scores)
 
     def reductions(self, epoch: int) -> int:
-        """How often the value has been reduced when `epoch` begins."""
+        """The number of reductions when `epoch` begins."""
         count, folded = bisect_left(self._epochs, epoch), self._folded
         for at in range(len(folded) - 1, count):
             folded.append(self.plateau.after(folded[-1], self._epochs[at], self._scores[at]))
         return folded[count].reductions
 
     def multiplier(self, epoch: int) -> float:
-        """factor ** the number of reductions when `epoch` begins: of all its updates the same."""
+        """factor ** the number of reductions when `epoch` begins, the same for all its updates."""
         return self.plateau.multiplier(self.reductions(epoch))
 
     def reduced(self, values: Sequence[float], epoch: int) -> list[float]:
-        """What scheduled values of an epoch become; see `Plateau.reduced`."""
+        """The scheduled values of an epoch after the reductions; see `Plateau.reduced`."""
         return self.plateau.reduced(values, self.reductions(epoch))
 
     def _set_log(self, epochs: list[int], scores: list[float]) -> None:
         self._epochs, self._scores = epochs, scores
-        self._folded = [self.plateau.begin]  # item n is that of the first n scores, as far as it was asked for
+        self._folded = [self.plateau.begin]  # item n is the state after n scores, computed on demand
 
     def _number(self, score: Any) -> float:
         try:

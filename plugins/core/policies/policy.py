@@ -1,4 +1,4 @@
-"""What gives the values of hyperparameters at every position of a run."""
+"""The base of policies, which give the values of hyperparameters at every position of a run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..specs.spec import Spec
 
 
 class Reducer(Protocol):
-    """What reduces the values of a hyperparameter that another policy schedules."""
+    """Reduces the values of a hyperparameter that another policy schedules."""
 
     driven: tuple[str, ...]
 
     def reduced(self, values: Sequence[float], epoch: int) -> list[float]:
-        """What scheduled values of an epoch become."""
+        """The scheduled values of an epoch after the reductions."""
 
 
 class Policy(ABC):
     """Gives the value of some hyperparameters at every position of a run. It knows no framework and no callback.
 
     Attributes:
-        kind: What a checkpoint calls a policy of this class.
-        reduces: Whether it reduces what another policy schedules, where one does.
-        driven: The hyperparameters that it gives the values of.
-        spec: The optimizer that it is for, or None for any.
+        kind: The name of this kind of policy in checkpoints.
+        reduces: Whether it reduces what another policy schedules, if one does.
+        driven: The hyperparameters whose values it gives.
+        spec: The spec of the optimizer that it is for, or None for any.
         base: The base value of every parameter group, or None for the group's own.
         reduced_by: What reduces its values in this training.
-        who: What messages call it.
+        who: Its name in messages.
     """
 
     kind: ClassVar[str]
@@ -45,21 +45,21 @@ class Policy(ABC):
 
     @abstractmethod
     def prepare(self, clock: Clock) -> None:
-        """Resolve the schedules; raises ValueError for what this clock cannot honour."""
+        """Resolve the schedules; raises ValueError if this clock does not allow it."""
 
     @abstractmethod
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         """The value of a hyperparameter for the update at `position`, of a parameter group with this base value."""
 
     def columns(self, hyperparameter: str, bases: Sequence[float], position: Position, count: int) -> list[list[float]]:
-        """For each base, the values for the update at `position` and those after it in the epoch, `count` in all."""
+        """For each base, the values of `count` updates of an epoch from `position` on."""
         positions = [Position(position.epoch, position.update + n) for n in range(count)]
         return [[self.value(hyperparameter, base, each) for each in positions] for base in bases]
 
     def reduced_columns(
         self, hyperparameter: str, bases: Sequence[float], position: Position, count: int
     ) -> list[list[float]]:
-        """As `columns`, after everything that reduces the values."""
+        """As `columns`, after all reductions."""
         columns = self.columns(hyperparameter, bases, position, count)
         for reducer in self.reduced_by:
             if hyperparameter in reducer.driven:
@@ -67,11 +67,11 @@ class Policy(ABC):
         return columns
 
     def varies_within_epochs(self) -> bool:
-        """Whether some value changes between two updates of the same epoch."""
+        """Whether a value changes between two updates of the same epoch."""
         return False
 
     def counts_updates(self) -> bool:
-        """Whether some value would be another one if an epoch had another number of updates."""
+        """Whether a value depends on the number of updates in an epoch."""
         return False
 
     def units(self) -> frozenset[str]:
@@ -79,27 +79,27 @@ class Policy(ABC):
         return frozenset()
 
     def settings(self) -> dict[str, Any] | None:
-        """What decides the values, in canonical form, for a checkpoint; None where that cannot be written down."""
+        """The settings in canonical form, for a checkpoint; None if they cannot be written down."""
         return None
 
     def from_settings(self, settings: Mapping[str, Any]) -> Self:
-        """A policy of this kind, for the same optimizer, of the `settings` of another one.
+        """A policy of this kind, for the same optimizer, with other `settings`.
 
         Raises:
-            ValueError: They are not the settings of a policy of this kind.
+            ValueError: They are not settings of this kind of policy.
         """
         raise ValueError(f"{self.who}: found {settings!r}; expected no settings.")
 
     def state(self) -> Sequence[Any]:
-        """What it has seen of the run and cannot be had from the position, as plain data."""
+        """What it observed during the run and cannot be derived from the position, as plain data."""
         return ()
 
     def load_state(self, state: Sequence[Any]) -> None:
-        """Continue with what `state` gave."""
+        """Continue from what `state` returned."""
         return
 
     def resolve_bases(self, found: Sequence[float]) -> list[float]:
-        """The base values of the parameter groups: `base` where it is given, otherwise those that were found."""
+        """The base values of the parameter groups: `base` if given, otherwise the groups' own."""
         if self.base is None:
             return list(found)
         if len(set(found)) > 1:
@@ -110,15 +110,15 @@ class Policy(ABC):
         return [self.base] * len(found)
 
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
-        """Refuse base values, by hyperparameter, from which this policy cannot start. By default there are none."""
+        """Raise ValueError for base values, by hyperparameter, that this policy cannot start from."""
         return
 
     def error(self, found: str, remedy: str) -> ValueError:
-        """The error for what cannot be done exactly: who, what was found, and what to write instead."""
+        """The error that says who found what, and what to write instead."""
         return ValueError(f"{self.who}: found {found}; {remedy}.")
 
     def _checked_base(self, base: float | None) -> float | None:
-        """`base=` as a learning rate; raises TypeError or ValueError for what is none."""
+        """`base=` as a learning rate; raises TypeError or ValueError if it is not one."""
         if base is None:
             return None
         checked = real(base, f"{self.who}: base")

@@ -1,4 +1,4 @@
-"""The values of a recipe's plan."""
+"""The policy of a recipe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RecipePolicy(Policy):
     """Gives the values of a recipe's plan.
 
     Args:
-        recipe: What to follow.
+        recipe: The recipe to follow.
         resolution: "update" evaluates the plan at every update; "epoch" holds the value of the epoch's first update.
-        who: What messages call it.
+        who: Its name in messages.
     """
 
     kind: ClassVar[str] = "recipe"

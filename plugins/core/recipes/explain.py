@@ -1,6 +1,6 @@
-"""A plan in words and as a table: when what changes, to which value, and where two plans part.
+"""A plan in words and as a table: what changes when, to which value, and where two plans differ.
 
-Where values change within epochs, this asks for all of them: a fraction of a second for a million updates.
+If values change within epochs, all of them are computed: a fraction of a second for a million updates.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from .lint import lint
 from .plan_values import PlanValues
 from .words import shown, stretch, text, when
 
-_LINES = 50  # of a hyperparameter
-_DROPS = 20  # of a part of a schedule, told one by one
+_LINES = 50  # per hyperparameter
+_DROPS = 20  # per part of a schedule, listed one by one
 
 
 def table(plan: PlanValues) -> str:
@@ -54,7 +54,7 @@ def explain(plan: PlanValues) -> str:
 
 
 def diff(plan: PlanValues, other: PlanValues) -> str:
-    """A line for each hyperparameter in which the plans differ: where first, and where most."""
+    """One line per hyperparameter in which the plans differ: where first, and where most."""
     if plan.clock.updates_per_epoch != other.clock.updates_per_epoch:
         raise ValueError(
             f"diff: found plans of {plan.clock.updates_per_epoch} and {other.clock.updates_per_epoch} updates per "
@@ -89,7 +89,7 @@ def _pair(a: float, b: float) -> str:
 
 
 def _changes(plan: PlanValues, name: str, total: int) -> Iterator[str]:
-    """The runs of a hyperparameter's values: stretches that stay, single changes, stretches that rise or fall."""
+    """A hyperparameter's changes: single ones, and stretches that rise or fall."""
     count = plan.clock.updates_per_epoch or 1
     stepwise = plan.constant_within_epochs(name) or count == 1
     each = count if stepwise else 1
@@ -109,7 +109,7 @@ def _changes(plan: PlanValues, name: str, total: int) -> Iterator[str]:
 
 
 def _stretches(values: list[float], turns: set[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last change of each stretch that goes one way and has no turn in it; a change alone is both."""
+    """The first and last change of each stretch that goes one way without a turn; equal for a single change."""
     i = 1
     while i < len(values):
         first, direction = i, _direction(values, i)
@@ -123,20 +123,20 @@ def _stretches(values: list[float], turns: set[int]) -> Iterator[tuple[int, int]
 
 
 def _turns(values: list[float], boundaries: Iterable[set[int]]) -> set[int]:
-    """The changes with which something else begins, of those at the boundaries of the schedule's parts."""
+    """The changes at boundaries of the schedule's parts where something else begins."""
 
     def larger(i: int, j: int) -> bool:
-        """Whether change i is clearly larger than change j; where one of them is outside the run it is not."""
+        """Whether change i is clearly larger than change j; False if either is outside the run."""
         if not (0 < i < len(values) and 0 < j < len(values)):
             return False
         return abs(values[i] - values[i - 1]) > 1.25 * abs(values[j] - values[j - 1])
 
     found = set()
     for of_part in boundaries:
-        # A jump at k is told alone. Where k is reached smoothly it belongs to what comes before.
+        # A jump at k stands alone. If k is reached smoothly, it belongs to the stretch before.
         turns = {k for k in of_part if larger(k, k - 1)}
         turns |= {k + 1 for k in of_part if larger(k, k + 1) or larger(k + 1, k)}
-        # More are a staircase, of which the drops are no news.
+        # More turns are a staircase, whose drops are not worth listing.
         if len(turns) <= 2 * _DROPS:
             found |= turns
     return found
@@ -147,10 +147,10 @@ def _direction(values: list[float], i: int) -> int:
 
 
 def _shrink(plan: PlanValues, total: int) -> Iterator[str]:
-    """What the weight decay alone does to a weight, at the start and over the run."""
+    """The effect of the weight decay alone on a weight, at the start and over the run."""
     names = ("learning_rate", "weight_decay")
     count = plan.clock.updates_per_epoch
-    # Where neither changes within epochs, one update stands for the others of its epoch.
+    # If neither changes within epochs, one update stands for all of its epoch.
     each = (count or 1) if all(map(plan.constant_within_epochs, names)) else 1
     spec: Any = plan.recipe.optimizer
     values = zip(*(shown(plan, name, 0, total, each) for name in names), strict=True)

@@ -57,7 +57,7 @@ def _ends(plan: PlanValues, name: str, total: int) -> Iterator[str]:
 
 
 def _never(part: Part, total: int) -> Iterator[str]:
-    """What a part has after the end of its time."""
+    """Changes of a part that come after its end."""
     schedule = part.schedule
 
     def never(what: str, duration: DurationLike, times: int = 1) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _never(part: Part, total: int) -> Iterator[str]:
 
 def _ramp(plan: PlanValues, ramp: Ramp, part: Part, total: int) -> Iterator[str]:
     reached, of_run = part.at(ramp.length(part.ticks)), part.last == total - 1
-    # An end at the first update after the last one is meant: that is what inclusive=False says.
+    # An end at the first update after the last one is intended: that is inclusive=False.
     if part.begin <= part.last and part.last + 1 < reached:
         what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
         yield f"{ramp!r}: {what} {'the run' if of_run else 'its part of the run'}, {text(ramp.final)} is never reached"
@@ -95,7 +95,7 @@ def _ramp(plan: PlanValues, ramp: Ramp, part: Part, total: int) -> Iterator[str]
 
 
 def _lost(plan: PlanValues, name: str, total: int) -> Iterator[str]:
-    """Changes from one update to the next that are gone in float32, in which frameworks hold the values."""
+    """Changes from one update to the next that vanish in float32, which frameworks store values in."""
     if plan.clock.updates_per_epoch is None or plan.constant_within_epochs(name) or total < 2:
         return
     pairs = [shown(plan, name, number, number + 2) for number in range(0, total - 1, max(1, total // _SAMPLES))]

@@ -1,4 +1,4 @@
-"""A plan: the values of a recipe at every position of a run, and what there is to say about them."""
+"""A plan: the values of a recipe at every position of a run, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Plan(PlanValues):
         return explain.explain(self)
 
     def diff(self, other: Plan) -> str:
-        """Where two plans part: a line for each hyperparameter that differs, empty if none does.
+        """Where two plans differ: one line per hyperparameter that does, empty if none does.
 
         Each line has the first update at which the values differ, and the one at which they are furthest apart.
 

@@ -15,7 +15,7 @@ from ..specs.spec import HYPERPARAMETERS
 
 
 class Schedules(Protocol):
-    """What a plan asks of a recipe."""
+    """What a plan needs from a recipe."""
 
     @property
     def optimizer(self) -> Any:
@@ -161,7 +161,7 @@ class PlanValues:
         if too_large or min(largest) < 0:
             count = self.clock.updates_per_epoch or 1
             for number in range(begin, end, every):
-                self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the one that cannot be used
+                self.value(hyperparameter, *divmod(number, count), max(bases))  # raises at the unusable value
         return [by_base[base] for base in bases]
 
     def multipliers(self, hyperparameter: str, begin: int, end: int, every: int = 1) -> list[float]:
@@ -182,18 +182,18 @@ class PlanValues:
             raise ValueError(f"found begin={begin} and every={every}; expected at least 0 and at least 1.")
         try:
             etas = list(map(curve, range(begin * scale, end * scale, every * scale)))
-            # A sum is the fastest way to look at all of them; where it is not finite, one of them may still be.
+            # A sum is the fastest check of all; it can overflow although every value is finite.
             if math.isfinite(sum(etas)):
                 return etas
         except (OverflowError, ValueError):
             etas = []
         count = self.clock.updates_per_epoch or 1
         for number in range(begin, end, every):
-            self.multiplier(hyperparameter, *divmod(number, count))  # raises at the one that has no value
+            self.multiplier(hyperparameter, *divmod(number, count))  # raises at the position without a value
         return etas
 
     def check(self, hyperparameter: str, base: float | None = None) -> None:
-        """Raise, as `value` does, for a value of the run that cannot be used; of a long run, 100,000 are looked at."""
+        """Raise, as `value` does, if a value of the run cannot be used; samples 100,000 updates of a long run."""
         length = self.clock.length()
         total = 1 if length is None else int(length)
         for begin, every in ((0, -(-total // 100_000)), (total - 1, 1)):
@@ -242,7 +242,7 @@ class PlanValues:
         return self._constant[hyperparameter]
 
     def in_epochs_alone(self, hyperparameter: str) -> bool:
-        """Whether the schedule's durations mean the same whatever the number of updates in an epoch."""
+        """Whether the schedule's durations are independent of the number of updates in an epoch."""
         units = {unit for duration in self.recipe.schedule(hyperparameter).durations() for unit in duration.units}
         return "updates" not in units and ("percent" not in units or self.clock.max_updates is None)
 
@@ -256,7 +256,7 @@ def _usable(hyperparameter: str, value: float) -> bool:
 
 
 def _position(epoch: int, update: int) -> tuple[int, int]:
-    epoch, update = index(epoch), index(update)  # an integer of NumPy would overflow, and a float has no position
+    epoch, update = index(epoch), index(update)  # a NumPy integer would overflow, and a float is not a position
     if epoch < 0 or update < 0:
         raise ValueError(f"found epoch {epoch}, update {update}; both count from 0 and cannot be negative.")
     return epoch, update

@@ -1,4 +1,4 @@
-"""How positions and values of a plan are said."""
+"""Puts positions and values of a plan into words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stretch(plan: PlanValues, first: int, last: int) -> str:
 
 
 def text(value: float) -> str:
-    """A value for people."""
+    """A value, rounded for reading."""
     return f"{value:.6g}"
 
 

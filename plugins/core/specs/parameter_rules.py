@@ -134,7 +134,7 @@ class ParameterRule(Rule):
 
 
 class Assignment(NamedTuple):
-    """What the rules make of a parameter: its multipliers, and the numbers of the rules that set them."""
+    """The multipliers of a parameter, and the numbers of the rules that set them."""
 
     parameter: Parameter
     multipliers: Multipliers

@@ -1,4 +1,4 @@
-"""What a spec makes of each parameter of a model, as a table."""
+"""The table of what a spec sets for each parameter of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .spec import Spec
 
 
 class ParameterRow(NamedTuple):
-    """What `describe_parameters` says of a parameter: base values, and the numbers of the rules that set them."""
+    """One parameter in the table of `describe_parameters`: base values, and the numbers of the rules that set them."""
 
     path: str
     shape: tuple[int, ...]
@@ -22,13 +22,13 @@ class ParameterRow(NamedTuple):
 
 
 class ParameterTable(tuple[ParameterRow, ...]):
-    """A row for each trainable parameter of a model; its text is a table."""
+    """A row per trainable parameter of a model; prints as a table."""
 
     spec: Spec
 
     @classmethod
     def of(cls, spec: Spec, parameters: Sequence[Parameter]) -> ParameterTable:
-        """What a spec makes of these parameters.
+        """The table of a spec for these parameters.
 
         Raises:
             ValueError: A rule matches none of them.
@@ -65,7 +65,7 @@ class ParameterTable(tuple[ParameterRow, ...]):
 
 
 def extraction_error(found: str, remedy: str) -> ValueError:
-    """The error for what `extract_weight_decay` cannot read."""
+    """The error of `extract_weight_decay`."""
     return ValueError(f"extract_weight_decay: found {found}; {remedy}.")
 
 

@@ -1,4 +1,4 @@
-"""What a room knows of each kind of optimizer: one module for each, found by itself."""
+"""Finds the records of the kinds of optimizers: one module per kind in each package that has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .spec import Spec
 
 
 class Record(Protocol):
-    """What a room knows of one kind."""
+    """What a package knows about one kind."""
 
     @property
     def kind(self) -> type[Spec]:
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 
 def records(package: str, path: Iterable[str], kind: type[R]) -> dict[type[Spec], R]:
-    """The records of a package, by the class of their specs: the `RECORD` of each of its modules that has one.
+    """The records of a package by the class of their specs: the `RECORD` of each module that has one.
 
     Args:
-        package: Its name.
-        path: Its `__path__`.
+        package: The package's name.
+        path: The package's `__path__`.
         kind: The class of its records.
     """
     modules = (import_module(f"{package}.{module.name}") for module in iter_modules(path))
@@ -39,9 +39,9 @@ def record_of(known: dict[type[Spec], T], spec: object, who: str) -> T:
     """The record of a spec's kind.
 
     Raises:
-        TypeError: It is not a spec, or of a kind that this room cannot compute.
+        TypeError: It is not a spec, or the package does not know its kind.
     """
-    record = known.get(type(spec))  # type: ignore[arg-type]  # of anything else there is none
+    record = known.get(type(spec))  # type: ignore[arg-type]  # anything else has no record
     if record is None:
         raise TypeError(f"{who}: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}.")
     return record

@@ -1,4 +1,4 @@
-"""Optimizer specs: every number of an optimizer, written down; none is left to a framework's default."""
+"""Optimizer specs write down every number of an optimizer; none is left to a framework's default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..schedules.serializable import Functions, Value
 from .parameter_rules import ParameterRule, Rule
 
 HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
-"""The hyperparameters that have a schedule, in the order in which everything lists them."""
+"""The hyperparameters that can have a schedule, in the order used everywhere."""
 
 
 Basis = Literal["learning_rate", "schedule", "update"]
@@ -19,12 +19,12 @@ Clip = Literal["global_clipnorm", "clipnorm", "clipvalue"]
 
 CLIPS: tuple[Clip, ...] = get_args(Clip)
 CLIP_EPSILON = 1e-6
-"""What is added to a norm before clipping by it, as torch.nn.utils.clip_grad_norm_ does."""
+"""Added to a norm before clipping by it, as in torch.nn.utils.clip_grad_norm_."""
 
 
 @dataclass(frozen=True, repr=False)
 class Spec(Value, ABC, family=True):
-    """Base of the optimizer specs: a base value for each hyperparameter, and what they have in common.
+    """Base of the optimizer specs: a base value for each hyperparameter, and the settings they share.
 
     Args:
         learning_rate: Base value, at least 0.
@@ -104,7 +104,7 @@ class Spec(Value, ABC, family=True):
     @property
     @abstractmethod
     def moments(self) -> tuple[str, ...]:
-        """What an optimizer of this spec keeps of each parameter, by the names used in all frameworks and files."""
+        """The moments that an optimizer of this spec keeps per parameter, as all frameworks and files name them."""
 
     def difference(self, other: Spec) -> str | None:
         """The first field in which `other` differs, in words, or None if the two are equal."""

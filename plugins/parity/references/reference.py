@@ -1,4 +1,4 @@
-"""What the references have in common: the state of each weight, and the record that names them."""
+"""What the references share: the state of each weight, and the record."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...core.specs.spec import Spec
 
 
 class Reference(ABC):
-    """The step of an optimizer, for weights that are told apart by name.
+    """The step of an optimizer, for weights by name.
 
     Args:
-        spec: Its numbers.
-        weights: At the start, each of any shape.
+        spec: The optimizer's spec.
+        weights: The initial weights, of any shape.
     """
 
     def __init__(self, spec: Any, weights: Mapping[str, Any]) -> None:
@@ -24,16 +24,16 @@ class Reference(ABC):
         self.first, self.second = ({name: np.zeros_like(value) for name, value in weights.items()} for _ in range(2))
 
     def begin_update(self, momentum: float) -> None:
-        """The next update begins, for all weights; t counts it."""
+        """Begin the next update of all weights."""
         self.t += 1
 
     @abstractmethod
     def step(self, name: str, g: Any, rate: float, momentum: float) -> Any:
-        """What an update takes off a weight, besides its decay.
+        """What an update subtracts from a weight, besides its decay.
 
         Args:
-            name: Of the weight.
-            g: Its gradient, turned around where the spec maximizes.
+            name: The weight's name.
+            g: Its gradient, negated if the spec maximizes.
             rate: The learning rate.
             momentum: beta_1, or the momentum of SGD.
         """
