@@ -83,6 +83,8 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
         every = [Multipliers()] * len(optimizer.param_groups)  # the user built it with the same numbers
     else:
         return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
+    if len(optimizer.param_groups) != len(every):
+        return f"the optimizer has {len(optimizer.param_groups)} parameter groups and not {len(every)}"
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
         for key, base in record.arguments(spec).items():
             field = record.fields.get(key, key)

@@ -139,6 +139,18 @@ def test_an_optimizer_of_another_kind_than_the_spec(other: type[torch.optim.Opti
     assert f"not built from this recipe's spec: the optimizer is {other.__name__} and not AdamW;" in message
 
 
+def test_an_optimizer_of_the_spec_with_another_group_since() -> None:
+    def configure(module: pl.LightningModule) -> torch.optim.Optimizer:
+        _, second = module.parameters()
+        second.requires_grad_(False)
+        optimizer = build_optimizer(SPEC, module)
+        optimizer.add_param_group({"params": [second.requires_grad_(True)]})
+        return optimizer
+
+    message = refusal(configure, HyperparameterScheduler(Recipe(SPEC)))
+    assert "not built from this recipe's spec: the optimizer has 2 parameter groups and not 1;" in message
+
+
 class Engine:
     """Makes the updates itself, and is no optimizer of torch, though it has one."""
 

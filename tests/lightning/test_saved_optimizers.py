@@ -5,6 +5,8 @@ Run as a program, this file is that other process.
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +127,38 @@ def test_without_the_state_of_the_optimizer_the_run_would_be_another(name: str, 
     emptied.mkdir(exist_ok=True)
     torch.save(checkpoint, emptied / path.name)
     assert not any(map(torch.equal, train(name, emptied, resume=True), whole[name]))
+
+
+class Holding(Network):
+    """A network with its optimizer in an attribute, so that a copy of the one is a copy of the other."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.optimizer = build_optimizer(spec, self.layers)
+
+    def configure_optimizers(self) -> Any:
+        return self.optimizer
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+@pytest.mark.parametrize("name", SPECS)
+def test_a_copy_of_an_optimizer_follows_the_recipe_of_its_spec(name: str, copy_of: Any) -> None:
+    network = Holding(SPECS[name])
+    for each in (copy_of(network), network):
+        trainer = pl.Trainer(
+            max_epochs=2,
+            callbacks=[HyperparameterScheduler(Recipe(SPECS[name], ExponentialDecay(0.5, every=updates(1))))],
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(each, torch.utils.data.DataLoader([(torch.ones(4), torch.ones(3))] * 3))
+        copied = copy_of(each)
+        assert copied.optimizer.spec == SPECS[name]
+        assert copied.optimizer.multipliers == network.optimizer.multipliers
+        assert repr(copied.optimizer.state_dict()) == repr(each.optimizer.state_dict())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch.optim.nadam import nadam as torch_nadam
 
 from ...core.specs import nadamw as specs
 from ..kernels import Settings, decay
+from . import native
 from .record import TorchRecord
 from .spec_optimizer import SpecOptimizer
 
@@ -67,7 +68,7 @@ class NAdamW(SpecOptimizer, torch.optim.NAdam):
 RECORD = TorchRecord(
     kind=specs.NAdamW,
     torch_class=torch.optim.NAdam,
-    native=torch.optim.NAdam,
+    native=native.NAdam,
     own=NAdamW,
     fields={
         "lr": "learning_rate",

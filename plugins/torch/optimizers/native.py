@@ -9,19 +9,15 @@ import torch
 from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.optimizer import _use_grad_for_differentiable
 
-from ..layouts import by_layout, refuse_other_shapes
+from ..layouts import by_layout
+from .spec_optimizer import BuiltOptimizer
 
 
-class AdamW(torch.optim.AdamW):
+class AdamW(BuiltOptimizer, torch.optim.AdamW):
     """torch.optim.AdamW: the same constructor, state, checkpoints and bits.
 
     Tensors whose layouts differ are updated by torch's default kernel and not by the fused one.
     """
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
-        super().load_state_dict(state_dict)
-        refuse_other_shapes(self)
 
     @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -60,3 +56,7 @@ class AdamW(torch.optim.AdamW):
                     found_inf=getattr(self, "found_inf", None),
                 )
         return loss
+
+
+class NAdam(BuiltOptimizer, torch.optim.NAdam):
+    """torch.optim.NAdam: the same constructor, state, checkpoints and bits."""

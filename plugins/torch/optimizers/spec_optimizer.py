@@ -14,10 +14,8 @@ from ..layouts import refuse_other_shapes
 from ..param_groups import values
 
 
-class SpecOptimizer(torch.optim.Optimizer, ABC):
-    """A torch optimizer for a spec that torch's own class cannot express.
-
-    It has the state of torch's class and loads its checkpoints.
+class BuiltOptimizer(torch.optim.Optimizer):
+    """A torch optimizer that `build_optimizer` makes. Its copies and pickles keep the spec.
 
     Attributes:
         spec: The spec it was built from.
@@ -26,6 +24,22 @@ class SpecOptimizer(torch.optim.Optimizer, ABC):
 
     spec: Any
     multipliers: list[Multipliers]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
+        super().load_state_dict(state_dict)
+        refuse_other_shapes(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # torch keeps only defaults, state and groups.
+        return {**super().__getstate__(), "spec": self.spec, "multipliers": self.multipliers}
+
+
+class SpecOptimizer(BuiltOptimizer, ABC):
+    """A torch optimizer for a spec that torch's own class cannot express.
+
+    It has the state of torch's class and loads its checkpoints.
+    """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -52,12 +66,3 @@ class SpecOptimizer(torch.optim.Optimizer, ABC):
         lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
         self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
         return lists
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
-        super().load_state_dict(state_dict)
-        refuse_other_shapes(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {**state, "spec": self.spec, "multipliers": self.multipliers}
