@@ -1,8 +1,8 @@
-"""What values cost: samestep's plans beside torch's schedulers, optax, transformers' lambdas and a closed form by hand.
+"""The cost of values: samestep's plans, torch's schedulers, optax, transformers' lambdas, a closed form by hand.
 
 Run it with `python benchmarks/core.py`. Everything is timed in turn in one process, round after round; the tables show
-medians. "whole run" asks for every value of a run at once where there is a way to, as with a plan's `values` and with
-optax under jax.jit and vmap, and one after the other where there is none. Shared machines are noisy: compare ratios.
+medians. "whole run" computes all values of a run at once if possible (a plan's `values`, optax under jax.jit and vmap),
+otherwise one after the other. Shared machines are noisy: compare ratios.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ OURS = Recipe(
 
 
 def by_hand(t: int) -> float:
-    """Warmup and cosine as one would write them into a training script, in the manner of timm."""
+    """Warmup and cosine as one would write them in a training script, in the style of timm."""
     if t < WARMUP:
         return BASE * t / WARMUP
     return BASE * 0.5 * (1.0 + math.cos(math.pi * (t - WARMUP) / (RUN - WARMUP)))

@@ -1,10 +1,10 @@
-"""The cost in Lightning of writing the learning rate of two parameter groups: samestep beside torch's schedulers.
+"""The cost in Lightning of writing the learning rate of two parameter groups: samestep and torch's schedulers.
 
 Run it with `python benchmarks/lightning_write.py`. Everything is timed in turn in one process, round after round; the
-table shows medians. samestep's callback is called as Lightning calls it, with a Trainer that was stopped within an
-epoch. "value and write" gets the value of the next update, which the plan computes some updates ahead, and writes it
-into both groups; "whole update" is all that a training step pays: the count of the update and the hooks at the end and
-the start of a batch, which both write. Shared machines are noisy: compare ratios.
+table shows medians. samestep's callback is called as Lightning calls it, with a Trainer stopped within an epoch. "value
+and write" gets the value of the next update, which the plan computes some updates ahead, and writes it into both
+groups. "whole update" is everything a training step pays: counting the update, and the hooks at the end and the start
+of a batch, which both write. Shared machines are noisy: compare ratios.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What needs a GPU: resuming there after any batch, with loss scaling that skips updates, and both frameworks there.
+"""Everything that needs a GPU: resuming after any batch, loss scaling that skips updates, and both frameworks' parity.
 
-python benchmarks/on_gpu.py trains PyTorch Lightning on the first GPU, and Keras on each backend that sees one, and
-prints a table; nothing is written.
+python benchmarks/on_gpu.py trains PyTorch Lightning on the first GPU, and Keras on each backend that sees one. It
+prints the tables of docs/gpu.md and writes nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ QUIET: dict[str, Any] = {
 
 
 def resumed_on_gpu() -> None:
-    """After each batch a checkpoint, from which a new Trainer goes on: how many equal the whole run to the bit."""
+    """Resume from a checkpoint after each batch; count the runs that equal the uninterrupted one bit for bit."""
     import pytorch_lightning as pl
     import torch
 
@@ -78,7 +78,7 @@ def resumed_on_gpu() -> None:
     dataset = torch.utils.data.TensorDataset(inputs[:32].repeat(BATCHES, 1), classes[:32].repeat(BATCHES))
 
     def train(options: dict[str, Any], *callbacks: Any, ckpt_path: Any = None) -> tuple[Any, Any, Any]:
-        # Gradients that overflow in float16 until the scaler has come down far enough.
+        # The gradients overflow in float16 until the scaler has reduced its scale far enough.
         module = Network(RECIPE.optimizer, 1e3 if options.get("precision") == "16-mixed" else 1.0)
         recorder = TraceRecorder()
         every = [HyperparameterScheduler(RECIPE), recorder, *callbacks]
@@ -120,7 +120,7 @@ def trained(device: str) -> Weights:
 
 
 def in_keras(path: str) -> None:
-    """The parity problem in Keras, on the device that its backend takes; the weights go to a file."""
+    """Train the parity problem in Keras on its backend's default device; write the weights to a file."""
     import keras
 
     from samestep.parity.in_keras import train
@@ -132,7 +132,7 @@ def in_keras(path: str) -> None:
 
 
 def apart(ours: Weights, theirs: Weights) -> float:
-    """How far weights are apart, relative to how far they moved."""
+    """The distance of weights, relative to the distance travelled."""
     start = PROBLEM.initial_weights()
 
     def norm(a: Weights, b: Weights) -> float:
@@ -157,7 +157,7 @@ def main() -> None:
     print(f"\nin {time.perf_counter() - begun:.0f} s\n\n| against Lightning on the GPU | distance |\n|---|---|")
     ours = trained("gpu")
     print(f"| Lightning on the CPU | {apart(trained('cpu'), ours):.1e} |", flush=True)
-    # jax multiplies matrices in TF32 on a GPU unless told otherwise; torch does so when told.
+    # On a GPU, JAX multiplies matrices in TF32 unless told otherwise; torch only if told to.
     for backend, precision in (("torch", "float32"), ("jax", "tensorfloat32"), ("jax", "float32")):
         with tempfile.TemporaryDirectory() as folder:
             environment = {

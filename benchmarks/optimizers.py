@@ -1,10 +1,10 @@
-"""The cost of an update at 10 million parameters: samestep's optimizers beside what one would write without them.
+"""The cost of an update at 10 million parameters: samestep's optimizers and what one would write without them.
 
-Run it with `python benchmarks/optimizers.py torch` for torch's optimizers, alone, as Lightning calls them, and with
-`python benchmarks/optimizers.py keras`, on the backend of KERAS_BACKEND, for whole training steps beside Keras' own.
-All candidates make updates in turn in one process, round after round; the tables show medians, and the peak of the
-memory of a process in which one candidate alone trains. Shared machines are noisy: compare the ratios. Where other
-programs use the cores as well, OMP_NUM_THREADS=1 keeps torch's threads from waiting for each other.
+Run `python benchmarks/optimizers.py torch` for the updates of torch's optimizers as Lightning calls them, and `python
+benchmarks/optimizers.py keras`, with KERAS_BACKEND, for whole training steps compared with Keras' own optimizers. All
+candidates make updates in turn in one process, round after round. The tables show medians, and the peak memory of a
+process that trains with that candidate only. Shared machines are noisy: compare ratios. If other programs use the
+cores too, OMP_NUM_THREADS=1 keeps torch's threads from waiting for each other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Candidates = dict[str, Callable[[], Callable[[], Any]]]
 
 
 def in_torch(kind: str, tensors: int) -> Candidates:
-    """torch's optimizer as it is written by default, its foreach path, and ours."""
+    """torch's optimizer with its defaults, its foreach path, and samestep's."""
     import torch
 
     from samestep.lightning import build_optimizer
@@ -92,7 +92,7 @@ def in_torch(kind: str, tensors: int) -> Candidates:
 
 
 def in_keras(kind: str, tensors: int) -> Candidates:
-    """A training step with Keras' own optimizer, and with ours."""
+    """A training step with Keras' own optimizer, and with samestep's."""
     import keras
     from keras import ops
 

@@ -1,10 +1,10 @@
-"""What a schedule costs a training: whole steps under a trainer, scheduled at every update and with constants.
+"""The cost of a schedule in training: whole steps under a trainer, scheduled at every update and with constants.
 
 Run it with `python benchmarks/training.py lightning`, or `keras` with KERAS_BACKEND=tensorflow, jax or torch. Each
-candidate trains the same network with AdamW: samestep's with constants, which is what the others are measured by, with
-schedules of learning rate and weight decay, and what one would write without samestep. All of them train in turn, round
-after round, in one process, through `fit`; a round's ratio is that to the constants of the same round, and the table
-has the medians. Shared machines are noisy, and OMP_NUM_THREADS=1 keeps torch's threads from waiting for each other.
+candidate trains the same network with AdamW: samestep's with constants (the baseline), samestep's with schedules of
+learning rate and weight decay, and what one would write without samestep. All train in turn, round after round, in one
+process, through `fit`. A round's ratio is relative to the baseline of the same round, and the table shows medians.
+Shared machines are noisy, and OMP_NUM_THREADS=1 keeps torch's threads from waiting for each other.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def in_keras(size: Size, steps_per_execution: int) -> dict[str, Train]:
     from samestep.keras import HyperparameterScheduler, build_optimizer
 
     class PerBatch(keras.callbacks.Callback):
-        """What one writes without a table: the learning rate of each batch, set before it."""
+        """The code one writes without samestep: set the learning rate before each batch."""
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.model.optimizer.learning_rate = 1e-3 * (1 - batch / size.updates)

@@ -1,11 +1,11 @@
-"""AdamW is not learning-rate decay, and no L2 penalty either: three runs of one network, in Lightning and in Keras.
+"""AdamW is neither learning-rate decay nor an L2 penalty: three runs of one network, in Lightning and in Keras.
 
-The same small network learns scikit-learn's digits from the same weights on the same batches under Adam with a decayed
-learning rate, under Adam with an L2 penalty in the loss, and under AdamW with a weight decay of the same number. Some
-pixels are blank in every image, so that the weights behind them get no gradient from the data: what they keep of their
-size tells what shrinks weights and what does not. The frameworks stay together in all three.
+The same small network learns scikit-learn's digits, from the same weights on the same batches, with three optimizers:
+Adam with a decayed learning rate, Adam with an L2 penalty in the loss, and AdamW with a weight decay of the same value.
+Some pixels are blank in every image, so their weights get no gradient from the data. How much of their norm is left
+shows what shrinks weights and what does not. Lightning and Keras agree in all three runs.
 
-Run it with `python examples/adamw_is_not_learning_rate_decay.py`; KERAS_BACKEND=jax or torch takes another backend.
+Run it with `python examples/adamw_is_not_learning_rate_decay.py`; set KERAS_BACKEND=jax or torch for another backend.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def initial_weights() -> Weights:
 
 
 class Network(pl.LightningModule):
-    """64 pixels, a hidden layer with tanh, 10 digits; the penalty is that of Keras' L2."""
+    """64 pixels, a hidden layer with tanh, 10 digits; the penalty is Keras' L2."""
 
     def __init__(self, recipe: Recipe, penalty: float) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def norm(*weights: np.ndarray) -> float:
 
 
 def kept(weights: Weights) -> float:
-    """What the weights of the blank pixels have kept of their size."""
+    """The fraction of its norm that the blank pixels' weights have kept."""
     return norm(weights[0][BLANK]) / norm(initial_weights()[0][BLANK])
 
 
@@ -113,7 +113,7 @@ def measure(weights: Weights, trace: Trace) -> list[str]:
 
 def main() -> None:
     header = ("learning rate", "train\nloss", "test\naccuracy", "weight\nnorm", "blank\nkept", "largest\ndifference")
-    caption = "blank kept: what is left of the weights of the blank pixels"
+    caption = "blank kept: fraction of their norm that the weights of blank pixels keep"
     table = Table("", "", *header, caption=caption, show_lines=True)
 
     def compare(name: str, recipe: Recipe, penalty: float = 0.0) -> tuple[Weights, Trace]:
@@ -128,7 +128,7 @@ def main() -> None:
     decoupled, trace = compare(f"AdamW, weight\ndecay {STRENGTH}", DECOUPLED)
     Console(width=100).print(table)
     shrink = prod(1 - used["learning_rate"] * used["weight_decay"] for _, used in trace.entries)
-    print(f"Learning-rate decay: the weights of the blank pixels kept {kept(decayed):.4f} of their size.")
+    print(f"Learning-rate decay: the weights of the blank pixels kept {kept(decayed):.4f} of their norm.")
     print(f"L2 penalty: they kept {kept(penalized):.1e}, where AdamW with the same number left {kept(decoupled):.4f}.")
     print(f"AdamW: they kept {kept(decoupled):.4f}; {shrink:.4f} is the product of 1 - learning_rate * weight_decay.")
 
@@ -137,5 +137,5 @@ if __name__ == "__main__":
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning)\.")
-    torch.set_num_threads(1)  # with more, so small a network spends its time on waiting
+    torch.set_num_threads(1)  # a network this small would only wait for more threads
     main()

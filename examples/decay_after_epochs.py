@@ -1,10 +1,10 @@
-"""Decay the learning rate only after some epochs, and never twice: in PyTorch Lightning and in Keras, stock optimizers.
+"""Decay the learning rate of stock optimizers after some epochs, and never twice, in PyTorch Lightning and in Keras.
 
-Shows the learning rates that torch's SGD and Keras' SGD really used in each epoch, under `EpochGatedDecay` and under a
-function f(epoch, learning_rate) as Keras users write it, handed unchanged to both frameworks. Then a run is broken off
-after epoch 5 and taken up again at epoch 5, as after a crash: the values are those of the run in one sitting.
+Shows the learning rates that torch's SGD and Keras' SGD really used in each epoch: under `EpochGatedDecay`, and under a
+function f(epoch, learning_rate) as Keras users write it, passed unchanged to both frameworks. Then a run is interrupted
+after epoch 5 and resumed at epoch 5, as after a crash: it uses the same values as the uninterrupted run.
 
-Run it with `python examples/decay_after_epochs.py`, and with KERAS_BACKEND=jax or torch for another backend.
+Run it with `python examples/decay_after_epochs.py`; set KERAS_BACKEND=jax or torch for another backend.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from samestep import Trace
 EPOCHS, BATCHES = 12, 4
 QUIET: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
 
-Used = dict[str, str]  # what the updates of an epoch used, by epoch
+Used = dict[str, str]  # by epoch, the learning rate that its updates used
 
 
 def schedule(epoch: int, lr: float) -> float:
@@ -78,7 +78,7 @@ def in_keras(callback: Any, model: keras.Model, epochs: int = EPOCHS, start: int
 
 
 def by_epoch(trace: Trace) -> Used:
-    """The learning rate of each epoch's updates, as float32; every one of them, where they did not all use the same."""
+    """The learning rate of each epoch's updates, as float32; all of them if they differ."""
     used: dict[str, set[str]] = {}
     for position, values in trace.entries:
         used.setdefault(str(position.epoch), set()).add(str(np.float32(values["learning_rate"])))
@@ -86,13 +86,13 @@ def by_epoch(trace: Trace) -> Used:
 
 
 def sittings_in_lightning(scheduler: Callable[..., Any], folder: Path) -> Used:
-    """Epochs 0 to 5, and then from the checkpoint before epoch 5 on."""
+    """Epochs 0 to 5, then again from the checkpoint before epoch 5."""
     first = in_lightning(scheduler(schedule), folder, epochs=6)
     return joined(first, in_lightning(scheduler(schedule), folder, resume=folder / "epoch=4.ckpt"))
 
 
 def sittings_in_keras(scheduler: Callable[..., Any]) -> Used:
-    """Epochs 0 to 5, and then from epoch 5 on."""
+    """Epochs 0 to 5, then again from epoch 5."""
     model = keras_line()
     first = in_keras(scheduler(schedule), model, epochs=6)
     return joined(first, in_keras(scheduler(schedule), model, start=5))
@@ -114,7 +114,7 @@ def show(title: str, compared: dict[str, Used], beside: dict[str, Used] | None =
 
 def main(folder: Path) -> None:
     show(
-        "From epoch 8 on, halved in every epoch: EpochGatedDecay(0.5, start_epoch=8)",
+        "Halved every epoch from epoch 8 on: EpochGatedDecay(0.5, start_epoch=8)",
         {
             "Lightning": in_lightning(samestep.lightning.EpochGatedDecay(0.5, start_epoch=8), folder),
             "Keras": in_keras(samestep.keras.EpochGatedDecay(0.5, start_epoch=8), keras_line()),
@@ -131,11 +131,11 @@ def main(folder: Path) -> None:
 
     ours = sittings_in_lightning(samestep.lightning.LearningRateScheduler, folder / "sittings")
     show(
-        "schedule, broken off after epoch 5 and taken up again at epoch 5",
+        "schedule, interrupted after epoch 5 and resumed at epoch 5",
         {
-            "one sitting": {epoch: whole["schedule\nin Keras"][epoch.removesuffix(" again")] for epoch in ours},
-            "two sittings\nin Lightning": ours,
-            "two sittings\nin Keras": sittings_in_keras(samestep.keras.LearningRateScheduler),
+            "uninterrupted": {epoch: whole["schedule\nin Keras"][epoch.removesuffix(" again")] for epoch in ours},
+            "resumed\nin Lightning": ours,
+            "resumed\nin Keras": sittings_in_keras(samestep.keras.LearningRateScheduler),
         },
         {"Keras' own\nscheduler": sittings_in_keras(keras.callbacks.LearningRateScheduler)},
     )

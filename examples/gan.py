@@ -1,8 +1,9 @@
-"""A GAN in Lightning: two optimizers under manual optimization, and a recipe for each of them.
+"""A GAN in Lightning: two optimizers under manual optimization, each with its own recipe.
 
-The discriminator makes two updates for each one of the generator. Each optimizer's schedule counts its own updates: the
-generator's learning rate falls along a cosine, the discriminator's by 0.3 at epochs 20 and 30. The data are the first
-two principal components of scikit-learn's digits; the energy distance says how far the generated points are from them.
+The discriminator makes two updates for each update of the generator. Each optimizer's schedule counts its own updates:
+the generator's learning rate follows a cosine, the discriminator's is multiplied by 0.3 at epochs 20 and 30. The data
+are the first two principal components of scikit-learn's digits; the energy distance measures how far the generated
+points are from them.
 
 Run it with `python examples/gan.py`.
 """
@@ -39,7 +40,7 @@ def network(inputs: int, outputs: int) -> nn.Module:
 
 
 class Gan(pl.LightningModule):
-    """A generator and a discriminator of points in the plane."""
+    """A generator and a discriminator for points in the plane."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class Gan(pl.LightningModule):
 
 
 def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """How far two clouds of points are apart: 0 for the same distribution (Szekely and Rizzo 2013)."""
+    """The energy distance of two point clouds: 0 for the same distribution (Szekely and Rizzo 2013)."""
     return float(2 * torch.cdist(a, b).mean() - torch.cdist(a, a).mean() - torch.cdist(b, b).mean())
 
 

@@ -1,7 +1,7 @@
-"""A run that is begun in Keras, handed over after an epoch, and continued in PyTorch Lightning.
+"""Start a run in Keras, hand it over at the end of an epoch, and continue it in PyTorch Lightning.
 
-The network is trained on scikit-learn's digits, once in Keras alone and once in both: the hyperparameters go on where
-they were, the moments go over, and the weights end where the uninterrupted run ends.
+The network is trained on scikit-learn's digits, once in Keras only and once in both. The hyperparameters continue where
+they were, the moments carry over, and the weights end where those of the uninterrupted run end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECIPE = Recipe(
     AdamW(learning_rate=1e-3, weight_decay=0.1),
     learning_rate=Warmup(over=updates(50)) * CosineDecay(over=epochs(EPOCHS), end=0.1),
 )
-NAMES = {  # of the module's parameters in the file, and how the axes lie there
+NAMES = {  # the module's parameters in the file, and the order of their axes there
     "hidden/weight": ("hidden/kernel", (1, 0)),
     "classes/weight": ("classes/kernel", (1, 0)),
 }
@@ -55,7 +55,7 @@ class Module(pl.LightningModule):
         return samestep.lightning.build_optimizer(RECIPE.optimizer, self)  # type: ignore[arg-type]
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights as Keras has them."""
+        """The weights in Keras' layout."""
         return {
             f"{name}/{part}": value.detach().numpy().T
             for name, layer in (("hidden", self.hidden), ("classes", self.classes))
@@ -76,12 +76,12 @@ def network() -> keras.Model:
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """The weights of the Keras model by their paths."""
+    """The weights of the Keras model, by path."""
     return {"/".join(each.path.split("/")[-2:]): np.array(each) for each in model.trainable_variables}
 
 
 def main() -> None:
-    """Train both ways, and print how far the weights are apart."""
+    """Train both ways, and print the distance of the weights."""
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\.|torch\.")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     inputs, classes = load_digits(return_X_y=True)
@@ -115,11 +115,11 @@ def main() -> None:
         trainer.fit(module, loader, ckpt_path=samestep.lightning.import_state(file, module, NAMES))
 
     first = recorder.trace[0]
-    print(f"Lightning goes on at {first.position}, with the learning rate {first.values['learning_rate']:.6f}")
+    print(f"Lightning continues at {first.position} with the learning rate {first.values['learning_rate']:.6f}")
     ours, theirs = module.weights(), weights_of(alone)
     apart = np.sqrt(sum(np.sum((ours[name].astype(float) - theirs[name]) ** 2) for name in ours))
     moved = np.sqrt(sum(np.sum((theirs[name].astype(float) - start[name]) ** 2) for name in ours))
-    print(f"{len(recorder.trace)} updates later the weights are {apart / moved:.1e} of their way from Keras' alone")
+    print(f"{len(recorder.trace)} updates later the weights are {apart / moved:.1e} of the distance travelled apart")
 
 
 if __name__ == "__main__":

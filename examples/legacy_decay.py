@@ -3,8 +3,8 @@
 Shows the learning rates that the optimizers really used in 3 epochs of 5 updates: the legacy optimizer's own, those of
 Keras 3's `Adam(decay=0.01)`, the exact reproduction in PyTorch Lightning and in Keras 3, and what many took it for.
 
-Run it with `python examples/legacy_decay.py`, and with KERAS_BACKEND=jax or torch for another backend. The legacy
-optimizer comes from the package tf_keras; without it, its column is left out.
+Run it with `python examples/legacy_decay.py`; set KERAS_BACKEND=jax or torch for another backend. The legacy optimizer
+comes from the package tf_keras; without it, its column is left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ QUIET: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summ
 
 
 class OneWeight(pl.LightningModule):
-    """A single weight whose loss is its own value, which makes its gradient 1."""
+    """A single weight whose loss is its own value, so that its gradient is 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def in_lightning(recipe: Recipe, resolution: Resolution = "update") -> list[floa
 
 
 def in_keras(recipe: Recipe | None, resolution: Resolution = "update") -> list[float]:
-    """Without a recipe: Keras' own Adam(decay=0.01)."""
+    """Train with a recipe, or without one with Keras' own Adam(decay=0.01)."""
     recorder = samestep.keras.TraceRecorder()
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     if recipe is None:
@@ -77,12 +77,12 @@ def in_keras(recipe: Recipe | None, resolution: Resolution = "update") -> list[f
 
 
 def in_legacy_keras() -> list[float] | None:
-    """Read from a weight: under a gradient of 1, each update of Adam takes the learning rate away from it."""
+    """Read the rates from a weight: with a gradient of 1, each update of Adam subtracts the learning rate from it."""
     try:
         import tensorflow as tf
         import tf_keras
     except ModuleNotFoundError as error:
-        print(f"{error.name} is not installed, so the legacy optimizer itself is left out: pip install tf_keras")
+        print(f"{error.name} is not installed, so the legacy optimizer is left out: pip install tf_keras")
         return None
     optimizer = tf_keras.optimizers.legacy.Adam(learning_rate=0.1, decay=0.01)
     weight = tf.Variable(1.0, dtype="float64")

@@ -1,4 +1,4 @@
-"""A schedule of your own: a frozen dataclass of ten lines, which can then do all that the built-in ones can.
+"""Write your own schedule: a frozen dataclass of ten lines, which can do everything the built-in ones can.
 
 python examples/own_shape.py
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from samestep import Curve, DurationLike, Ramp, Recipe, Schedule, Ticks, epochs, updates
 
 
-# A shape with a length derives from Ramp, which has `over` and `inclusive`, and says what lies between start and end.
+# A shape with a length derives from Ramp, which has `over` and `inclusive`, and gives the values between its ends.
 @dataclass(frozen=True, repr=False)
 class SigmoidDecay(Ramp):
     """From about 1 down to `end` along a sigmoid."""
@@ -24,10 +24,10 @@ class SigmoidDecay(Ramp):
         return self.end + (1.0 - self.end) / (1.0 + math.exp(self.steepness * (tau - 0.5)))
 
 
-# Any other shape derives from Schedule, and makes a function of the time t out of its fields, both in ticks.
+# Any other shape derives from Schedule and turns its fields into a function of the time t, all in ticks.
 @dataclass(frozen=True, repr=False)
 class Sawtooth(Schedule):
-    """From 1 down to `low` in each period, and up at once."""
+    """From 1 down to `low` in each period, then back up at once."""
 
     every: DurationLike
     low: float = 0.5
@@ -40,10 +40,10 @@ class Sawtooth(Schedule):
 def main() -> None:
     # Units, gates, bounds, products, restarts.
     schedule = SigmoidDecay(over="100% - 8 updates", end=0.1).after(updates(8)) * Sawtooth(every="1 epoch", low=0.8)
-    print(f"repr, which is source:\n  {schedule!r}\n")
+    print(f"its repr is source code:\n  {schedule!r}\n")
 
     text = json.dumps(schedule.to_dict())
-    print(f"as JSON, and back:\n  {text}\n  equal: {Schedule.from_dict(json.loads(text)) == schedule}\n")
+    print(f"as JSON and back:\n  {text}\n  equal: {Schedule.from_dict(json.loads(text)) == schedule}\n")
 
     plan = Recipe(learning_rate=schedule).plan(updates_per_epoch=4, epochs=6)
     print("multiples of the base learning rate:")

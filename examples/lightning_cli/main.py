@@ -1,4 +1,4 @@
-"""LightningCLI with a recipe in its YAML file: a small network reads handwritten digits.
+"""LightningCLI with the recipe in its YAML file: a small network reads handwritten digits.
 
 python examples/lightning_cli/main.py
 python examples/lightning_cli/main.py fit --trainer.max_epochs 3
@@ -21,7 +21,7 @@ from samestep.lightning import HyperparameterScheduler, build_optimizer
 
 CONFIG = Path(__file__).with_name("config.yaml")
 BATCH = 50
-TRAINED = 1500  # of the 1797 digits; the others are for the test
+TRAINED = 1500  # of the 1797 digits; the rest is for testing
 
 
 class Digits(pl.LightningModule):
@@ -42,13 +42,13 @@ class Digits(pl.LightningModule):
         return functional.cross_entropy(self.layers(pixels), digits)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        # The numbers are in the YAML file once, and the callback has them.
+        # The spec is only in the YAML file; the callback has read it.
         callbacks: list[pl.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning
         (scheduler,) = (callback for callback in callbacks if isinstance(callback, HyperparameterScheduler))
         return build_optimizer(scheduler.spec, self)
 
     def accuracy(self) -> float:
-        """The share of the digits that are read right, of those it was not trained with."""
+        """The fraction of held-out digits read correctly."""
         read = self.layers(self.pixels[TRAINED:]).argmax(dim=1)
         return float((read == self.digits[TRAINED:]).float().mean())
 
@@ -65,8 +65,9 @@ def main() -> None:
     scheduler, recorder, *_ = trainer.callbacks
     print(scheduler.recipe.plan(updates_per_epoch=TRAINED // BATCH, epochs=trainer.max_epochs).explain())
     used = recorder.trace.column("learning_rate")
-    print(f"\nthe {len(used)} updates used learning rates from {used[0]:.4g} over {max(used):.4g} to {used[-1]:.4g}")
-    print(f"digits read right: {cli.model.accuracy():.0%}")
+    rates = f"from {used[0]:.4g} up to {max(used):.4g} and down to {used[-1]:.4g}"
+    print(f"\nthe {len(used)} updates used learning rates {rates}")
+    print(f"digits read correctly: {cli.model.accuracy():.0%}")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_adamw_is_neither_learning_rate_decay_nor_a_penalty(output: Callable[[st
     assert decayed == 1.0
     assert penalized < 1e-6
     assert decoupled == pytest.approx((1 - 0.01 * 0.1) ** 440, abs=1e-3)  # three digits are printed
-    assert "the weights of the blank pixels kept 1.0000 of their size." in printed
+    assert "the weights of the blank pixels kept 1.0000 of their norm." in printed
     assert "AdamW: they kept 0.6439; 0.6439 is the product of 1 - learning_rate * weight_decay." in printed
 
 
@@ -131,7 +131,7 @@ def test_a_shape_of_ones_own_does_what_the_built_in_ones_do(output: Callable[[st
     source = (
         "SigmoidDecay(over=percent(100) - updates(8), end=0.1).after(updates(8)) * Sawtooth(every=epochs(1), low=0.8)"
     )
-    assert f"repr, which is source:\n  {source}\n" in printed
+    assert f"its repr is source code:\n  {source}\n" in printed
     assert '"over": "100% - 8 updates"' in printed
     assert "  equal: True\n" in printed
     # 16 updates of the sigmoid from update 8 on, times 1, 0.95, 0.9, 0.85 in each epoch
@@ -155,12 +155,12 @@ def test_the_gan_trains_with_a_recipe_for_each_optimizer(output: Callable[[str],
 def test_a_recipe_in_a_yaml_file_is_followed(output: Callable[[str], str]) -> None:
     printed = output("lightning_cli/main")
     assert "10 epochs of 30 updates." in printed
-    assert "the 300 updates used learning rates from 0.0004 over 0.01 to 1.043e-05\n" in printed
+    assert "the 300 updates used learning rates from 0.0004 up to 0.01 and down to 1.043e-05\n" in printed
     assert int(printed.rstrip().removesuffix("%").rpartition(" ")[2]) > 85  # without training, about 10
 
 
 def test_a_run_begun_in_keras_goes_on_in_lightning(output: Callable[[str], str]) -> None:
     begins, ends = output("hand_over").splitlines()
-    assert begins == "Lightning goes on at epoch 2, update 0, with the learning rate 0.000550"  # half of the cosine
+    assert begins == "Lightning continues at epoch 2, update 0 with the learning rate 0.000550"  # half of the cosine
     assert ends.startswith("110 updates later the weights are ")
     assert float(ends.split()[6]) < 1e-5  # about 1e-6, by whichever kernels the processor has
