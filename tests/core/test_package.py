@@ -6,6 +6,9 @@ import subprocess
 import sys
 from importlib import import_module
 from pkgutil import walk_packages
+from typing import get_type_hints
+
+import pytest
 
 import samestep
 import samestep.core
@@ -72,6 +75,13 @@ def test_every_public_name_is_the_object_of_its_core_module() -> None:
         found = getattr(samestep, name)
         assert any(getattr(import_module(module), name, None) is found for module in CORE)
         assert name in dir(samestep)
+
+
+@pytest.mark.parametrize("public", samestep.__all__)
+def test_the_annotations_of_a_public_class_can_be_read(public: str) -> None:
+    found = getattr(samestep, public)
+    for each in (found, found.__init__) if isinstance(found, type) else ():
+        get_type_hints(each)
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error() -> None:

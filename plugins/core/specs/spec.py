@@ -1,7 +1,6 @@
 """Optimizer specs write down every number of an optimizer; none is left to a framework's default."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here: subclasses in other modules inherit them, where `Basis` is not a name.
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
@@ -106,7 +105,7 @@ class Spec(Value, ABC, family=True):
     def moments(self) -> tuple[str, ...]:
         """The moments that an optimizer of this spec keeps per parameter, as all frameworks and files name them."""
 
-    def difference(self, other: Spec) -> str | None:
+    def difference(self, other: "Spec") -> str | None:
         """The first field in which `other` differs, in words, or None if the two are equal."""
         if type(self) is not type(other):
             return f"the optimizer is {type(other).__name__} and not {type(self).__name__}"
