@@ -1,4 +1,4 @@
-"""Keras 3 follows a recipe: optimizers in torch's numerics, and callbacks for `fit(callbacks=[...])`."""
+"""Recipes in Keras 3: optimizers with torch's numerics, and callbacks for `fit(callbacks=[...])`."""
 
 from .build import build_optimizer
 from .callbacks import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, ReduceOnPlateau, TraceRecorder

@@ -1,4 +1,4 @@
-"""Keras optimizers that a spec decides."""
+"""Builds Keras optimizers from specs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from .parameters import parameters
 def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.optimizers.Optimizer:
     """The Keras optimizer that `spec` describes, for `model.compile(optimizer=...)`.
 
-    For a model of the policy "mixed_float16" it comes inside Keras' loss scaling, as compile() would put it.
+    For a model with the policy "mixed_float16" it is wrapped in Keras' loss scaling, as compile() would do.
 
     Args:
         spec: Every number of the optimizer.
-        model: Whose parameters it is to update.
+        model: The model whose parameters it updates.
         **options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency` and
-            `name`; on the torch backend also torch's `foreach`, and of AdamW and SGDW `fused`, which choose the kernel:
-            a fused one unless an option says otherwise.
+            `name`. On the torch backend also torch's `foreach` and, for AdamW and SGDW, `fused`, which choose the
+            kernel; the fused one by default.
+
+    Returns:
+        The optimizer.
 
     Raises:
-        TypeError: Another option, or what is not a spec or not a Keras model.
-        ValueError: A rule matches nothing; at once if the model is built, otherwise once it is.
+        TypeError: `spec` is not a spec, `model` is not a Keras model, or an option is unknown.
+        ValueError: A rule matches nothing; raised at once if the model is built, otherwise when it is.
     """
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)

@@ -1,4 +1,4 @@
-"""Which callbacks train together, and how to be called before all of them."""
+"""Finds the callbacks that train together, and runs samestep's before all others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import keras
 
 
 class TrainedTogether:
-    """The callbacks that train together with one of them.
+    """All callbacks of one training.
 
     Args:
-        callback: One of them, in its `on_train_begin`. Where the user's own code calls its hooks there is no list, and
-            no other callback.
+        callback: One of them, in its `on_train_begin`. If the user's own code calls its hooks, there is no list and no
+            other callback.
     """
 
     def __init__(self, callback: keras.callbacks.Callback) -> None:
@@ -22,22 +22,22 @@ class TrainedTogether:
         self.callbacks = [callback] if self._list is None else list(_flat(self._list))
 
     def others(self, callback: keras.callbacks.Callback) -> list[str]:
-        """The class names of all but this one and Keras' own display and history."""
+        """The class names of all others, without Keras' own progress bar and history."""
         kept = (keras.callbacks.History, keras.callbacks.ProgbarLogger, Ahead)
         return [type(each).__name__ for each in self.callbacks if each is not callback and type(each) not in kept]
 
     def go_ahead(self, owners: Sequence[Owner]) -> Ahead | None:
-        """Have these called before any callback of the list is; None where there is no list."""
+        """Have these called before all callbacks of the list; None if there is no list."""
         if self._list is None:
             return None
         ahead = Ahead(self._list, owners)
-        # A list of its own, since Keras is iterating over the old one; without what a failed fit has left in it.
+        # A new list, because Keras is iterating over the old one; without what a failed fit left in it.
         self._list.callbacks = [ahead, *(each for each in self._list.callbacks if not isinstance(each, Ahead))]
         return ahead
 
 
 class Owner(Protocol):
-    """What is called before any callback of a list."""
+    """Something called before all callbacks of a list."""
 
     def _start(self, epoch: int) -> None: ...
 
@@ -47,7 +47,7 @@ class Owner(Protocol):
 
 
 class Ahead(keras.callbacks.Callback):
-    """Calls its owners before any callback of the list hears of anything; first in the list until it is removed."""
+    """Calls its owners before all callbacks of the list; stays first in the list until removed."""
 
     def __init__(self, callback_list: keras.callbacks.CallbackList, owners: Sequence[Owner]) -> None:
         super().__init__()
@@ -66,21 +66,21 @@ class Ahead(keras.callbacks.Callback):
             owner._end_epoch(epoch, logs)
 
     def remove(self) -> None:
-        """Leave the list, which the user may give to another fit."""
+        """Leave the list; the user may pass it to another fit."""
         self._list.callbacks = [each for each in self._list.callbacks if each is not self]
 
 
 def _list_that_begins(callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
-    """The list whose `on_train_begin` is calling the callback's; the outermost where lists are within lists.
+    """The list whose `on_train_begin` is calling this callback; the outermost one if lists are nested.
 
-    Keras gives a callback its model and the `params` of the run, and nothing that leads to the list (3.10 to 3.15): so
-    it is looked up among the callers.
+    Keras gives a callback its model and the run's `params`, but no way to the list (3.10 to 3.15), so it is looked up
+    on the call stack.
     """
     found = None
     frame = inspect.currentframe()
     while frame is not None:
         calling = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
-        # A fit within a callback's hook has a list of its own, and the one further out is another fit's.
+        # A fit inside a callback's hook has its own list; one further out belongs to another fit.
         if isinstance(calling, keras.callbacks.CallbackList) and (found is None or found in calling.callbacks):
             found = calling
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""Keras' half of the callbacks: the hooks that tell where in the run the loop is."""
+"""Keras' half of the callbacks: the hooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .training import Training
 
 
 class _Callback(keras.callbacks.Callback):
-    """Shares a training with the others of samestep, and acts at each end before all other callbacks do."""
+    """Shares a training with samestep's other callbacks, and acts before all other callbacks."""
 
     _training: Training
 
@@ -27,7 +27,7 @@ class _Callback(keras.callbacks.Callback):
         together = TrainedTogether(self)
         ours = [each for each in together.callbacks if isinstance(each, _Callback)]
         if ours[0] is not self:
-            return  # the first one has done it for all
+            return  # the first one has set it up for all
         training = Training(type(self).__name__, self.model, self.params or {}, together)
         training.ahead = together.go_ahead(ours)
         for each in ours:
@@ -42,16 +42,16 @@ class _Callback(keras.callbacks.Callback):
         self._training.end()
 
     def _begin(self) -> None:
-        """Training begins."""
+        """Begin a training."""
 
     def _start(self, epoch: int) -> None:
-        """An epoch begins, and no other callback has heard of it."""
+        """Begin an epoch, before all other callbacks."""
 
     def _end_batch(self) -> None:
-        """A batch has ended, and no other callback has heard of it."""
+        """End a batch, before all other callbacks."""
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
-        """An epoch has ended, and no other callback has heard of it."""
+        """End an epoch, before all other callbacks."""
 
 
 class _Driver(ScheduleCallback, _Callback):
@@ -67,7 +67,7 @@ class _Driver(ScheduleCallback, _Callback):
             follower.begin_epoch(epoch)
 
     def _start(self, epoch: int) -> None:
-        """Have all optimizers follow, now that the first epoch is known, and all is loaded that will be."""
+        """Start all followers: by now the first epoch is known and everything is loaded."""
         training = self._training
         if not training.is_to_start(epoch):
             return
@@ -83,7 +83,7 @@ class _Driver(ScheduleCallback, _Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         each_batch = [follower for follower in self._followers if follower.each_batch]
         if each_batch:
-            _ = self.model  # on jax, to ask for it brings the variables up to date and has them read anew
+            _ = self.model  # on jax, this access syncs the variables and makes the step read them again
             for follower in each_batch:
                 follower.before_batch()
 
@@ -111,13 +111,13 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
     __doc__ = shared.ReduceOnPlateau.__doc__
 
     _epoch = 0  # the last one that has ended
-    _logs: Mapping[str, Any] = MappingProxyType({})  # its own
+    _logs: Mapping[str, Any] = MappingProxyType({})  # of that epoch
 
     def _begin(self) -> None:
         self._logs = {}
 
     def _begin_run(self, epoch: int) -> None:
-        """The first epoch of this training begins, and no value has been written yet."""
+        """Begin a training at this epoch, before any value is written."""
         training = self._training
         runs = [optimizer.run for optimizer in training.scheduled]
         saved = [driver_before(self._policy, run.before) for run in runs]
@@ -128,13 +128,12 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
         self._begin_scores(epoch, known, training.clock(self._policy, None, 0), anew=True)
         if epoch > self.plateau.start_epoch and not self.scores and len(runs) < len(training.optimizers):
             raise self._policy.error(
-                f"a training that begins at epoch {epoch} with an optimizer of Keras' own, whose checkpoint has no "
-                f"scores",
+                f"a training that starts at epoch {epoch} with Keras' own optimizer, whose checkpoint has no scores",
                 "build the optimizer with build_optimizer(spec, model)",
             )
 
     def _take_score(self) -> None:
-        """Take the score of the last epoch: Keras measured it, or another callback has added it to the log since."""
+        """Take the last epoch's score, measured by Keras or added to the logs by another callback."""
         score = self._logs.get(self.monitor)
         if score is not None:
             self.observe(self._epoch, score)
@@ -181,7 +180,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
     def _end_batch(self) -> None:
         each_batch = [recording for recording in self._recordings if recording.each_batch]
         if each_batch:
-            _ = self.model  # on jax, to ask for it brings the variables up to date
+            _ = self.model  # on jax, this access syncs the variables
             for recording in each_batch:
                 recording.after_batch()
 

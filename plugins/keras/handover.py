@@ -1,4 +1,4 @@
-"""A run that is handed over: from Keras to a file, and from a file to a model that continues it."""
+"""Hands a run over: from Keras to a file, and from a file to a model that continues it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from .parameters import parameters
 
 
 def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
-    """Write how far the training of a model is, its recipe, and the moments of its parameters to a file.
-
-    Its weights are not in the file.
+    """Write the position of a model's training, its recipe, and the moments of its parameters to a file.
 
     Args:
-        path: The file, which is replaced as a whole: there is always the former one or the new one.
-        model: Was or is being trained, with callbacks of samestep, and is at the end of an epoch.
+        path: The file, replaced atomically: there is always either the old file or the new one.
+        model: A model that has been, or is being, trained with samestep callbacks, at the end of an epoch. The file
+            does not include its weights.
 
     Raises:
-        ValueError: It is within an epoch, was not trained like this, or has an optimizer that build_optimizer did not
-            make.
+        ValueError: The run is within an epoch; no samestep callback has trained the model; or build_optimizer did not
+            make its optimizer.
     """
     saved, found, optimizers = None, {}, _ours("export_state", model)
     path_of = {id(variable): described.path for described, variable in parameters(model)}
@@ -52,25 +51,23 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
 
 
 def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names | None = None) -> int:
-    """Have a model continue the run of a file.
-
-    Write::
+    """Load a file of `export_state` into a model, which then continues the run::
 
         model.fit(..., initial_epoch=import_state("run.npz", model, names))
 
     Args:
-        path: A file that `export_state` wrote, in this framework or in the other one.
-        model: Built, and compiled with optimizers of build_optimizer, which get the moments; its weights stay as they
-            are.
-        names: By the path of a parameter of this model, as describe_parameters shows it, the path in the file, or a
-            pair of it and the axes of the file's arrays in the order in which this model has them: a kernel of torch's
-            Linear is one of Keras' Dense by ("dense/weight", (1, 0)).
+        path: A file written by `export_state`, in either framework.
+        model: The model that continues the run, built, and compiled with optimizers made by build_optimizer. They get
+            the moments; the weights stay as they are.
+        names: For each parameter of this model (its path as describe_parameters shows it) whose path or layout
+            differs, its path in the file, or a pair of that path and the axes of the file's arrays in this model's
+            order: ("dense/weight", (1, 0)) turns a kernel of torch's Linear into one of Keras' Dense.
 
     Returns:
-        The epoch at which `fit` is to begin.
+        The epoch at which to start `fit`.
 
     Raises:
-        ValueError: The file is damaged, or its parameters or optimizers do not match; the model is not changed.
+        ValueError: The file is damaged, or parameters or optimizers do not match. The model is not changed.
     """
     exchange = read(path)
     optimizers = _ours("import_state", model)
@@ -95,7 +92,7 @@ def _ours(who: str, model: keras.Model) -> list[ScheduledOptimizer]:
         if not isinstance(optimizer, ScheduledOptimizer) or not optimizer.built:
             raise hand_over_error(
                 who,
-                f"the optimizer {type(optimizer).__name__}, which is not one of build_optimizer, and built",
+                f"the optimizer {type(optimizer).__name__}, which build_optimizer did not make or which is not built",
                 "compile the built model with build_optimizer(spec, model)",
             )
     return found
@@ -104,14 +101,14 @@ def _ours(who: str, model: keras.Model) -> list[ScheduledOptimizer]:
 def _load(
     optimizer: ScheduledOptimizer, of_variable: dict[int, ParameterState]
 ) -> tuple[list[tuple[Any, np.ndarray]], int, float | None]:
-    """What is to be assigned to the moments of an optimizer, the number of its updates, and its product of momenta."""
+    """The values for an optimizer's moments, its number of updates, and its product of momenta."""
     mine = [of_variable[id(each)] for each in optimizer._trainable_variables if id(each) in of_variable]
     shared = {(each.updates, each.product) for each in mine if each.updates}
     if len(shared) > 1:
         raise hand_over_error(
             "import_state",
-            f"parameters of which {sorted({each.updates for each in mine})} updates were made, by one optimizer",
-            "go on in Lightning: an optimizer of Keras counts those of all its parameters together",
+            f"parameters of one optimizer with different numbers of updates, {sorted({each.updates for each in mine})}",
+            "continue in Lightning: a Keras optimizer has one count for all of its parameters",
         )
     values = []
     for name, variables in optimizer.moments().items():
@@ -122,7 +119,7 @@ def _load(
                 raise hand_over_error(
                     "import_state",
                     f"no {name} of {variable.path!r} in the file",
-                    "build the optimizer of the same spec",
+                    "build the optimizer from the same spec",
                 )
             values.append((moment, parameter.moments.get(name, np.zeros(moment.shape, "float32"))))
     return values, *next(iter(shared), (0, None))

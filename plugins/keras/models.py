@@ -1,4 +1,4 @@
-"""The optimizers of a model: which ones make its updates, and of which parameters."""
+"""Finds the optimizers that update a model, and their parameters."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from keras.optimizers import MultiOptimizer, Optimizer
 from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
 
-_TENSORFLOWS = "_self_unconditional_dependency_names"  # where tensorflow has all attributes once more
+_TENSORFLOWS = "_self_unconditional_dependency_names"  # where tensorflow keeps all attributes a second time
 
 
 class Trained(NamedTuple):
-    """An optimizer that makes updates, inside of loss scaling where there is some, and the paths of its parameters."""
+    """An optimizer that makes updates (without the loss scaling around it), and the paths of its parameters."""
 
     optimizer: Optimizer
     paths: list[str]
 
 
 def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
-    """The optimizers of a model that is about to be trained, built where that is possible.
+    """The optimizers of a model about to be trained, built if possible.
 
-    They are the one of compile(), or those inside of it if it is a MultiOptimizer, and those that a model with a
-    train_step of its own keeps as attributes; without the one of `set_aside`.
+    They are the optimizer of compile(), or those inside it if it is a MultiOptimizer, plus those that a model with its
+    own train_step keeps as attributes, without the one of `set_aside`.
 
     Args:
-        model: What is about to be trained.
-        who: What messages call the one that asks.
+        model: The model to train.
+        who: The name of the caller in messages.
+
+    Returns:
+        Each optimizer with the paths of its parameters.
 
     Raises:
-        ValueError: There is none, or there are several and the parameters of one are unknown.
+        ValueError: There is no optimizer, or there are several and the parameters of one are unknown.
     """
     aside = set_aside(model)
     outer = [each for each in _outer(model) if each is not aside]
@@ -40,29 +43,29 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
         raise ValueError(f"{who}: found no optimizer; give one to compile().")
     if outer != [model.optimizer] and keras.backend.backend() == "jax":
         raise ValueError(
-            f"{who}: found optimizers that are not the one of compile(), whose variables a train step of jax is not "
-            f"given; give compile() a keras.optimizers.MultiOptimizer of them."
+            f"{who}: found optimizers other than that of compile(), whose variables a train step on jax does not get; "
+            f"give compile() a keras.optimizers.MultiOptimizer of them."
         )
     if len(outer) == 1 and not _is_multi(_unscaled(outer[0])):
         if not outer[0].built and model.built and isinstance(_unscaled(outer[0]), ScheduledOptimizer):
-            # On tensorflow the first step would do it: late for the checks.
+            # On tensorflow the first step would build it: too late for the checks.
             outer[0].build(model.trainable_variables)
         only = _trained(_unscaled(outer[0]), model)
-        # On tensorflow the first step builds it, for all that the model has.
+        # On tensorflow the first step builds it for all of the model's parameters.
         return [only if only.paths else only._replace(paths=[parameter.path for parameter, _ in parameters(model)])]
     for optimizer in outer:
         _build_one_of_several(optimizer, model, who)
     inner = [each for optimizer in outer for each in _within(optimizer)]
     found = [_trained(optimizer, model) for optimizer in {id(each): each for each in inner}.values()]
-    return [each for each in found if each.paths]  # a MultiOptimizer may have one for no variable
+    return [each for each in found if each.paths]  # a MultiOptimizer may contain one without variables
 
 
 def set_aside(model: keras.Model) -> Optimizer | None:
-    """The optimizer of compile() that a model which keeps others as attributes does not train with, if it does not.
+    """The optimizer of compile(), if a model that keeps others as attributes does not train with it; otherwise None.
 
-    compile() makes one even where it is given none. So it is taken to be unused if it is what compile() makes, or if
-    each of its parameters is another optimizer's; unless the model keeps it as an attribute as well. That it makes
-    updates nevertheless can be seen by their count.
+    compile() makes an optimizer even if it is given none. It is assumed to be unused if it is that default, or if each
+    of its parameters belongs to another optimizer, unless the model also keeps it as an attribute. If it makes updates
+    nevertheless, their count shows it.
     """
     own = model.optimizer
     others = [each for each in _outer(model) if each is not own]
@@ -76,7 +79,7 @@ def set_aside(model: keras.Model) -> Optimizer | None:
 
 
 def has_own_train_step(model: keras.Model) -> bool:
-    """Whether the user's code makes the updates, as many of a batch as it likes."""
+    """Whether the user's code makes the updates, possibly several per batch."""
     return any(
         getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name)
         for name in ("train_step", "make_train_function")
@@ -90,14 +93,14 @@ def _trained(optimizer: Optimizer, model: keras.Model) -> Trained:
 
 
 def _variables(optimizer: Optimizer, unbuilt: Sequence[keras.Variable]) -> list[keras.Variable]:
-    """The variables that an optimizer updates, or those of `unbuilt` where that is not known before it is built."""
+    """The variables that an optimizer updates, or `unbuilt` if they are unknown until it is built."""
     unscaled = _unscaled(optimizer)
     if _is_multi(unscaled):
         inner = [variable for each in unscaled.optimizers for variable in _variables(each, [])]
         return inner or list(unbuilt)
     variables = list(unscaled._trainable_variables) if unscaled.built else []
     if isinstance(unscaled, ScheduledOptimizer):
-        # Keras builds the optimizer of compile() for the whole model, where its own train_step uses it for a part.
+        # Keras builds the optimizer of compile() for the whole model, even if a custom train_step uses it for a part.
         its = unscaled.variables_of_its_model()
         known = {id(variable) for variable in its}
         variables = [each for each in variables if id(each) in known] or variables or its
@@ -114,8 +117,9 @@ def _is_multi(optimizer: Optimizer) -> bool:
 
 
 def _is_default(optimizer: Optimizer) -> bool:
-    """Whether an optimizer is what compile() makes where it is given none."""
-    default = keras.optimizers.RMSprop(name=optimizer.name)  # names are counted up; its class is the backend's
+    """Whether an optimizer is the default that compile() makes."""
+    # Names have a counter, and the class depends on the backend.
+    default = keras.optimizers.RMSprop(name=optimizer.name)
     return type(optimizer) is type(default) and bool(optimizer.get_config() == default.get_config())
 
 
@@ -125,7 +129,7 @@ def _within(optimizer: Optimizer) -> list[Optimizer]:
 
 
 def _outer(model: keras.Model) -> list[Optimizer]:
-    """The optimizers that the model's train step may call, each once, as the model has them."""
+    """The optimizers that the model's train step may call, each once, including loss scaling."""
     own = [] if model.optimizer is None else [model.optimizer]
     if not has_own_train_step(model):
         return own
@@ -134,7 +138,7 @@ def _outer(model: keras.Model) -> list[Optimizer]:
 
 
 def _kept(model: keras.Model) -> list[Optimizer]:
-    """The optimizers that a model keeps as attributes of its own."""
+    """The optimizers that a model keeps as attributes."""
     attributes = {name: value for name, value in vars(model).items() if name not in ("optimizer", _TENSORFLOWS)}
     return [each for value in attributes.values() for each in _held(value)]
 
@@ -161,7 +165,7 @@ def _build_one_of_several(optimizer: Optimizer, model: keras.Model, who: str) ->
         variables = unscaled.variables_of_its_model()
     if not variables:
         raise ValueError(
-            f"{who}: found several optimizers and one of them, {unscaled.name!r}, not built, so that its parameters "
-            f"are not known; build the model, and the optimizer with optimizer.build(part.trainable_variables)."
+            f"{who}: found several optimizers, of which {unscaled.name!r} is not built, so its parameters are unknown; "
+            f"build the model, and the optimizer with optimizer.build(submodel.trainable_variables)."
         )
     optimizer.build(variables)

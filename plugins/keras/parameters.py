@@ -1,4 +1,4 @@
-"""The parameters of a Keras model, by path, shape and role; and the penalties that its layers put on them."""
+"""The parameters of a Keras model by path, shape and role, and the penalties of its layers."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _NORMS = (
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
 )
-_SAME = ("_layers", "_modules")  # where Keras, and torch below it, have the layers once more
+_SAME = ("_layers", "_modules")  # where Keras, and torch below it, keep the layers a second time
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 
 
 def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
-    """The trainable parameters of a model in its own order; one that is shared comes once.
+    """The trainable parameters of a model in its own order; a shared one is listed once.
 
-    A path is made of the names of the layers in a Sequential or functional model, elsewhere of the names of the
-    attributes that hold them (with an index in a list or a key in a dictionary), and of the name of the variable.
+    In a Sequential or functional model a path consists of the layers' names, elsewhere of the names of the attributes
+    that hold them (with the index in a list or the key in a dictionary), followed by the variable's name.
     """
     described = {id(variable): parameter for parameter, variable in _of_layers(model)}
     found = []
     for variable in model.trainable_variables:
-        # Variables that no layer holds in a way that is known have Keras' own path.
+        # A variable that cannot be found in a layer keeps Keras' own path.
         other = Parameter(variable.path, tuple(variable.shape), "bias" if len(variable.shape) <= 1 else "kernel")
         found.append((described.get(id(variable), other), variable))
     return found
 
 
 def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
-    """The parameters of all layers, frozen ones too; of several with the same path the later ones have a number."""
+    """The parameters of all layers, including frozen ones; duplicates of a path get a number."""
     found: list[tuple[Parameter, keras.Variable]] = []
     seen: set[int] = set()
     paths: set[str] = set()
@@ -58,13 +58,15 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
 
 
 def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
-    """Print, and return, what `spec` makes of each trainable parameter of `model`.
-
-    A row has path, shape, role, the rules that decided, and the base values of learning rate and weight decay.
+    """Print and return what `spec` sets for each trainable parameter of `model`.
 
     Args:
-        spec: Whose rules are applied.
-        model: Built.
+        spec: The spec, with its rules.
+        model: The model, built.
+
+    Returns:
+        One row per parameter: path, shape, role, the rules that applied, and the base values of learning rate and
+        weight decay.
 
     Raises:
         ValueError: A rule matches nothing, or the model is not built.
@@ -81,17 +83,17 @@ def extract_weight_decay(
     """The penalties of each parameter, (l1, l2) by path, for `from_keras_adamw` or rules of your own.
 
     Args:
-        model: Whose layers have regularizers, in the layers themselves or inside of wrappers and cells.
-        optimizer: None; the weight decay of Keras' own optimizers is decoupled already.
-        zero: Whether the penalties are taken out of the model, whose loss then has none of them; all are read before.
-            The next `fit` compiles the train step anew.
+        model: The model whose layers, including those inside wrappers and cells, have regularizers.
+        optimizer: None; the weight decay of Keras' own optimizers is already decoupled.
+        zero: Remove the penalties from the model and its loss once all have been read. The next `fit` compiles the
+            train step again.
 
     Returns:
-        The penalties; parameters without one are left out.
+        The penalties of the parameters that have one.
 
     Raises:
-        ValueError: There is an optimizer, a regularizer other than L1, L2 and L1L2, or the model is not built; nothing
-            is changed.
+        ValueError: An optimizer is given, a regularizer is not L1, L2 or L1L2, or the model is not built. Nothing is
+            changed.
     """
     if optimizer is not None:
         raise extraction_error(
@@ -106,7 +108,7 @@ def extract_weight_decay(
         if type(penalty) not in _PENALTIES:
             raise extraction_error(
                 f"a {type(penalty).__name__} as the regularizer of {parameter.path!r}",
-                "replace it by an L1, L2 or L1L2, or leave it in the loss and write the others as rules",
+                "replace it with L1, L2 or L1L2, or leave it in the loss and write the others as rules",
             )
         pair = _decimal(getattr(penalty, "l1", 0.0)), _decimal(getattr(penalty, "l2", 0.0))
         if pair != (0.0, 0.0):
@@ -115,7 +117,7 @@ def extract_weight_decay(
         for _, variable in _of_layers(model):
             variable.regularizer = None
         for _, layer in _layers(model):
-            # A layer hands its own to the layers that it makes of it, and saves it.
+            # A layer passes its own to the layers that it creates, and saves it.
             for name, value in list(vars(layer).items()):
                 if name.endswith("_regularizer") and "activity" not in name and isinstance(value, _PENALTIES):
                     setattr(layer, name, None)
@@ -127,12 +129,12 @@ def _require_built(model: keras.Model, what: str) -> None:
     if not model.built:
         raise ValueError(
             f"{what}: found the model {model.name!r}, which is not built and has no parameters yet; build it, or call "
-            f"it on some data, before."
+            f"it on some data, first."
         )
 
 
 def _decimal(value: Any) -> float:
-    """A number of a regularizer, some of which keep it as a float32, as the decimal that it was written as."""
+    """A regularizer's number, which some keep as a float32, as the decimal it was written as."""
     return float(value) if isinstance(value, (int, float)) else shortest_decimal(float(ops.convert_to_numpy(value)))
 
 
@@ -145,7 +147,7 @@ def _role(layer: keras.layers.Layer, variable: keras.Variable) -> Role:
 
 
 def _layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """A model and all layers inside of it, each once, with the path that its variables' names follow."""
+    """A model and all layers inside it, each once, with the prefix of their variables' paths."""
     seen: set[int] = set()
     waiting: list[tuple[str, keras.layers.Layer]] = [("", model)]
     while waiting:
@@ -162,8 +164,8 @@ def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Lay
         yield from ((child.name, child) for child in children)
         return
     named: dict[int, str] = {}
-    # What Keras counts up in every process is no name: then a private attribute is one.
-    held = {**vars(layer).get("_modules", {}), **vars(layer)}  # on torch, a layer is a module, which has its own there
+    # A name with Keras' per-process counter is not stable; a private attribute's name is better.
+    held = {**vars(layer).get("_modules", {}), **vars(layer)}  # on torch, layers are modules, with their layers there
     public = {name: value for name, value in held.items() if not name.startswith("_")}
     private = {name.lstrip("_"): value for name, value in held.items() if name[0] == "_" and name not in _SAME}
     for attributes, only_counted in ((public, False), (private, True)):
@@ -175,13 +177,13 @@ def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Lay
 
 
 def _is_counted(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's name is the one that Keras makes of its class, with a number."""
+    """Whether Keras made up a layer's name from its class and a counter."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
     return re.fullmatch(rf"{re.escape(snake)}(_\d+)?", layer.name) is not None
 
 
 def _held(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """The layers in the value of an attribute, with their names."""
+    """The layers in an attribute's value, with their names."""
     if isinstance(value, keras.layers.Layer):
         yield name, value
     elif isinstance(value, (list, tuple, Mapping)):

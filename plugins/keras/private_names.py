@@ -1,4 +1,4 @@
-"""The private and undocumented names of Keras and tensorflow that this room relies on."""
+"""The private and undocumented names of Keras and tensorflow that this package uses."""
 
 from __future__ import annotations
 

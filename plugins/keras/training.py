@@ -1,4 +1,4 @@
-"""One training of a model, as all callbacks of samestep in it see it."""
+"""One training of a model, shared by all of samestep's callbacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .optimizers.run_state import RunState
 from .optimizers.scheduled import ScheduledOptimizer
 from .update_count import UpdateCount
 
-# Keras' own callbacks that set the learning rate; what can be written instead.
+# Keras' own callbacks that set the learning rate, and what to write instead.
 _OTHER_DRIVERS = {
     keras.callbacks.LearningRateScheduler: "write its function as samestep.keras.LearningRateScheduler(function)",
     keras.callbacks.ReduceLROnPlateau: "write it as samestep.keras.ReduceOnPlateau.like_keras(...)",
@@ -32,28 +32,28 @@ _OTHER_DRIVERS = {
 
 
 class Training:
-    """What the callbacks of samestep share in a training; the first of them to begin makes it.
+    """What samestep's callbacks share in one training; the first of them to begin makes it.
 
     Args:
-        who: What messages call the one that makes it.
-        model: What is about to be trained.
-        params: What Keras knows of the run.
+        who: The name, in messages, of the callback that makes it.
+        model: The model to train.
+        params: Keras' parameters of the run.
         together: All callbacks of this training.
 
     Attributes:
-        optimizers: Those that make the model's updates.
-        counts: Of the updates of each.
-        base_rates: The learning rate of each before any decay; None where the spec has it, or where it is unknown.
-        labels: What tells each from the others.
-        batches: The number of batches in an epoch; None where it is unknown.
-        drivers: The callbacks of samestep that schedule.
-        reducers: Those among them that reduce values.
-        matching: Which of their policies drive which optimizers.
-        ahead: What calls samestep before any callback of the list; None where the user's own code calls the hooks.
+        optimizers: The optimizers that update the model.
+        counts: The update count of each optimizer.
+        base_rates: Each optimizer's learning rate before any decay; None if the spec has it or it is unknown.
+        labels: Each optimizer's name in logs.
+        batches: The number of batches in an epoch; None if unknown.
+        drivers: samestep's scheduling callbacks.
+        reducers: The drivers that reduce values.
+        matching: Which policy drives which optimizer.
+        ahead: Calls samestep before all callbacks of the list; None if the user's own code calls the hooks.
 
     Raises:
-        ValueError: It is unknown which optimizers there are, or unclear which are meant; or another callback drives
-            what samestep's do.
+        ValueError: The optimizers are unknown, it is unclear which ones are meant, or another callback drives the same
+            hyperparameter.
     """
 
     def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
@@ -82,53 +82,53 @@ class Training:
         self._started: int | None = None
         self._driven: Sequence[RunState] = ()
         for optimizer in self.scheduled:
-            optimizer.table.reset()  # a fit that failed has left it as it was
+            optimizer.table.reset()  # a failed fit leaves its values behind
             optimizer.run.begin()
 
     @property
     def scheduled(self) -> list[ScheduledOptimizer]:
-        """The optimizers of `build_optimizer`."""
+        """The optimizers made by `build_optimizer`."""
         return [each for each in self.optimizers if isinstance(each, ScheduledOptimizer)]
 
     @property
     def reducing(self) -> list[PlateauPolicy]:
-        """What reduces values in this training."""
+        """The policies that reduce values in this training."""
         return [reducer._policy for reducer in self.reducers]
 
     def clock(self, policy: Policy, given: int | None, number: int) -> Clock:
-        """What is known of the length of the run of an optimizer; see `core.callbacks.start.clock_of`."""
+        """The run length of an optimizer, as far as known; see `core.callbacks.start.clock_of`."""
         return clock_of(policy, given, self._updates(policy, given, number), self._epochs, None)
 
     def drivers_of(self, policy: Policy, clock: Clock) -> list[Driver]:
-        """What a checkpoint has of a policy that an optimizer follows, and of what reduces its values."""
+        """The records, for a checkpoint, of the policy that an optimizer follows and of what reduces its values."""
         for reducer in self.reducers:
             reducer._take_score()
         return [driver_of(each, clock) for each in (policy, *self.reducing)]
 
     @property
     def may_be_short(self) -> bool:
-        """Whether an epoch may make fewer updates than planned: it was stopped, or the loss scaling skips some."""
+        """Whether an epoch may make fewer updates than planned: training was stopped, or loss scaling skips some."""
         return bool(self.model.stop_training) or hasattr(self.model.optimizer, "inner_optimizer")
 
     def check_set_aside(self, who: str) -> None:
-        """Raise ValueError where the optimizer that was taken to be unused has made updates."""
+        """Raise ValueError if an optimizer that was assumed to be unused has made updates."""
         if self._aside is not None and self._aside.made:
             raise ValueError(
-                f"{who}: found updates by the optimizer of compile(), {self.model.optimizer.name!r}, beside those that "
-                f"the model keeps as attributes and that seemed to be all; keep it as an attribute too, as in "
+                f"{who}: found updates by {self.model.optimizer.name!r}, the optimizer of compile(), which seemed "
+                f"unused beside those that the model keeps as attributes; keep it as an attribute too, as in "
                 f"model.main_optimizer = model.optimizer."
             )
 
     def is_to_start(self, epoch: int) -> bool:
-        """Whether the optimizers are to follow from this epoch on: the first one, also where one was loaded in it."""
+        """Whether to start the followers at this epoch: the first one, or again if an optimizer was loaded in it."""
         return self._started is None or (self._started == epoch and not all(run.is_driven for run in self._driven))
 
     def has_started(self, epoch: int) -> None:
-        """The optimizers follow from this epoch on."""
+        """Note that the followers start at this epoch."""
         self._started, self._driven = epoch, [each.run for each in self.scheduled if each.run.is_driven]
 
     def end(self) -> None:
-        """Training has ended; the base values hold again."""
+        """End the training; the base values apply again."""
         if self.ahead is not None:
             self.ahead.remove()
         for optimizer in self.scheduled:
@@ -146,22 +146,22 @@ class Training:
                         raise other_driver_error(driver._who, "learning_rate", other, remedy)
 
     def _updates(self, policy: Policy, given: int | None, number: int) -> int | None:
-        """The number of updates in an epoch, as far as Keras knows it."""
+        """The number of updates in an epoch; None if Keras does not know it."""
         if given is not None and has_own_train_step(self.model):
-            return None  # it may make any number of updates of a batch
+            return None  # it may make any number of updates per batch
         accumulated = self.optimizers[number].gradient_accumulation_steps or 1
-        strategy = getattr(self.model, "distribute_strategy", None)  # tensorflow has one
+        strategy = getattr(self.model, "distribute_strategy", None)  # only on tensorflow
         if accumulated > 1 and strategy is not None and strategy.num_replicas_in_sync > 1:
             raise policy.error(
                 f"gradient_accumulation_steps={accumulated} under {type(strategy).__name__}, where Keras cannot "
                 f"accumulate",
-                "leave it out, and make the batches larger",
+                "leave it out, and use larger batches",
             )
         if self.batches is None or self.batches % accumulated == 0:
             return None if self.batches is None else self.batches // accumulated
         raise policy.error(
             f"{self.batches} batches in an epoch and gradient_accumulation_steps={accumulated}, which does not divide "
             f"them",
-            "make it divide: Keras would carry the rest over into the next epoch, where Lightning makes an update of "
-            "it",
+            "choose one that does: Keras would carry the rest over into the next epoch, where Lightning makes an "
+            "update of it",
         )

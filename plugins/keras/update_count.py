@@ -1,4 +1,4 @@
-"""The one count of the updates that an optimizer makes in an epoch."""
+"""Counts the updates of a Keras optimizer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class UpdateCount:
     """Counts the updates of an optimizer since an epoch began.
 
     Args:
-        optimizer: Whose `iterations` count all updates that it ever makes.
+        optimizer: The optimizer to count; its `iterations` is the number of all its updates.
 
     Attributes:
         start: The number of updates before the epoch.

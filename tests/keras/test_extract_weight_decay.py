@@ -114,7 +114,7 @@ def test_another_regularizer_is_refused_and_nothing_is_changed(other: Any) -> No
         ]
     )
     before = losses(regular)
-    words = rf"^extract_weight_decay: found a {type(other).__name__} as the regularizer of 'b/kernel'; replace it by an"
+    words = rf"^extract_weight_decay: found a {type(other).__name__} as the regularizer of 'b/kernel'; replace it with"
     with pytest.raises(ValueError, match=words):
         extract_weight_decay(regular)
     assert losses(regular) == before

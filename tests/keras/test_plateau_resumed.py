@@ -83,10 +83,10 @@ def test_initial_epoch_of_a_callback_that_is_new_has_the_scores_of_the_optimizer
 def test_initial_epoch_with_an_optimizer_of_keras_own_is_refused_where_nobody_has_the_scores() -> None:
     model = probe(keras.optimizers.SGD(0.5))
     train(model, Scores(), halving(), batches=1, epochs=4)
-    with pytest.raises(ValueError, match=r"^ReduceOnPlateau: found a training that begins at epoch 4") as caught:
+    with pytest.raises(ValueError, match=r"^ReduceOnPlateau: found a training that starts at epoch 4") as caught:
         train(model, Scores(), halving(), epochs=6, initial_epoch=4)
     assert str(caught.value).endswith(
-        "with an optimizer of Keras' own, whose checkpoint has no scores; build the optimizer with "
+        "with Keras' own optimizer, whose checkpoint has no scores; build the optimizer with "
         "build_optimizer(spec, model)."
     )
     run = train(model, Scores(), halving(start_epoch=4), batches=1, epochs=6, initial_epoch=4)
@@ -211,7 +211,7 @@ def test_an_optimizer_of_keras_own_that_is_taken_up_is_refused(tmp_path: Path) -
 
     with pytest.raises(RuntimeError, match="broken off"):
         fit((3, 0))
-    with pytest.raises(ValueError, match="found a training that begins at epoch 3 with an optimizer of Keras' own"):
+    with pytest.raises(ValueError, match="found a training that starts at epoch 3 with Keras' own optimizer"):
         fit(None)
 
 

@@ -147,7 +147,7 @@ def test_a_stock_optimizer_that_has_trained_without_base() -> None:
     model = probe(sgd())
     train(model, batches=3, epochs=1)
     message = refusal(model, EpochGatedDecay(0.5, start_epoch=1))
-    assert "an optimizer that has made 3 updates already" in message
+    assert "an optimizer that has already made 3 updates" in message
     assert "give base=, or build a fresh optimizer" in message
 
 

@@ -93,7 +93,7 @@ CHANGES = {
     one_rate: "learning_rate = 0.5 at epoch 1, update 2, but the plan has 0.0625",
     rewritten: "learning_rate = 0.5 at epoch 1, update 0, but the plan has 0.0625",
     retention: "retention = 1.0 at epoch 1, update 1, but the plan has 0.996",
-    set_back: "-1 updates in epoch 1 by the count of the optimizer, where it should have made 5",
+    set_back: "-1 updates in epoch 1 by the count of the optimizer; expected 5",
 }
 if not ON_TORCH:  # where it is no variable
     CHANGES[set_back_start] = "the number of updates before the epoch = 0 at epoch 1, update 0, but the plan has 5"

@@ -1,1 +1,1 @@
-"""Optimizers of a Keras model that follow policies, and what a recorder hears of them."""
+"""Makes the optimizers of a Keras model follow policies, and records the values they use."""

@@ -1,4 +1,4 @@
-"""The learning rate that an optimizer of Keras' own had before any decay."""
+"""The learning rate of Keras' own optimizers before any decay."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ...core.recipes.float32 import float32
 from ..update_count import UpdateCount
 from .values import number
 
-# Of optimizers that are not samestep's: the learning rate before any decay, and the one that was written last.
+# For Keras' own optimizers: the learning rate before any decay, and the one written last.
 _KNOWN: WeakKeyDictionary[Optimizer, tuple[float | None, float]] = WeakKeyDictionary()
 
 
 def base_rate(optimizer: Optimizer, count: UpdateCount) -> float | None:
-    """The learning rate before any decay, of an optimizer that is about to be trained; None where it is unknown.
+    """The learning rate before any decay of an optimizer about to be trained; None if unknown.
 
-    It is to be asked for before a callback such as BackupAndRestore gives the optimizer another run's learning rate.
+    Call this before a callback such as BackupAndRestore restores another run's learning rate.
     """
     rate = optimizer._learning_rate
     if not isinstance(rate, keras.Variable):
@@ -26,12 +26,12 @@ def base_rate(optimizer: Optimizer, count: UpdateCount) -> float | None:
     found = number(rate)
     base, written = _KNOWN.get(optimizer, (None, None))
     if written is None or float32(written) != float32(found):
-        # Nobody decayed it yet, or somebody set it since: a fresh optimizer's own is its base value.
+        # Not decayed yet, or set since: a fresh optimizer's own learning rate is its base value.
         return found if count.total == 0 else None
     return base
 
 
 def write_rate(optimizer: Optimizer, base: float | None, rate: float) -> None:
-    """Write a learning rate into an optimizer that had this one before any decay."""
+    """Write a learning rate into an optimizer, and remember its base value."""
     optimizer.learning_rate = rate
     _KNOWN[optimizer] = (base, rate)

@@ -1,4 +1,4 @@
-"""What a recorder hears of an optimizer of a Keras model: the values that its updates really used."""
+"""Records the values that the updates of a Keras optimizer really used."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from ..optimizers.scheduled import ScheduledOptimizer
 from ..update_count import UpdateCount
 from .values import number, reserve
 
-_COLUMNS = 65536  # of an epoch whose number of updates is unknown
-_IN_A_BATCH = 16  # updates, of a train_step that makes as many as it likes
+_COLUMNS = 65536  # for an epoch of unknown length
+_IN_A_BATCH = 16  # updates per batch of a custom train_step
 
 
 def record(
     optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, batches: int | None, who: str
 ) -> Recording:
-    """A recording of an optimizer of a model that is about to be trained.
+    """Start recording an optimizer of a model about to be trained.
 
     Args:
-        optimizer: What is recorded.
-        count: Of its updates.
-        model: What it trains.
-        batches: The number of batches in an epoch; None where it is unknown.
-        who: What messages call the recorder.
+        optimizer: The optimizer to record.
+        count: Its update count.
+        model: The model it trains.
+        batches: The number of batches in an epoch; None if unknown.
+        who: The recorder's name in messages.
+
+    Returns:
+        The recording.
 
     Raises:
         ValueError: The updates cannot be seen one by one.
@@ -38,11 +41,11 @@ def record(
 
 
 class Recording(ABC):
-    """The updates of an optimizer.
+    """A recording of an optimizer's updates.
 
     Attributes:
-        each_batch: Whether it has to look at the optimizer after each batch.
-        trace: What it has seen.
+        each_batch: Whether it reads the optimizer after each batch.
+        trace: The recorded values.
     """
 
     each_batch = False
@@ -55,11 +58,11 @@ class Recording(ABC):
         """The next update is the first of an epoch."""
 
     def after_batch(self) -> None:
-        """Look at what the update of a batch has used, before anybody can have changed it."""
+        """Read the values that the update of a batch used, before anything can change them."""
         return
 
     def end_epoch(self) -> None:
-        """Write down an epoch's updates."""
+        """Record an epoch's updates."""
         return
 
 
@@ -86,9 +89,9 @@ class _TableRecording(Recording):
 
 
 class _StockRecording(Recording):
-    """A stock optimizer's learning rate is a variable, which the update reads.
+    """A stock optimizer's learning rate is a variable that the update reads.
 
-    Its weight decay is not recorded: the attribute may hold what the compiled step has never seen.
+    Its weight decay is not recorded: the attribute may hold a value that the compiled step has never seen.
     """
 
     each_batch = True

@@ -1,4 +1,4 @@
-"""How an optimizer of a Keras model starts to follow a policy."""
+"""Starts an optimizer of a Keras model following a policy."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ KerasFollower = StockFollower | TableFollower
 
 
 def follow(training: Training, meant: Followed, options: Options, others: list[str], epoch: int) -> KerasFollower:
-    """A follower for an optimizer of a model that is about to be trained.
+    """Make a follower for an optimizer of a model about to be trained.
 
     Args:
-        training: Of the model; its reducers have their scores already.
-        meant: Which optimizer, and which policy.
-        options: Of the callback.
-        others: The class names of the callbacks that could write besides.
-        epoch: The first one of this training.
+        training: The training; its reducers already have their scores.
+        meant: The optimizer and its policy.
+        options: The callback's options.
+        others: The class names of the other callbacks that could write values.
+        epoch: The training's first epoch.
+
+    Returns:
+        The follower.
 
     Raises:
         ValueError: The policy cannot drive the optimizer, or cannot continue its run.
@@ -46,8 +49,7 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
     run = optimizer.run
     saved = driver_before(policy, run.before)
     if not run.loaded and not epoch:
-        # A run of its own, of which nothing before holds; where another spec may take the place of the optimizer's
-        # in a run that continues, it may here.
+        # A new run: nothing saved before applies. A changed spec is rewritten here where a continued run would do so.
         saved, on_change = (saved if on_change in ("use_new", "use_saved") else None), "use_new"
     where = run.position if run.loaded else Position(epoch)
     resumed = start(policy, clock, saved, where, on_change, rewrite, training.reducing)

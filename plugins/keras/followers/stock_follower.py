@@ -1,7 +1,7 @@
-"""An optimizer of Keras' own that follows a schedule by its learning rate, as far as its train step can see it.
+"""Makes one of Keras' own optimizers follow a learning rate schedule, as far as its train step can see the values.
 
-The learning rate lies in a variable, which is written at the start of an epoch, and before each batch where it changes
-within the epoch.
+The learning rate is a variable, which is written at the start of each epoch, and before each batch if it changes within
+the epoch.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .values import number, other_value
 
 
 class StockFollower(Follower):
-    """An optimizer of Keras' own, or of somebody else's.
+    """A follower for an optimizer that build_optimizer did not make.
 
     Args:
-        resumed: What gives the values, prepared for its clock.
-        label: What tells the optimizer from others in a log, or "".
-        optimizer: What follows.
-        model: What it trains.
-        count: Of the optimizer's updates.
-        own_base: The learning rate that the optimizer had before any decay; None where it is unknown.
-        others: The class names of the callbacks that could write besides.
+        resumed: The policy, prepared for its clock.
+        label: The optimizer's name in logs; "" if it is the only one.
+        optimizer: The optimizer to drive.
+        model: The model it trains.
+        count: The optimizer's update count.
+        own_base: The optimizer's learning rate before any decay; None if unknown.
+        others: The class names of the other callbacks that could write values.
 
     Attributes:
         each_batch: Whether values are written before each batch.
 
     Raises:
-        ValueError: The train step would not see some of the values, or the base value is unknown.
+        ValueError: The train step would not see some values, or the base value is unknown.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class StockFollower(Follower):
         base = own_base if policy.base is None else policy.base
         if base is None:
             raise policy.error(
-                f"an optimizer that has made {count.total} updates already, whose learning rate before any decay is "
-                f"not known",
+                f"an optimizer that has already made {count.total} updates, whose learning rate before any decay is "
+                f"unknown",
                 "give base=, or build a fresh optimizer",
             )
         self._base = base
         policy.check_bases({"learning_rate": [self._base]})
-        self._seen = count.total  # the updates so far, when it was looked at last
+        self._seen = count.total  # the number of updates at the last check
 
     @property
     def made(self) -> int:
         return self._count.made
 
     def begin_epoch(self, epoch: int) -> None:
-        # Otherwise it was restored, by a callback such as BackupAndRestore, with its learning rate.
+        # Otherwise a callback such as BackupAndRestore has restored it with its learning rate.
         if self._count.total == self._seen:
             self.check()
         self._epoch = epoch
@@ -122,12 +122,12 @@ class StockFollower(Follower):
             raise other_value(self.policy, name, number(variable), self._written, where, self._others)
 
     def _check_batch(self) -> None:
-        """Refuse a batch of several updates, all but the first of which used a value that was not theirs."""
+        """Raise ValueError for a batch of several updates: all but the first used the wrong value."""
         made = self._count.total
         if self.each_batch and made > self._seen + 1:
             raise self.policy.error(
                 f"{made - self._seen} updates of one batch, by Keras' own {type(self._optimizer).__name__}, whose "
-                f"learning_rate can be set once for a batch",
+                f"learning_rate can only be set once per batch",
                 "build the optimizer with build_optimizer(spec, model), or give resolution='epoch'",
             )
         self._seen = made

@@ -1,4 +1,4 @@
-"""An optimizer of `build_optimizer`, which gets the values of an epoch's updates at its start, in its table."""
+"""Makes an optimizer of `build_optimizer` follow a policy: fills its table at the start of each epoch."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .values import other_value, reserve
 
 
 class TableFollower(Follower):
-    """An optimizer of `build_optimizer`.
+    """A follower for an optimizer made by `build_optimizer`.
 
     Args:
-        resumed: What gives the values, prepared for its clock.
-        label: What tells the optimizer from others in a log, or "".
-        optimizer: What follows.
-        model: What it trains.
-        others: The class names of the callbacks that could write besides.
-        verify: Whether `check` looks at what the optimizer holds.
+        resumed: The policy, prepared for its clock.
+        label: The optimizer's name in logs; "" if it is the only one.
+        optimizer: The optimizer to drive.
+        model: The model it trains.
+        others: The class names of the other callbacks that could write values.
+        verify: Whether `check` compares what the optimizer holds with the plan.
 
     Raises:
         ValueError: The optimizer was not built from the policy's spec, or the policy cannot start from its base values.
@@ -54,8 +54,8 @@ class TableFollower(Follower):
             raise other_spec_error(policy, difference)
         self._columns = (updates or 1) if self._varies else 1
         reserve(model, optimizer, self._columns)
-        # Of an epoch, where nothing but a change of the optimizer's variables explains another number: a train_step of
-        # the user's own makes as many as it likes.
+        # The number of updates in an epoch, if only a change of the optimizer's variables explains another one: a
+        # custom train_step may make any number.
         self._sure_updates = None if has_own_train_step(model) else updates
         self._may_be_short = False
         self._written: dict[str, list[list[float]]] = {}
@@ -76,7 +76,7 @@ class TableFollower(Follower):
         return self.policy.resolve_bases(found) if name == "learning_rate" else list(found)
 
     def _rows(self, name: str, found: Sequence[float]) -> list[list[float]]:
-        """The values of an epoch for each base value that was found."""
+        """The values of an epoch for each base value."""
         bases = self._bases(name, found)
         if not self._checked:
             self.policy.check_bases({name: bases})
@@ -115,13 +115,13 @@ class TableFollower(Follower):
             raise self._other_value(named, *value, int(update))
 
     def _check_count(self) -> None:
-        """Refuse a number of updates that only a change of the optimizer's variables explains."""
+        """Raise ValueError for a number of updates that only a change of the optimizer's variables explains."""
         made, planned = self.made, self._sure_updates
         if made < 0 or (not self._may_be_short and planned is not None and made != planned):
             raise self.policy.error(
-                f"{made} updates in epoch {self._epoch} by the count of the optimizer, where it should have made "
-                f"{'some' if planned is None else planned}",
-                f"give the number of updates that an epoch makes, or remove what has changed the optimizer's "
+                f"{made} updates in epoch {self._epoch} by the count of the optimizer; expected "
+                f"{'at least 0' if planned is None else planned}",
+                f"give the number of updates that an epoch makes, or remove whatever has changed the optimizer's "
                 f"variables, possibly one of {', '.join(self._others)}",
             )
 

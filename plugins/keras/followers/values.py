@@ -1,4 +1,4 @@
-"""What followers and recordings share: the numbers of variables, room in the table, and the error for another value."""
+"""What followers and recordings share: numbers of variables, room in the table, the error for a wrong value."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..optimizers.scheduled import ScheduledOptimizer
 
 
 def reserve(model: keras.Model, optimizer: ScheduledOptimizer, columns: int, recorded: int = 0) -> None:
-    """Make room in an optimizer's table, and have the train step traced anew if it grew."""
+    """Make room in an optimizer's table, and retrace the train step if it grew."""
     if optimizer.table.reserve(columns, recorded):
-        # A train step that was traced with the smaller variables would go on using them.
+        # A train step traced with the smaller variables would keep using them.
         model.make_train_function(force=True)
 
 
 def number(variable: Any) -> float:
-    """A variable's number as the decimal that it was written as: 0.001, not 0.0010000000474974513."""
+    """A variable's number as the decimal it was written as: 0.001, not 0.0010000000474974513."""
     value = ops.convert_to_numpy(variable)
     return shortest_decimal(float(value)) if value.dtype == "float32" else float(value)
 
@@ -31,5 +31,5 @@ def number(variable: Any) -> float:
 def other_value(
     policy: Policy, name: str, found: float, planned: float, where: Position, others: Sequence[str]
 ) -> ValueError:
-    """The error for an optimizer that does not hold what was written; see `core.callbacks.errors.other_value_error`."""
+    """The error for an optimizer that holds another value; see `core.callbacks.errors.other_value_error`."""
     return other_value_error(policy, name, found, planned, where, others or ["the model's own code"])

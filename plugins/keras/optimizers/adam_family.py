@@ -1,4 +1,4 @@
-"""What AdamW and NAdamW have in common."""
+"""What AdamW and NAdamW share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .table import Rows
 
 
 class Adam(ScheduledOptimizer):
-    """The moments of AdamW and NAdamW, and the correction of the second one's bias."""
+    """The moments of AdamW and NAdamW, and the bias correction of the second."""
 
     spec: AdamFamily
 
@@ -24,19 +24,19 @@ class Adam(ScheduledOptimizer):
         return {"momentum": self._momentums, "velocity": self._velocities}
 
     def _update_number(self, rows: Rows) -> Any:
-        """t of the formulas, which is 1 in the first update."""
+        """t of the formulas, 1 in the first update."""
         return ops.cast(self.iterations + 1, rows.learning_rate.dtype)
 
     def _correction(self, rows: Rows) -> Any:
         """sqrt(1 - beta_2 ** t), shape (groups,)."""
         ones, beta_2 = ops.ones_like(rows.learning_rate), self.spec.betas[1]
-        # By expm1: in float32 the plain form loses half of its digits in the first updates.
+        # expm1, because in float32 the plain form loses half of its digits in the first updates.
         return ones * ops.sqrt(-ops.expm1(self._update_number(rows) * math.log(beta_2))) if beta_2 else ones
 
     def _moved_moments(self, index: int, gradient: Any, blend: Any) -> tuple[Any, Any]:
-        """The moments of a variable, moved by this update.
+        """Update the moments of a variable and return them.
 
-        They are given as the variables: on tensorflow, uncompiled, a tensor kept beside would be memory.
+        They are returned as variables: on tensorflow, uncompiled, a separate tensor would cost memory.
         """
         beta_2 = self.spec.betas[1]
         momentum, velocity = self._momentums[index], self._velocities[index]

@@ -57,7 +57,7 @@ class AdamW(Adam):
             [self._momentums[i].value for i in indices],
             [self._velocities[i].value for i in indices],
             [self._largest[i].value for i in indices] if self._largest else [],
-            # torch's fused kernel wants them beside the weights.
+            # torch's fused kernel wants them on the weights' device.
             scalar_tensors(float(self.iterations), len(indices), weights[0].device if settings.fused else "cpu"),
         )
 

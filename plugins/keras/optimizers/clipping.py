@@ -1,4 +1,4 @@
-"""Gradients that are clipped as torch clips them, and not as Keras does."""
+"""Clips gradients the way torch does, not the way Keras does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...core.specs.spec import CLIP_EPSILON, Spec
 
 
 def clipped(spec: Spec, grads: list[Any]) -> list[Any]:
-    """The gradients of an update, clipped as a spec has it."""
+    """The gradients of an update, clipped as the spec says."""
     if spec.clip is None:
         return grads
     if keras.backend.backend() == "torch":
@@ -26,7 +26,7 @@ def clipped(spec: Spec, grads: list[Any]) -> list[Any]:
         context = tf.distribute.get_replica_context()
         replicas = 1 if context is None else context.num_replicas_in_sync
         if replicas > 1:
-            # Each replica has a part of the sum, which is what is to be clipped; the update sums them once more.
+            # Each replica has a part of the sum, and the sum must be clipped; the update sums once more.
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
     kind, bound = spec.clip
     if kind == "clipvalue":

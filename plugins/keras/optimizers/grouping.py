@@ -1,4 +1,4 @@
-"""Which group each variable of an optimizer is in, by the rules of its spec."""
+"""Assigns an optimizer's variables to groups, by the rules of its spec."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ...core.specs.parameter_rules import Multipliers, Parameter, assign
 from ...core.specs.spec import Spec
 
 Parameters = Callable[[], list[tuple[Parameter, keras.Variable]]]
-"""Gives the parameters of the model that an optimizer is made for."""
+"""Returns the parameters of the model that an optimizer is made for."""
 
 
 class Grouping:
-    """What the rules of a spec make of variables.
+    """The multipliers that a spec's rules give to variables.
 
     Args:
-        who: What messages call the optimizer.
-        parameters: Gives those of its model; None where it was loaded without one.
-        saved: The multipliers of each variable, where they were saved.
+        who: The optimizer's name in messages.
+        parameters: Returns the parameters of its model; None if it was loaded without a model.
+        saved: The saved multipliers of each variable, if any.
     """
 
     def __init__(self, who: str, parameters: Parameters | None, saved: Sequence[Sequence[float]] | None = None) -> None:
         self._who, self.parameters, self.saved = who, parameters, saved
 
     def variables(self) -> list[keras.Variable]:
-        """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
+        """The trainable variables, so far, of the model that the optimizer was made for."""
         return [] if self.parameters is None else [variable for _, variable in self.parameters()]
 
     def multipliers(self, spec: Spec, variables: Sequence[Any]) -> list[Multipliers]:
         """The multipliers of each variable.
 
         Raises:
-            ValueError: They are unknown, or a rule matches nothing.
+            ValueError: The multipliers are unknown, or a rule matches nothing.
         """
         if not spec.parameters:
             return [Multipliers(l1_ratio=spec.l1_ratio)] * len(variables)
@@ -42,12 +42,12 @@ class Grouping:
             if len(self.saved) != len(variables):
                 raise ValueError(
                     f"{self._who}: found {len(self.saved)} saved multipliers and {len(variables)} variables; "
-                    f"expected one for each, those of the model that it was saved with."
+                    f"expected one per variable, of the model that the optimizer was saved with."
                 )
             return [Multipliers(*saved) for saved in self.saved]
         if self.parameters is None:
             raise ValueError(
-                f"{self._who}: found parameter rules, and no model to apply them to; make the optimizer with "
+                f"{self._who}: found parameter rules and no model to apply them to; make the optimizer with "
                 f"build_optimizer(spec, model)."
             )
         found = self.parameters()

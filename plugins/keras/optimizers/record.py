@@ -1,4 +1,4 @@
-"""What Keras' room knows of a kind of optimizer."""
+"""The record of one kind of optimizer in Keras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .scheduled import ScheduledOptimizer
 
 @dataclass(frozen=True)
 class KerasRecord:
-    """How Keras makes the optimizer of a spec.
+    """How to build a spec's optimizer in Keras.
 
     Attributes:
         kind: The class of the specs.
@@ -29,5 +29,5 @@ class KerasRecord:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options that `build_optimizer` takes."""
+        """The options that `build_optimizer` accepts."""
         return (*OPTIONS, *(self.optimizer.kernels if keras.backend.backend() == "torch" else ()))

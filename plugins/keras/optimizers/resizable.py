@@ -1,4 +1,4 @@
-"""A Keras variable that can get another shape."""
+"""A Keras variable that can change its shape."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 
 class Resizable(keras.Variable):  # type: ignore[misc]
-    """A variable of the table, which can get another shape and dtype and keeps its place among the optimizer's.
+    """A variable of the table that can change its shape and dtype, and keeps its place among the optimizer's variables.
 
-    That place matters: jax passes the variables by their order, Keras' optimizers that have others inside save them by
-    it, and tensorflow saves no list that anything was ever removed from.
+    The place matters: jax passes variables by order, Keras' wrapping optimizers save them by order, and tensorflow does
+    not save a list from which anything was ever removed.
 
-    With another length of the last axis it stays the same variable of tensorflow, which any step that was traced before
-    goes on reading, the user's own `tf.function` too. What Keras' optimizers that have others inside load into it is
-    another run's: of another shape it leaves this one as it is, and of the same shape it goes when the optimizer inside
-    is loaded. A `tf.train.Checkpoint` has its value and never restores it: the next epoch writes its own.
+    If only the length of the last axis changes, it stays the same tensorflow variable, so that steps traced before keep
+    reading it, including the user's own `tf.function`. A wrapping Keras optimizer may load another run's value into it:
+    one of another shape is ignored, and one of the same shape is dropped when the optimizer inside is loaded. A
+    `tf.train.Checkpoint` saves its value but never restores it: the next epoch writes its own.
     """
 
     _shape: tuple[int, ...]
@@ -25,7 +25,7 @@ class Resizable(keras.Variable):  # type: ignore[misc]
     _value: Any
 
     def assign(self, value: Any) -> Any:
-        shape = tuple(getattr(value, "shape", ()))  # within a trace the last length is not known
+        shape = tuple(getattr(value, "shape", ()))  # within a trace the last length is unknown
         return super().assign(value) if None in shape or shape == tuple(self._shape) else self.value
 
     def resize(self, value: np.ndarray, dtype: str) -> None:

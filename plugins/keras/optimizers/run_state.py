@@ -1,4 +1,4 @@
-"""What the checkpoint of an optimizer has of its run, beside its variables."""
+"""The state of the run in an optimizer's checkpoint, besides its variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..update_count import UpdateCount
 
 
 class RunState:
-    """How far an optimizer is in a run, and what drives it there.
+    """An optimizer's position in a run, and what drives it.
 
     Args:
         count: Of its updates.

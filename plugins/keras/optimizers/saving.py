@@ -1,4 +1,4 @@
-"""What a checkpoint or a config has of an optimizer of a spec, and how it is loaded."""
+"""Saves and loads the optimizers: their part of a checkpoint, and their config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPTIONS = ("ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_ste
 
 
 def save(optimizer: Any, store: Any) -> None:
-    """Write the variables of an optimizer, without its table, and what its run was driven by."""
+    """Write the variables of an optimizer, without its table, and the state of its run."""
     for index, variable in enumerate(_variables(optimizer)):
         store[str(index)] = ops.convert_to_numpy(variable)
     saved = optimizer.run.saved()
@@ -28,13 +28,13 @@ def load(optimizer: Any, store: Any) -> None:
     """Read what `save` wrote.
 
     Raises:
-        ValueError: It is of another optimizer, or damaged; nothing is changed.
+        ValueError: The state is another optimizer's, or damaged. Nothing is changed.
     """
     variables = _variables(optimizer)
     if not optimizer.built or not store.keys():
-        # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or with none.
+        # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or none.
         lacks = "saved state" if optimizer.built else "variables before build(model.trainable_variables)"
-        warnings.warn(f"{optimizer.name} has no {lacks}: it starts afresh.", stacklevel=3)
+        warnings.warn(f"{optimizer.name} has no {lacks}: it starts from scratch.", stacklevel=3)
         return
     names = set(store.keys())
     saved = [store[str(index)] for index in range(len(names - {KEY}))]
@@ -52,11 +52,11 @@ def load(optimizer: Any, store: Any) -> None:
     optimizer.run.forget()
     if run is not None:
         optimizer.run.load(run)
-    optimizer.table.reset()  # an optimizer that this one is inside of may have loaded another run's
+    optimizer.table.reset()  # an enclosing optimizer may have loaded another run's table
 
 
 def config(optimizer: Any, kernels: Sequence[str]) -> dict[str, Any]:
-    """The spec, the options, and what the rules made of the variables, which a saved model is loaded without."""
+    """The spec, the options, and the variables' multipliers, as a saved optimizer is loaded without its model."""
     multipliers = optimizer.multipliers()
     return {
         "spec": optimizer.spec.to_dict(),

@@ -12,9 +12,9 @@ from .tracing import outside_of_traces
 
 @keras.saving.register_keras_serializable(package="samestep")
 class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras' loss scaling, with a checkpoint of its own variables alone.
+    """Keras' loss scaling, whose checkpoint only has its own variables.
 
-    The one of Keras saves the variables of the optimizer inside as well, by their order, the table among them.
+    Keras' own also saves the variables of the optimizer inside by their order, including the table.
     """
 
     def build(self, var_list: list[Any]) -> None:

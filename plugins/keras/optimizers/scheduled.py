@@ -1,4 +1,4 @@
-"""What the Keras optimizers of all specs share: hyperparameters from a table, and a checkpoint without it."""
+"""The base of all Keras optimizers of samestep: hyperparameters come from a table, which is not saved."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from .tracing import outside_of_traces, rounded_sum
 class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     """An optimizer whose hyperparameters come from a table, update by update.
 
-    Its learning rate and weight decay are not settable: they are the spec's, times the schedules of a callback. Its
-    checkpoint holds what torch's would, the moments and the number of updates, and what drove it up to there; the
-    table is not part of it.
+    Its learning rate and weight decay cannot be set: they are the spec's, multiplied by a callback's schedules. Its
+    checkpoint has what torch's would have, the moments and the number of updates, and the state of the run, but not the
+    table.
 
     Args:
-        spec: The numbers; without a callback, the base values hold.
-        parameters: Gives those of the model, for the rules of the spec.
-        multipliers: What the rules made of the variables, where the optimizer is loaded.
-        foreach: torch's own choice of kernel, on the torch backend.
+        spec: The spec; without a callback, its base values apply.
+        parameters: Returns the model's parameters, for the rules of the spec.
+        multipliers: The variables' saved multipliers, if the optimizer is loaded.
+        foreach: torch's option of that name, on the torch backend.
         fused: Likewise.
-        **options: Keras' own.
+        **options: Keras' own options.
 
     Attributes:
-        count: Of its updates.
-        table: What they use.
-        run: How far it is in a run.
+        count: Its update count.
+        table: The values that its updates use.
+        run: The state of its run.
     """
 
-    kernels: ClassVar[tuple[str, ...]] = ()  # options that choose among torch's, on the torch backend
+    kernels: ClassVar[tuple[str, ...]] = ()  # options that choose torch's kernel, on the torch backend
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         fused: bool | None = None,
         **options: Any,
     ) -> None:
-        # A callable learning rate keeps Keras from making a variable of its own for it.
+        # With a callable learning rate Keras does not make its own variable.
         super().__init__(learning_rate=self._next_learning_rate, **options)
         self.spec = spec
         self.foreach, self.fused = foreach, fused
@@ -80,11 +80,11 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             self._kernel = None, torch_updates.fused(variables)
 
     def rewrite(self, policy: Policy, parameters: Parameters) -> None:
-        """Continue with the numbers of a policy's spec, with the moments that there are; a traced step has the former.
+        """Continue with the numbers of a policy's spec and the present moments. Traced steps keep the old numbers.
 
         Args:
-            policy: Has the spec.
-            parameters: Gives those of the model.
+            policy: The policy with the spec.
+            parameters: Returns the model's parameters.
 
         Raises:
             ValueError: The spec needs other moments.
@@ -101,30 +101,30 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             self.table.set_groups(self._grouping.multipliers(spec, self._trainable_variables))
 
     def variables_of_its_model(self) -> list[keras.Variable]:
-        """The trainable variables, as far as there are any, of the model that the optimizer was made for."""
+        """The trainable variables, so far, of the model that the optimizer was made for."""
         return self._grouping.variables()
 
     def multipliers(self) -> Sequence[Sequence[float]] | None:
-        """What the rules of the spec made of each variable; None where there are none, or where that is unknown."""
+        """The multipliers of each variable; None if the spec has no rules or they are unknown."""
         if not self.built or not self.spec.parameters:
             return self._grouping.saved
         return [self.table.groups[self.table.group(index)] for index in range(len(self._trainable_variables))]
 
     @abstractmethod
     def moments(self) -> dict[str, list[Any]]:
-        """What the optimizer keeps of each variable, in their order, by the names of the spec's formulas."""
+        """The moments of each variable, in order, by their names in `Spec.moments`."""
 
     def product(self) -> float | None:
-        """The product of the momenta so far, of an optimizer that keeps it."""
+        """The product of the momenta so far, if the optimizer keeps it."""
         return None
 
     def set_product(self, product: float | None) -> None:
-        """Go on with `product`."""
+        """Continue with `product`."""
         return
 
     @abstractmethod
     def _build_state(self, variables: list[Any]) -> None:
-        """Make the variables of the update."""
+        """Create the variables of the update."""
 
     def _next_learning_rate(self) -> Any:
         return ops.convert_to_tensor(self.table.column()[0][0])
@@ -150,7 +150,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     def _not_settable(self, name: str, value: Any) -> TypeError:
         return TypeError(
-            f"found {name} = {value!r} set on an optimizer of build_optimizer, whose values are those of its spec; use "
+            f"found {name} = {value!r} set on an optimizer of build_optimizer, whose values come from its spec; use "
             f"a callback of samestep.keras, such as HyperparameterScheduler(Recipe({name}=...))."
         )
 
@@ -160,12 +160,12 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             return
         import tensorflow as tf
 
-        # The gradient of an embedding comes as slices; torch's, and the moments, are dense.
+        # An embedding's gradient comes as slices; torch's is dense, and so are the moments.
         grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
-        # Data of unknown length ends inside the compiled step, by an error. Nothing that counts updates may have run
-        # by then: without an order `iterations`, which depends on no data, is one too high after every epoch, as it
-        # is with Keras' own optimizers (3.15). The last variable's gradient is the first that there is: to wait for
-        # others would keep them all in memory.
+        # Data of unknown length ends with an error inside the compiled step. Nothing that counts updates may run before
+        # it: without an order, `iterations` depends on no data and is one too high after every epoch, as with Keras'
+        # own optimizers (3.15). The last variable's gradient is the first one computed; waiting for others would keep
+        # them all in memory.
         with tf.control_dependencies([g for g in grads if g is not None][-1:]):
             super().apply(grads, trainable_variables)
 
@@ -182,25 +182,25 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     @abstractmethod
     def _scalars(self, rows: Rows) -> Any:
-        """What `update_step` is given as its learning rate, shape (groups, ...), formed once for all variables."""
+        """The `learning_rate` argument of `update_step`, shape (groups, ...), computed once for all variables."""
 
     def _own(self, scalars: Any, variable: Any) -> list[Any]:
-        """What `_scalars` made for a variable's group, in the variable's dtype."""
+        """The `_scalars` of a variable's group, in the variable's dtype."""
         group = self.table.group(self._get_variable_index(variable))
         return list(ops.unstack(ops.cast(scalars[group], variable.dtype)))
 
     def _signed(self, gradient: Any, variable: Any) -> Any:
-        """The gradient in a variable's dtype, and turned around where the spec maximizes."""
+        """The gradient in a variable's dtype, negated if the spec maximizes."""
         gradient = ops.cast(gradient, variable.dtype)
         return -gradient if self.spec.maximize else gradient
 
     def _torch_update(self, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
-        """One update of all variables by torch's own kernels."""
+        """Make one update of all variables with torch's own kernels."""
         torch_updates.update(self, grads, variables, column)
 
     @abstractmethod
     def _update_group(self, settings: Any, weights: list[Any], grads: list[Any], indices: list[int]) -> None:
-        """One update, by torch, of the variables of a group, given as torch's tensors and by their indices."""
+        """Make one update of a group with torch, given its variables as torch tensors and by their indices."""
 
     def _decay_and_step(self, variable: Any, retention: Any, towards_zero: Any, *steps: Any) -> None:
         """variable <- variable * retention - towards_zero * sign(variable) - steps, one after the other."""
@@ -213,7 +213,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         self.assign(variable, weights)
 
     def _apply_weight_decay(self, variables: Any) -> None:
-        """Nothing: the update does decay and step in one expression."""
+        """Do nothing: the update computes decay and step in one expression."""
 
     def save_own_variables(self, store: Any) -> None:
         saving.save(self, store)
@@ -222,7 +222,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         saving.load(self, store)
 
     def get_config(self) -> dict[str, Any]:
-        """The spec, the options, and what the rules made of the variables, which a saved model is loaded without."""
+        """The spec, the options, and the variables' multipliers, as a saved optimizer is loaded without its model."""
         return saving.config(self, self.kernels)
 
     @classmethod

@@ -1,9 +1,9 @@
 """The hyperparameters of the current epoch, where a compiled train step can see them.
 
-A compiled step keeps the Python floats of its first call for ever. So the values of an epoch's updates lie in a
-variable, with a row per value and a column per update for each group of parameters, and the step reads the column
-`iterations - start`. On the torch backend the step is ordinary Python, and the values stay Python floats, as torch's
-own optimizers have them.
+A compiled step keeps the Python floats of its first call forever. The values of an epoch's updates are therefore in a
+variable, with a row per value and a column per update for each parameter group, and the step reads the column
+`iterations - start`. On the torch backend the step is ordinary Python, and the values stay Python floats, as in torch's
+own optimizers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...core.specs.spec import HYPERPARAMETERS, Spec
 from .resizable import Resizable
 
 Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]
-"""Gives, for the base values of the groups, those of each: one for an update, or fewer, of which the last holds."""
+"""Maps the groups' base values to each group's values, one per update; the last one applies from there on."""
 
 
 def _constant(bases: Sequence[float]) -> list[list[float]]:
@@ -30,17 +30,17 @@ def _constant(bases: Sequence[float]) -> list[list[float]]:
 
 
 class Rows(NamedTuple):
-    """What the table has of an update, each of shape (groups,).
+    """The table's values for an update, each of shape (groups,).
 
-    The last four are what the update forms of the hyperparameters, computed in float64 and rounded once, as torch does
-    it: formed in float32 it can be another float32, and then is in every update.
+    The last four are derived from the hyperparameters in float64 and rounded once, as torch does. Derived in float32,
+    they could be a different float32, in every update.
 
     Attributes:
         learning_rate: A hyperparameter.
         weight_decay: A hyperparameter.
         momentum: A hyperparameter.
-        retention: The factor by which the weight decay leaves a weight.
-        towards_zero: What L1 takes off besides.
+        retention: The factor that the weight decay multiplies a weight by.
+        towards_zero: What L1 decay subtracts as well.
         blend: 1 - momentum, the share of the gradient in the moving average.
         log_momentum: The momentum's logarithm.
     """
@@ -55,11 +55,11 @@ class Rows(NamedTuple):
 
 
 class HyperparameterTable(ABC):
-    """The values of each update of an epoch, for each group of parameters; past the last column, the last one holds.
+    """The values of each update of an epoch, for each parameter group; the last column also applies after it.
 
     Args:
-        optimizer: Whose count says which update is next.
-        spec: The base values, which hold until a callback writes others.
+        optimizer: The optimizer; its count says which update is next.
+        spec: The spec, whose base values apply until a callback writes others.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
@@ -73,23 +73,23 @@ class HyperparameterTable(ABC):
         self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
 
     def set_groups(self, of_variables: Sequence[Multipliers]) -> None:
-        """Have a group for each distinct one of the multipliers, which are given by the optimizer's variables."""
+        """Make one group per distinct multipliers, which are given for each of the optimizer's variables."""
         numbered = by_multipliers(of_variables)
         of = {index: number for number, indices in enumerate(numbered.values()) for index in indices}
         self._group_of = [of[index] for index in range(len(of))]
         self._set_groups(list(numbered))
 
     def set_spec(self, spec: Spec) -> None:
-        """Have the base values of another spec."""
+        """Use another spec's base values."""
         self._spec = spec
         self._set_groups(self.groups)
 
     def set_precision(self, dtypes: Iterable[str]) -> None:
-        """Hold the values as precisely as the most precise of the optimizer's variables, which have these dtypes."""
+        """Hold the values in the precision of the most precise of the optimizer's variables, given their dtypes."""
         return
 
     def group(self, index: int) -> int:
-        """The number of the group of the optimizer's variable `index`; without rules there is one for all."""
+        """The group number of the optimizer's variable `index`; without rules there is a single group."""
         return self._group_of[index] if self._group_of else 0
 
     def _set_groups(self, groups: list[Multipliers]) -> None:
@@ -98,14 +98,14 @@ class HyperparameterTable(ABC):
             name: [float(getattr(self._spec, name)) * getattr(multipliers, name, 1.0) for multipliers in groups]
             for name in HYPERPARAMETERS
         }
-        # A model that is built by its first batch shows its groups when the epoch has begun already.
+        # A model built by its first batch gets its groups after the epoch has begun.
         self._values = {name: source(self.base[name]) for name, source in self._sources.items()}
 
     def reserve(self, columns: int, recorded: int = 0) -> bool:
         """Make room for an epoch of `columns` updates and for recording `recorded` of them.
 
         Returns:
-            Whether room was made, and the train step must be traced anew.
+            Whether the table grew, so that the train step must be retraced.
         """
         grown = columns > self.columns or recorded > self.recorded_columns
         self.columns = max(columns, self.columns)
@@ -113,60 +113,60 @@ class HyperparameterTable(ABC):
         return grown
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
-        """The next update is the first of an epoch that uses these values; hyperparameters not named keep theirs.
+        """Begin an epoch that uses these values; other hyperparameters keep theirs.
 
         Args:
-            sources: By hyperparameter, what gives the values.
+            sources: The source of the values, by hyperparameter.
         """
         self._count.begin_epoch()
         self._sources.update(sources)
         self._values.update({name: source(self.base[name]) for name, source in sources.items()})
 
     def reset(self) -> None:
-        """The base values hold again."""
+        """Return to the base values."""
         self.begin_epoch(dict.fromkeys(HYPERPARAMETERS, _constant))
 
     def rows(self) -> np.ndarray:
-        """Those of `Rows` for each group and column: shape (groups, 7, columns), float64."""
+        """The `Rows` of each group and column: shape (groups, 7, columns), float64."""
         return np.stack([self._rows(number, multipliers) for number, multipliers in enumerate(self.groups)])
 
     def _rows(self, group: int, multipliers: Multipliers) -> np.ndarray:
         rates, decays, momenta = (self._row(self._values[name][group]) for name in HYPERPARAMETERS)
         shrink: Any = self._spec.shrink(rates, decays, self.base["learning_rate"][group])
         retention, towards_zero = 1 - shrink * (1 - multipliers.l1_ratio), shrink * multipliers.l1_ratio
-        with np.errstate(divide="ignore"):  # of no momentum it is minus infinity
+        with np.errstate(divide="ignore"):  # log(0) is -inf without momentum
             return np.stack(Rows(rates, decays, momenta, retention, towards_zero, 1.0 - momenta, np.log(momenta)))
 
     def _row(self, values: Sequence[float]) -> Any:
-        """The values of one hyperparameter in as many columns as there are."""
+        """The values of one hyperparameter, padded to the number of columns."""
         return np.pad(values[: self.columns], (0, max(0, self.columns - len(values))), mode="edge")
 
     @property
     @abstractmethod
     def variables(self) -> Sequence[Any]:
-        """The variables of the table, which are not part of a checkpoint."""
+        """The table's variables, which are not saved."""
 
     @abstractmethod
     def held(self) -> tuple[np.ndarray, int]:
-        """What the updates of this epoch read: `rows()`, rounded as they are held, and at how many updates it began."""
+        """The values that this epoch's updates read, in the table's precision, and the number of updates before it."""
 
     @abstractmethod
     def column(self) -> Any:
-        """The rows of the update that is next, shape (groups, 7)."""
+        """The rows of the next update, shape (groups, 7)."""
 
     @abstractmethod
     def record(self, column: Any) -> None:
-        """Write down the values that the present update uses."""
+        """Record the values that the current update uses."""
 
     @abstractmethod
     def used(self) -> list[dict[str, float]]:
-        """The hyperparameters that each update of this epoch so far has used, as the updates recorded them.
+        """The hyperparameters that each update of this epoch has used so far, as the updates recorded them.
 
-        Those of group i > 0 are named `name/i`.
+        Group i > 0 adds `/i` to the names.
         """
 
     def _named(self, column: np.ndarray) -> dict[str, float]:
-        """What `used` gives of a recorded column, shape (groups, 3)."""
+        """The entry of `used` for a recorded column, shape (groups, 3)."""
         return {
             log_name(name, group=group): float(value)
             for group, values in enumerate(column)
@@ -212,12 +212,12 @@ class GraphTable(HyperparameterTable):
     def _make_log(self) -> None:
         shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
         made = self._log is not None and (tuple(self._log.shape), self._log.dtype) == (shape, self._dtype)
-        # On tensorflow also one without columns, so that a step that is traced now can record later.
+        # On tensorflow also without columns, so that a step traced now can record later.
         if not made and (self.recorded_columns or keras.backend.backend() == "tensorflow"):
             self._log = self._sized(self._log, np.zeros(shape), "used_hyperparameters")
 
     def _sized(self, variable: Any, value: np.ndarray, name: str) -> Any:
-        """A variable of this value: the one that there is, or a new one."""
+        """A variable with this value: the given one, or a new one."""
         if variable is None:
             return self._variable(value, self._dtype, name)
         variable.resize(value, self._dtype)
@@ -250,7 +250,7 @@ class GraphTable(HyperparameterTable):
         return ops.cast(self._optimizer.iterations, "int32") - self._start
 
     def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
-        """A new variable of the optimizer, which stays in its place for good."""
+        """A new variable of the optimizer, which keeps its place for good."""
         variable = Resizable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
         self._optimizer._track_variable(variable)
         return variable

@@ -1,4 +1,4 @@
-"""Updates on the torch backend, by torch's own kernels."""
+"""Updates on the torch backend, with torch's own kernels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def fused(variables: Iterable[Any]) -> bool:
-    """Whether torch's fused kernels take these variables."""
+    """Whether torch's fused kernels accept these variables."""
     from ...torch.kernels import can_fuse
 
     return can_fuse(variable.value for variable in variables)
@@ -17,10 +17,10 @@ def update(optimizer: Any, grads: list[Any], variables: list[Any], column: list[
     """Make one update of all variables.
 
     Args:
-        optimizer: Whose `update_group` makes that of a group.
-        grads: torch's tensors, one for each variable.
-        variables: Keras' own.
-        column: The rows of the table for this update, of each group.
+        optimizer: The optimizer; its `_update_group` updates one group.
+        grads: torch tensors, one per variable.
+        variables: Keras variables.
+        column: The table's rows for this update, for each group.
     """
     import torch
 
@@ -42,7 +42,7 @@ def update(optimizer: Any, grads: list[Any], variables: list[Any], column: list[
 
 
 def scalar_tensors(value: float, count: int, device: Any) -> list[Any]:
-    """A tensor for each variable, as torch keeps its counters."""
+    """One tensor per variable, as torch keeps its counters."""
     import torch
 
     return list(torch.full((count,), value, device=device).unbind())

@@ -1,4 +1,4 @@
-"""What a train step that is traced or compiled needs: variables made outside of it, and sums rounded as torch's are."""
+"""What traced or compiled train steps need: variables created outside, and sums rounded like torch's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from keras import ops
 
 
 def outside_of_traces() -> AbstractContextManager[Any]:
-    """Within a step that tensorflow traces, nothing is assigned to a new variable, and none is made under a control
-    dependency."""
+    """The scope for creating variables: a step that tensorflow traces cannot assign to a new variable, nor create one
+    under a control dependency."""
     if keras.backend.backend() != "tensorflow":
         return nullcontext()
     import tensorflow as tf
@@ -21,11 +21,11 @@ def outside_of_traces() -> AbstractContextManager[Any]:
 
 
 def rounded_sum(product: Any, term: Any) -> Any:
-    """product + term, where the product is rounded before, as torch does it.
+    """product + term, with the product rounded first, as in torch.
 
-    XLA would contract the two into one fused multiply-add: for the decay of the weights, over 1,000 updates, 40 units
-    in the last place. A second use of the product keeps it apart; the comparison is false for nan only, where both
-    branches are nan.
+    XLA would fuse the two into one multiply-add; in the decay of the weights that adds up to 40 units in the last place
+    over 1,000 updates. A second use of the product prevents it. The comparison is only false for NaN, where both
+    branches are NaN.
     """
     if not _compiled_by_xla():
         return product + term
