@@ -31,11 +31,11 @@ class EpochGatedDecay(ScheduleCallback):
     EpochGatedDecay(factor=0.1, start_epoch=5, every_epochs=5, floor=0.0, base=None)
     """
 
-    factor = Argument()
-    start_epoch = Argument()
-    every_epochs = Argument()
-    floor = Argument()
-    base = Argument()
+    factor = Argument[float]()
+    start_epoch = Argument[int]()
+    every_epochs = Argument[int]()
+    floor = Argument[float]()
+    base = Argument[float | None]()
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class LearningRateScheduler(ScheduleCallback):
     True
     """
 
-    function = Argument()
-    base = Argument()
+    function = Argument[EpochCallable]()
+    base = Argument[float | None]()
 
     def __init__(self, function: EpochCallable, *, base: float | None = None) -> None:
         policy = FunctionPolicy(function, base=base, who=self._who)

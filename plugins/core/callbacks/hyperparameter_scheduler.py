@@ -46,11 +46,11 @@ class HyperparameterScheduler(ScheduleCallback):
     'update'
     """
 
-    recipe = Argument()
-    resolution = Argument()
-    updates_per_epoch = Argument()
-    on_change = Argument()
-    verify = Argument()
+    recipe = Argument[Recipe | Mapping[OptimizerKey, Recipe]]()
+    resolution = Argument[Resolution]()
+    updates_per_epoch = Argument[int | Mapping[OptimizerKey, int] | None]()
+    on_change = Argument[OnChange]()
+    verify = Argument[bool]()
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ class ReduceOnPlateau(ScheduleCallback):
     2
     """
 
-    on_change = Argument()
+    on_change = Argument[OnChange]()
 
     def __init__(
         self,

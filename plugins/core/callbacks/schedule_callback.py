@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Generic, Literal, NamedTuple, Never, Self, TypeVar, get_args, overload
 
 from ..policies.policy import Policy
 
+T = TypeVar("T")
 OnChange = Literal["raise", "use_new", "use_saved"]
 OptimizerKey = str | int
 """Which optimizer: the path of the part of the model whose parameters it has, or its number."""
@@ -27,19 +28,32 @@ class Options(NamedTuple):
     shared: bool = True
 
 
-class Argument:
+class Argument(Generic[T]):
     """A read-only attribute for an argument of a callback's constructor."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, callback: ScheduleCallback | None, owner: type) -> Any:
-        return self if callback is None else callback._arguments[self._name]
+    @overload
+    def __get__(self, callback: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, callback: ScheduleCallback, owner: type) -> T: ...
+    def __get__(self, callback: ScheduleCallback | None, owner: type) -> Self | T:
+        if callback is None:
+            return self
+        found: T = callback._arguments[self._name]
+        return found
 
-    def __set__(self, callback: ScheduleCallback, value: Any) -> None:
-        raise AttributeError(
-            f"{type(callback).__name__}: found {self._name} set to {value!r}; arguments are read-only: make a new "
-            f"callback instead."
+    def __set__(self, callback: ScheduleCallback, value: Never) -> None:
+        raise self._error(callback, f"set to {value!r}")
+
+    def __delete__(self, callback: ScheduleCallback) -> None:
+        raise self._error(callback, "deleted")
+
+    def _error(self, callback: ScheduleCallback, how: str) -> AttributeError:
+        return AttributeError(
+            f"{type(callback).__name__}: found {self._name} {how}; arguments are read-only: make a new callback "
+            f"instead, or give an attribute of your own another name."
         )
 
 
