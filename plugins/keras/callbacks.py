@@ -58,6 +58,7 @@ class _Driver(ScheduleCallback, _Callback):
     """The hooks that all scheduling callbacks share."""
 
     _followers: Sequence[KerasFollower] = ()
+    _each_batch: Sequence[KerasFollower] = ()  # those that write values before each batch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for reducer in self._training.reducers:
@@ -78,13 +79,13 @@ class _Driver(ScheduleCallback, _Callback):
             driver._followers = [
                 follow(training, each, driver._options, others, epoch) for each in training.matching.driven_by(driver)
             ]
+            driver._each_batch = [follower for follower in driver._followers if follower.each_batch]
         training.has_started(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        each_batch = [follower for follower in self._followers if follower.each_batch]
-        if each_batch:
+        if self._each_batch:
             _ = self.model  # on jax, this access syncs the variables and makes the step read them again
-            for follower in each_batch:
+            for follower in self._each_batch:
                 follower.before_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
@@ -160,6 +161,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
     __doc__ = shared.TraceRecorder.__doc__
 
     _recordings: Sequence[Recording] = ()
+    _each_batch: Sequence[Recording] = ()  # those that read values after each batch
 
     def _begin(self) -> None:
         training, who = self._training, type(self).__name__
@@ -167,6 +169,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
             record(optimizer, count, training.model, training.batches, who)
             for optimizer, count in zip(training.optimizers, training.counts, strict=True)
         ]
+        self._each_batch = [recording for recording in self._recordings if recording.each_batch]
         self.traces = {name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -178,10 +181,9 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
             self._end_batch()
 
     def _end_batch(self) -> None:
-        each_batch = [recording for recording in self._recordings if recording.each_batch]
-        if each_batch:
+        if self._each_batch:
             _ = self.model  # on jax, this access syncs the variables
-            for recording in each_batch:
+            for recording in self._each_batch:
                 recording.after_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
