@@ -5,6 +5,8 @@ from .core.policies.plateau import Plateau as Plateau
 from .core.recipes.from_keras_adamw import from_keras_adamw as from_keras_adamw
 from .core.recipes.plan import Plan as Plan
 from .core.recipes.recipe import Recipe as Recipe
+from .core.schedules.clock import Clock as Clock
+from .core.schedules.clock import Position as Position
 from .core.schedules.compositions import (
     noam as noam,
 )
@@ -17,27 +19,11 @@ from .core.schedules.compositions import (
 from .core.schedules.compositions import (
     warmup_stable_decay as warmup_stable_decay,
 )
-from .core.schedules.durations import (
-    Clock as Clock,
-)
-from .core.schedules.durations import (
-    Duration as Duration,
-)
-from .core.schedules.durations import (
-    DurationLike as DurationLike,
-)
-from .core.schedules.durations import (
-    Position as Position,
-)
-from .core.schedules.durations import (
-    epochs as epochs,
-)
-from .core.schedules.durations import (
-    percent as percent,
-)
-from .core.schedules.durations import (
-    updates as updates,
-)
+from .core.schedules.durations import Duration as Duration
+from .core.schedules.durations import DurationLike as DurationLike
+from .core.schedules.durations import epochs as epochs
+from .core.schedules.durations import percent as percent
+from .core.schedules.durations import updates as updates
 from .core.schedules.epoch_function import EpochFunction as EpochFunction
 from .core.schedules.ramps import (
     CosineDecay as CosineDecay,

@@ -12,7 +12,7 @@ from types import ModuleType
 
 MOVED: dict[str, tuple[str, ...]] = {
     "compositions": ("schedules.compositions",),
-    "durations": ("schedules.durations",),
+    "durations": ("schedules.durations", "schedules.clock"),
     "functions": ("schedules.epoch_function",),
     "migration": ("recipes.from_keras_adamw",),
     "optimizers": ("specs.spec", "specs.adamw", "specs.nadamw", "specs.sgdw"),

@@ -16,7 +16,7 @@ from ..core.checkpoints.resuming import driver_of
 from ..core.checkpoints.saved import Driver
 from ..core.policies.plateau_policy import PlateauPolicy
 from ..core.policies.policy import Policy
-from ..core.schedules.durations import Clock
+from ..core.schedules.clock import Clock
 from .callback_list import Ahead, TrainedTogether
 from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside

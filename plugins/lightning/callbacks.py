@@ -12,7 +12,7 @@ from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.callbacks.start import clock_of, start
 from ..core.checkpoints.resuming import ResumedPolicy, check_loaded, driver_before, driver_of
 from ..core.checkpoints.saved import Driver, Progress, Saved
-from ..core.schedules.durations import Clock, Position
+from ..core.schedules.clock import Clock, Position
 from ..torch.build import rewrite
 from ..torch.follower import TorchFollower
 from .monitored_metric import MonitoredMetric

@@ -9,7 +9,7 @@ import torch
 from ..core import callbacks as shared
 from ..core.callbacks.optimizer_matching import labels
 from ..core.checkpoints.trace import Trace
-from ..core.schedules.durations import Position
+from ..core.schedules.clock import Position
 from ..torch import param_groups
 from ..torch.update_count import UpdateCount
 from .progress import ProgressKeeper

@@ -10,7 +10,7 @@ import torch
 from ..core.callbacks.errors import other_driver_error
 from ..core.callbacks.optimizer_matching import Matching
 from ..core.callbacks.schedule_callback import ScheduleCallback
-from ..core.schedules.durations import Clock
+from ..core.schedules.clock import Clock
 from .progress import ProgressKeeper
 from .trainer import callbacks_of, is_a, optimizers_of, paths_of, run_length, updates_per_epoch
 

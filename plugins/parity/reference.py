@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.recipes.plan import Plan
-from ..core.schedules.durations import Position
+from ..core.schedules.clock import Position
 from ..core.specs.parameter_rules import Parameter, assign
 from ..core.specs.records import record_of
 from ..core.specs.spec import CLIP_EPSILON, HYPERPARAMETERS

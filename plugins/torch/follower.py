@@ -16,7 +16,7 @@ from ..core.callbacks.errors import longer_epoch_error, other_spec_error, other_
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import log_name
 from ..core.checkpoints.resuming import ResumedPolicy
-from ..core.schedules.durations import Position
+from ..core.schedules.clock import Position
 from . import param_groups
 from .build import spec_difference
 from .update_count import UpdateCount

@@ -70,7 +70,7 @@ def test_a_state_with_any_bit_turned_is_refused() -> None:
     for at in range(8 * len(text)):
         damaged = bytearray(text)
         damaged[at // 8] ^= 1 << at % 8
-        with pytest.raises(ValueError, match=r"^found a (damaged )?state of samestep") as caught:
+        with pytest.raises(ValueError, match=r"^found a (damaged )?samestep state") as caught:
             Saved.from_text(bytes(damaged))
         assert str(caught.value).endswith(".")
 

@@ -128,7 +128,7 @@ def test_the_imports_are_found() -> None:
     assert len(files()) > 60
     assert len(arrows("core")) > 100
     own = {each.name for each in imports_of("core.policies.plateau_policy")}
-    assert {"core.policies.plateau", "core.policies.policy", "core.schedules.durations"} <= own
+    assert {"core.policies.plateau", "core.policies.policy", "core.schedules.clock"} <= own
     assert {each.name for each in imports_of("core.recipes.plan") if each.own} >= {"core.recipes.lint"}
     program = """
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 import replaced as kills
 
 from samestep.core.checkpoints.saved import Driver, Saved
-from samestep.core.schedules.durations import Clock
+from samestep.core.schedules.clock import Clock
 from samestep.exchange import Exchange, ParameterState, mapped, read, replaced, write
 
 DRIVER = Driver("recipe", ("learning_rate",), {"recipe": {"x": [1.5, None]}}, Clock(4, 3), ([0, 0.5],))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from ..policies.policy import Policy
-from ..schedules.durations import Position
+from ..schedules.clock import Position
 from ..specs.spec import Spec
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..policies.recipe_policy import RecipePolicy, Resolution
 from ..recipes.recipe import Recipe
-from ..schedules.durations import Clock
+from ..schedules.clock import Clock
 from .schedule_callback import Argument, OnChange, OptimizerKey, Options, ScheduleCallback, checked_on_change
 
 

@@ -8,7 +8,7 @@ from ..checkpoints.resuming import resumed
 from ..checkpoints.saved import Driver
 from ..policies.plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
 from ..policies.plateau_policy import PlateauPolicy, Reducible
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from .schedule_callback import Argument, OnChange, Options, ScheduleCallback, checked_on_change
 
 

@@ -8,7 +8,7 @@ from ..checkpoints.resuming import ResumedPolicy, resumed
 from ..checkpoints.saved import Driver
 from ..policies.plateau_policy import PlateauPolicy
 from ..policies.policy import Policy
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 
 
 def clock_of(policy: Policy, given: int | None, updates: int | None, epochs: int | None, most: int | None) -> Clock:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..policies.policy import Policy
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from ..schedules.schedule import Schedule
 from ..specs.parameter_rules import Rule
 from ..specs.spec import Spec

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from ..specs.spec import HYPERPARAMETERS
 
 KEY = "samestep"

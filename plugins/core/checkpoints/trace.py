@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..recipes.float32 import float32
-from ..schedules.durations import Position
+from ..schedules.clock import Position
 
 
 class Entry(NamedTuple):

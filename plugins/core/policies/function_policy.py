@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from ..schedules.epoch_function import EpochCallable, EpochValues, takes_previous
 from .policy import Policy
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from ..recipes.recipe import Recipe
-from ..schedules.durations import Position, epochs
+from ..schedules.clock import Position
+from ..schedules.durations import epochs
 from ..schedules.serializable import real
 from ..schedules.staircases import StepDecay
 from .recipe_policy import RecipePolicy

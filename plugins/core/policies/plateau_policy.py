@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reprlib import repr as shortened
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from .plateau import Plateau, whole
 from .policy import Policy
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from ..schedules.serializable import real
 from ..specs.spec import Spec
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from ..recipes.plan_values import PlanValues
 from ..recipes.recipe import Recipe
-from ..schedules.durations import Clock, Position
+from ..schedules.clock import Clock, Position
 from .policy import Policy
 
 Resolution = Literal["update", "epoch"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any, Protocol
 
-from ..schedules.durations import Clock
+from ..schedules.clock import Clock
 from ..schedules.schedule import Schedule, resolve
 from ..schedules.serializable import real
 from ..schedules.ticks import Curve, finite

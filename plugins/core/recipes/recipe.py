@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..schedules.durations import Clock
+from ..schedules.clock import Clock
 from ..schedules.epoch_function import functions
 from ..schedules.schedule import Constant, Schedule
 from ..schedules.serializable import Functions

@@ -1,4 +1,4 @@
-"""Exact time: durations with a unit, positions in a run, and the clock that turns one into the other.
+"""Exact time: durations with a unit.
 
 Time is rational (`fractions.Fraction`) and is resolved to updates once, without rounding: `percent(29)` of 100 updates
 is 29 updates, and one and a half epochs of 3 updates are 4.5 updates, a boundary that takes effect at update 5.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import index
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Unit = Literal["epochs", "updates", "percent"]
 
@@ -21,16 +21,6 @@ _TEXT = re.compile(r"\s*(?P<amount>\S+?)\s*(?P<unit>epochs?|updates?|%)\s*")
 _DIGITS = 400  # as many as the decimals of a float can have; more are refused, in text and in numbers alike
 _AMOUNT = re.compile(rf"\d{{1,{_DIGITS}}}(\.\d{{1,{_DIGITS}}}|/\d{{1,{_DIGITS}}})?")
 _SPELLINGS = "epochs({0}), updates({0}) or percent({0}), or as text '{0} epochs', '{0} updates' or '{0}%'"
-
-
-class Position(NamedTuple):
-    """Where the training loop is: in epoch `epoch` (from 0), about to make update `update` (from 0) of that epoch."""
-
-    epoch: int
-    update: int = 0
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch}, update {self.update}"
 
 
 @dataclass(frozen=True)
@@ -195,91 +185,6 @@ def as_duration(value: object, name: str) -> Duration:
         found = f"{value!r} ({type(value).__name__})"
     error = ValueError if isinstance(value, str) else TypeError
     raise error(f"{name}: found {found}; expected a duration: write {_SPELLINGS.format(example)}.")
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What is known of a run's length, and how durations become updates.
-
-    A clock that does not know `updates_per_epoch` counts in epochs, and refuses durations in updates.
-
-    Args:
-        updates_per_epoch: Updates in each epoch, or None if the training data has no length.
-        epochs: Epochs of the run, or None if unknown.
-        max_updates: The run ends after this many updates even if `epochs` are not complete.
-
-    Raises:
-        ValueError: An argument is not a whole number of at least 1.
-
-    >>> clock = Clock(updates_per_epoch=100, epochs=10, max_updates=950)
-    >>> clock.length(), clock.exact(epochs("1.5")), clock.exact(percent(10)), clock.exact(updates(7))
-    (Fraction(950, 1), Fraction(150, 1), Fraction(95, 1), Fraction(7, 1))
-    """
-
-    updates_per_epoch: int | None = None
-    epochs: int | None = None
-    max_updates: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("updates_per_epoch", "epochs", "max_updates"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(
-                    f"{name}: found {value!r}; expected a whole number of at least 1, or None if it is not known."
-                )
-
-    @property
-    def unit(self) -> Unit:
-        """What `exact` counts in: updates where their number in an epoch is known, epochs otherwise."""
-        return "epochs" if self.updates_per_epoch is None else "updates"
-
-    def length(self) -> Fraction | None:
-        """The run's length in `unit`, or None if unknown."""
-        lengths = []
-        if self.epochs is not None:
-            lengths.append(Fraction(self.epochs * (self.updates_per_epoch or 1)))
-        if self.max_updates is not None:
-            if self.updates_per_epoch is None:
-                return None
-            lengths.append(Fraction(self.max_updates))
-        return min(lengths) if lengths else None
-
-    def exact(self, duration: Duration) -> Fraction:
-        """A duration in this clock's `unit`, without rounding.
-
-        Raises:
-            ValueError: The clock knows too little, or the duration is a negative difference.
-        """
-        exact = duration.epochs * (self.updates_per_epoch or 1)
-        if duration.percent:
-            exact += duration.percent / 100 * self._known_length(duration)
-        if duration.updates:
-            if self.updates_per_epoch is None:
-                raise ValueError(
-                    f"'{duration}' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=, "
-                    f"or write the duration in epochs."
-                )
-            exact += duration.updates
-        if exact < 0:
-            raise ValueError(
-                f"'{duration}' is {exact} {self.unit} in this run, and cannot be used as a duration; make what is "
-                f"subtracted shorter, or the run longer."
-            )
-        return exact
-
-    def _known_length(self, duration: Duration) -> Fraction:
-        length = self.length()
-        if length is None and self.max_updates is not None:
-            raise ValueError(
-                f"'{duration}' of a run that ends after {self.max_updates} updates needs the number of updates in "
-                f"an epoch, which is unknown; give updates_per_epoch=, or write the duration in epochs."
-            )
-        if length is None:
-            raise ValueError(
-                f"'{duration}' needs the length of the run, which is unknown; give the trainer a number of "
-                f"epochs, or write the duration in epochs or updates."
-            )
-        return length
 
 
 def _exact(amount: object, name: str) -> Fraction:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from .durations import Clock, Duration, DurationLike
+from .clock import Clock
+from .durations import Duration, DurationLike
 from .growing_cycles import growing_cycles
 from .serializable import Value
 from .ticks import Curve, Ticks, finite

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from .clock import Clock
 from .compositions import Sequence
-from .durations import Clock, DurationLike, epochs
+from .durations import DurationLike, epochs
 from .epoch_function import EpochFunction
 from .ramps import Ramp
 from .schedule import After, Repeat, Schedule, Skip, Until, ticks

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import keras
 
 from ...core.checkpoints.trace import Trace
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ..models import has_own_train_step
 from ..optimizers.scheduled import ScheduledOptimizer
 from ..update_count import UpdateCount

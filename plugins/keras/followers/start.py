@@ -8,7 +8,7 @@ from ...core.callbacks.schedule_callback import Options
 from ...core.callbacks.start import start
 from ...core.checkpoints.resuming import driver_before
 from ...core.policies.policy import Policy
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ..optimizers.scheduled import ScheduledOptimizer
 from ..parameters import parameters
 from ..training import Training

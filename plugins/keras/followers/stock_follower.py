@@ -17,7 +17,7 @@ from ...core.callbacks.errors import other_driver_error, other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.checkpoints.resuming import ResumedPolicy
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ..update_count import UpdateCount
 from .base_rates import write_rate
 from .values import number, other_value

@@ -12,7 +12,7 @@ from ...core.callbacks.errors import other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.checkpoints.resuming import ResumedPolicy
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ...core.specs.spec import HYPERPARAMETERS
 from ..models import has_own_train_step
 from ..optimizers.scheduled import ScheduledOptimizer

@@ -11,7 +11,7 @@ from keras import ops
 from ...core.callbacks.errors import other_value_error
 from ...core.policies.policy import Policy
 from ...core.recipes.float32 import shortest_decimal
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ..optimizers.scheduled import ScheduledOptimizer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.checkpoints.saved import Driver, Saved
-from ...core.schedules.durations import Position
+from ...core.schedules.clock import Position
 from ..update_count import UpdateCount
 
 
