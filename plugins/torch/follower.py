@@ -61,11 +61,10 @@ class TorchFollower(Follower):
         self._bases = {name: self._base_values(name) for name in self.policy.driven}
         self._groups = len(optimizer.param_groups)
         self._is_written = False
-        self._last: tuple[_Columns, int] | None = None  # what the last update of this epoch used
         self.policy.check_bases(self._bases)
         before = torch.compiler.disable(self._before_update)
         self._hook = optimizer.register_step_pre_hook(before) if by_hand else None
-        self.count = UpdateCount(optimizer, 0, self._on_update)
+        self.count = UpdateCount(optimizer, 0, self._verify if verify else None)
 
     @property
     def made(self) -> int:
@@ -91,41 +90,42 @@ class TorchFollower(Follower):
         self.count.remove()
 
     def begin_epoch(self, epoch: int) -> None:
-        self.count.made, self._last = 0, None
+        self.count.made = 0
         self.write_ahead(epoch)
 
     def before_batch(self) -> None:
         if self._verifies and self._is_written:
             self._verify()
-        if self._is_over() and self._by_hand:
-            return
-        self._before_update()
+        made, most = self.count.made, self._most_updates
+        if most is None or made < most:
+            self._write(made)
+        elif not self._by_hand:
+            raise longer_epoch_error(self.policy, self._epoch, most)
 
     def _before_update(self, *_: Any) -> None:
-        if self._is_over():
-            raise longer_epoch_error(self.policy, self._epoch, self._most_updates or 0)
-        self._write(self.made)
+        made, most = self.count.made, self._most_updates
+        if most is not None and made >= most:
+            raise longer_epoch_error(self.policy, self._epoch, most)
+        self._write(made)
 
     def after_batch(self) -> None:
-        if self._varies and not self._is_over():
-            self._write(self.made)
+        if self._varies:
+            made, most = self.count.made, self._most_updates
+            if most is None or made < most:
+                self._write(made)
 
     def write_ahead(self, epoch: int) -> None:
         """Write the values of an epoch's first update."""
         self._compute(epoch, 0)
         self._write(0)
 
-    def _on_update(self) -> None:
-        if self._verifies:
-            self._verify()
-        self._last = self._columns, self._index
-
     def _used(self) -> dict[str, list[float]]:
-        if self._last is not None:
-            columns, index = self._last
-        else:  # resumed after the last update, or an epoch without updates
-            columns, index = self._values(self._epoch, max(self.made - 1, 0) if self._varies else 0, 1), 0
-        return {name: [column[index] for column in of_groups] for name, of_groups in columns}
+        last = max(self.made - 1, 0) if self._varies else 0
+        first, columns = self._first, self._columns
+        if not first <= last < first + self._computed:
+            # The values ahead have been computed since, or the run that this one continues made the update.
+            first, columns = last, self._values(self._epoch, last, 1)
+        return {name: [column[last - first] for column in of_groups] for name, of_groups in columns}
 
     def _is_over(self) -> bool:
         return self._most_updates is not None and self.made >= self._most_updates
@@ -164,7 +164,9 @@ class TorchFollower(Follower):
         if not 0 <= index < self._computed:
             self._compute(self._epoch, update)
             index = 0
-        every = self._checked_groups()
+        every = self.optimizer.param_groups
+        if len(every) != self._groups:
+            self._checked_groups()  # raises
         self._index, self._is_written = index, True
         if self._stored is not None:
             for number, key, values in self._stored:

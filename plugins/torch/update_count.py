@@ -18,14 +18,17 @@ class UpdateCount:
         on_update: Called after each update, before it is counted.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None]) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None] | None = None
+    ) -> None:
         self.made = made
         self._on_update = on_update
         self._hook = optimizer.register_step_post_hook(torch.compiler.disable(self._count))
 
     def _count(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
         if not param_groups.skipped(optimizer):
-            self._on_update()
+            if self._on_update is not None:
+                self._on_update()
             self.made += 1
 
     def remove(self) -> None:

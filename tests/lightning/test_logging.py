@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from samestep import AdamW, CosineDecay, ExponentialDecay, ParameterRule, Recipe, epochs, percent
+from samestep import AdamW, CosineDecay, ExponentialDecay, ParameterRule, Recipe, epochs, percent, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
 
 from .tiny_training import sgd, train
@@ -95,3 +95,15 @@ def test_nothing_of_it_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
         warnings.filterwarnings("ignore", message=".*LeafSpec")
         train(build, HyperparameterScheduler(RECIPE), log_every_n_steps=1)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3, 1024])
+@pytest.mark.parametrize("max_steps", [15, 11, 12, 13, 14])
+def test_what_is_logged_was_used_whatever_is_computed_ahead(
+    monkeypatch: pytest.MonkeyPatch, ahead: int, max_steps: int
+) -> None:
+    """Where a run ends within an epoch, the values of the update that does not come have been written already."""
+    monkeypatch.setattr("samestep.torch.follower._AHEAD", ahead)
+    recipe = Recipe(learning_rate=ExponentialDecay(0.5, every=updates(1)))
+    run = train(sgd(1.0), HyperparameterScheduler(recipe), epochs=3, max_steps=max_steps)
+    assert float(run.trainer.callback_metrics["learning_rate"]) == 0.5 ** (max_steps - 1)
