@@ -25,7 +25,6 @@ Weights = dict[str, np.ndarray]
 
 _OF_EVERY_KIND: dict[str, Any] = {
     "l1_ratio": 0.5,
-    "parameters": RULES,
     "global_clipnorm": 0.5,
     "clipnorm": 0.25,
     "clipvalue": 0.125,
@@ -43,9 +42,7 @@ def _variants(kind: type[Spec]) -> dict[str, Spec]:
             special.append({each.name: not default})
         elif get_origin(hints[each.name]) is Literal:
             special += [{each.name: value} for value in get_args(hints[each.name]) if value != default]
-    named = {
-        " ".join(f"{name}={value}" for name, value in given.items() if name != "parameters"): given for given in special
-    }
+    named = {" ".join(f"{name}={value}" for name, value in given.items()): given for given in special}
     named["rules"] = {"parameters": RULES}
     return {name or "plain": kind(**{**plain, **given}) for name, given in named.items()}  # type: ignore[arg-type]
 

@@ -11,7 +11,7 @@ from ..core.policies.policy import Policy
 from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
 from ..core.specs.records import record_of
 from ..core.specs.spec import Spec, check_options
-from .kernels import can_fuse
+from .kernels import can_fuse, refuse_complex
 from .optimizers import RECORDS
 from .optimizers.record import TorchRecord
 from .optimizers.spec_optimizer import SpecOptimizer
@@ -39,7 +39,8 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
 
     Raises:
         TypeError: `spec` is not a spec, or an option is unknown.
-        ValueError: The model has no trainable parameters, or a rule matches none.
+        ValueError: The model has no trainable parameters; a rule matches none; or some are complex, and the spec has
+            clipvalue= or the options have fused=True.
     """
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
@@ -47,6 +48,7 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
     refuse_flattened(spec, [parameter for _, parameter in found], "build_optimizer")
+    refuse_complex(spec, found, bool(options.get("fused")))
     assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
     by = by_multipliers([each.multipliers for each in assigned])
     params = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import _default_to_fused_or_foreach
 
-from ..core.specs.parameter_rules import Multipliers
+from ..core.specs.parameter_rules import Multipliers, Parameter
 from ..core.specs.spec import CLIP_EPSILON, Spec
 
 
@@ -37,6 +37,22 @@ def can_fuse(weights: Iterable[Tensor]) -> bool:
     """Whether torch's fused kernels accept these weights; they are then the fastest choice."""
     fused, _ = _default_to_fused_or_foreach(list(weights), differentiable=False, use_fused=True)
     return fused
+
+
+def refuse_complex(spec: Spec, found: Iterable[tuple[Parameter, Tensor]], fused: bool) -> None:
+    """Refuse what torch cannot do with complex parameters.
+
+    Raises:
+        ValueError: A parameter is complex, and its gradient is to be clipped by value or its update to be fused.
+    """
+    asked = "fused=True" if fused else f"clipvalue={spec.clipvalue!r}" if spec.clipvalue is not None else None
+    for described, weight in found if asked else ():
+        if weight.is_complex():
+            remedy = "leave fused= out" if fused else "write clipnorm= or global_clipnorm="
+            raise ValueError(
+                f"build_optimizer: found {asked} and the complex parameter {described.path!r}; expected real "
+                f"parameters: {remedy}."
+            )
 
 
 def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
@@ -81,11 +97,14 @@ def decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool = 
 
 
 def _shrink(weights: list[Tensor], shrink: float, l1_ratio: float) -> None:
-    """weights <- weights * (1 - shrink * (1 - l1_ratio)) - shrink * l1_ratio * sign(weights)."""
+    """weights <- weights * (1 - shrink * (1 - l1_ratio)) - shrink * l1_ratio * sign(weights).
+
+    The sign of a complex number is the number divided by its absolute value.
+    """
     retention = 1 - shrink * (1 - l1_ratio)
     if not l1_ratio:
         torch._foreach_mul_(weights, retention)
         return
     for weight in weights:
-        sign = torch.sign(weight)
+        sign = torch.sgn(weight)
         weight.mul_(retention).add_(sign, alpha=-(shrink * l1_ratio))

@@ -42,7 +42,8 @@ def update(
         return
     weight_decay = decay(spec, settings, weights)
     lists = [weights, gradients, firsts, seconds, largest if spec.amsgrad else [], counts]
-    parts = {0.0: lists}
+    # The foreach kernel does not ask the tensors.
+    has_complex, parts = any(map(torch.is_complex, weights)), {0.0: lists}
     if spec.epsilon_mode == "hat":
         # torch adds epsilon after the bias correction. Adding it before is the same with an epsilon that depends on the
         # number of updates.
@@ -65,6 +66,7 @@ def update(
                 foreach=settings.foreach,
                 fused=fused,
                 amsgrad=spec.amsgrad,
+                has_complex=has_complex,
                 beta1=settings.momentum,
                 beta2=spec.betas[1],
                 lr=settings.learning_rate,

@@ -48,6 +48,7 @@ def update(
         counts,
         decoupled_weight_decay=True,
         foreach=settings.foreach,
+        has_complex=any(map(torch.is_complex, weights)),
         maximize=spec.maximize,
         beta1=settings.momentum,
         beta2=spec.betas[1],
