@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from ..core.arguments.check import checks_arguments
 from ..core.specs.parameter_rules import Parameter, assign
 from ..core.specs.records import record_of
 from ..core.specs.spec import Spec, check_options
@@ -15,6 +16,7 @@ from .optimizers.scaled import ScaledOptimizer
 from .parameters import parameters
 
 
+@checks_arguments
 def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.optimizers.Optimizer:
     """The Keras optimizer that `spec` describes, for `model.compile(optimizer=...)`.
 

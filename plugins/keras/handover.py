@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ..core.arguments.check import checks_arguments
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import Saved
 from ..exchange import Exchange, Names, ParameterState, check_kinds, kinds_of, mapped, read, write
@@ -17,6 +18,7 @@ from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
 
 
+@checks_arguments
 def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     """Write the position of a model's training, its recipe, and the moments of its parameters to a file.
 
@@ -50,6 +52,7 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
     write(path, Exchange(saved or Saved(0), kinds_of(optimizer.spec for optimizer in optimizers), found))
 
 
+@checks_arguments
 def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names | None = None) -> int:
     """Load a file of `export_state` into a model, which then continues the run::
 

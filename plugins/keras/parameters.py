@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..core.arguments.check import checks_arguments
 from ..core.recipes.float32 import shortest_decimal
 from ..core.specs.parameter_rules import Parameter, Role
 from ..core.specs.parameter_table import ParameterTable, extraction_error
@@ -57,6 +58,7 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     return found
 
 
+@checks_arguments
 def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
     """Print and return what `spec` sets for each trainable parameter of `model`.
 
@@ -77,6 +79,7 @@ def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
     return table
 
 
+@checks_arguments
 def extract_weight_decay(
     model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None, *, zero: bool = True
 ) -> dict[str, tuple[float, float]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..core.arguments.check import checks_arguments
 from ..core.callbacks.errors import hand_over_error
 from ..core.checkpoints.saved import KEY, Saved
 from ..core.specs.records import record_of
@@ -28,6 +29,7 @@ else:
     LightningModule = Any
 
 
+@checks_arguments
 def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
     """Write the position of a model's training, its recipe, and the moments of its parameters to a file.
 
@@ -72,6 +74,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         write(path, Exchange(saved, kinds_of(optimizer.spec for optimizer in optimizers), found))
 
 
+@checks_arguments
 def import_state(path: str | os.PathLike[str], model: LightningModule, names: Names | None = None) -> Path:
     """Turn a file of `export_state` into a checkpoint from which a Trainer continues the run::
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..core.arguments.check import checks_arguments
 from ..core.callbacks.errors import other_moments_error
 from ..core.policies.policy import Policy
 from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
@@ -19,6 +20,7 @@ from .param_groups import number
 from .parameters import is_sharded, parameters, refuse_flattened
 
 
+@checks_arguments
 def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
     """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from ..core.arguments.check import checks_arguments
 from ..core.specs.parameter_rules import Parameter, Role
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
@@ -76,6 +77,7 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
         )
 
 
+@checks_arguments
 def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     """Print and return what `spec` sets for each trainable parameter of `model`.
 
@@ -97,6 +99,7 @@ def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     return table
 
 
+@checks_arguments
 def extract_weight_decay(
     model: nn.Module, optimizer: torch.optim.Optimizer | None = None, *, zero: bool = True
 ) -> dict[str, tuple[float, float]]:

@@ -21,7 +21,7 @@ FRAMEWORKS = {"torch", "lightning", "pytorch_lightning", "lightning_fabric", "ke
 
 # A room imports of the rooms on the levels below its own, and nothing of those beside it.
 LEVELS = [{"cli"}, {"parity", "port", "files"}, {"lightning", "keras"}, {"torch", "exchange"}, {"core"}, {""}]
-CORE = ["callbacks", "checkpoints", "policies", "recipes", "specs", "schedules", ""]
+CORE = ["callbacks", "checkpoints", "policies", "recipes", "specs", "schedules", "arguments", ""]
 FOREIGN = {  # what a room may import of the frameworks
     "core": set(),
     "exchange": set(),

@@ -39,9 +39,9 @@ def test_numbers_of_other_kinds_are_held_as_floats() -> None:
     assert {type(x) for x in (spec.learning_rate, spec.weight_decay, *spec.betas, spec.epsilon)} == {float}
 
 
-def test_a_repr_is_the_source_without_the_defaults() -> None:
-    assert repr(AdamW()) == "AdamW()"
-    assert repr(AdamW(1e-4, betas=(0.9, 0.95))) == "AdamW(learning_rate=0.0001, betas=(0.9, 0.95))"
+def test_a_repr_is_the_source_without_the_defaults_but_for_learning_rate_and_weight_decay() -> None:
+    assert repr(AdamW()) == "AdamW(learning_rate=0.001, weight_decay=0.01)"
+    assert repr(AdamW(1e-4, betas=(0.9, 0.95))) == "AdamW(learning_rate=0.0001, weight_decay=0.01, betas=(0.9, 0.95))"
 
 
 def test_the_first_field_that_differs_is_named() -> None:

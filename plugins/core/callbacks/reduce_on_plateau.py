@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
+from ..arguments.check import checks_arguments
 from ..checkpoints.resuming import resumed
 from ..checkpoints.saved import Driver
 from ..policies.plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
@@ -85,6 +86,7 @@ class ReduceOnPlateau(ScheduleCallback):
         self._given = self._policy.settings()
 
     @classmethod
+    @checks_arguments
     def like_torch(
         cls,
         monitor: str = "val_loss",
@@ -127,6 +129,7 @@ class ReduceOnPlateau(ScheduleCallback):
         )
 
     @classmethod
+    @checks_arguments
     def like_keras(
         cls,
         monitor: str = "val_loss",

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, NamedTuple, Never, Self, TypeVar, get_args, overload
 
+from ..arguments.check import ChecksArguments
 from ..policies.policy import Policy
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Argument(Generic[T]):
         )
 
 
-class ScheduleCallback:
+class ScheduleCallback(ChecksArguments):
     """A callback that drives optimizers by policies.
 
     A framework's class adds its hooks, and its base class. Its constructor is not called again: what a checkpoint has

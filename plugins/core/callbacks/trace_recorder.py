@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..arguments.check import ChecksArguments
 from ..checkpoints.trace import Trace
 
 
-class TraceRecorder:
+class TraceRecorder(ChecksArguments):
     """Record the values that the optimizer really uses, update by update, into `trace`.
 
     Attributes:

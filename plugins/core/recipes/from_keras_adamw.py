@@ -7,6 +7,7 @@ from functools import reduce
 from operator import index, mul
 from typing import Any, Literal
 
+from ..arguments.check import checks_arguments
 from ..schedules.durations import updates
 from ..schedules.ramps import CosineDecay
 from ..schedules.schedule import Schedule
@@ -20,6 +21,7 @@ from ..specs.spec import Spec
 from .recipe import UNCHANGED, Recipe
 
 
+@checks_arguments
 def from_keras_adamw(
     optimizer: Literal["AdamW", "NadamW", "SGDW"] = "AdamW",
     *,

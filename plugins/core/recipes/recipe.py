@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments.check import ChecksArguments, checks_arguments
 from ..schedules.clock import Clock
 from ..schedules.epoch_function import functions
 from ..schedules.schedule import Constant, Schedule
@@ -17,8 +18,8 @@ UNCHANGED = Constant()
 _VERSION = 1
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, repr=False)
+class Recipe(ChecksArguments):
     """What a training run does with its hyperparameters; the same object drives Lightning and Keras.
 
     Args:
@@ -61,6 +62,12 @@ class Recipe:
                 f"{Spec._example}, or a schedule, such as learning_rate={Schedule._example}."
             )
 
+    def __repr__(self) -> str:
+        """The expression that makes this recipe, without what it leaves alone."""
+        given = {name: getattr(self, name) for name in ("optimizer", *HYPERPARAMETERS)}
+        shown = [f"{name}={each!r}" for name, each in given.items() if each is not None and each != UNCHANGED]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     @property
     def driven(self) -> tuple[str, ...]:
         """The hyperparameters that this recipe decides: all of them with a spec, otherwise those with a schedule."""
@@ -94,6 +101,7 @@ class Recipe:
         """Your functions in the schedules, by the names that `to_dict` writes."""
         return {name: each for kind in HYPERPARAMETERS for name, each in functions(self.schedule(kind)).items()}
 
+    @checks_arguments
     def plan(
         self,
         updates_per_epoch: int | None = None,

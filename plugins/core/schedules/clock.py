@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..arguments.check import ChecksArguments
 from .durations import Duration, Unit
 
 
@@ -20,7 +21,7 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Clock:
+class Clock(ChecksArguments):
     """What is known of a run's length, and how durations become updates.
 
     A clock that does not know `updates_per_epoch` counts in epochs, and refuses durations in updates.

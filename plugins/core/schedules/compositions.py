@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+from ..arguments.check import checks_arguments
 from .durations import Duration, DurationLike, as_duration
 from .ramps import CosineDecay, LinearDecay, PolynomialDecay, Warmup
 from .schedule import Constant, Schedule
@@ -57,6 +58,7 @@ class Sequence(Schedule):
         return f"sequence({', '.join(map(repr, (self.first, *self.rest)))})"
 
 
+@checks_arguments
 def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
     """Start with one schedule and switch to others at given times.
 
@@ -78,6 +80,7 @@ def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
     return Sequence(first, rest)  # type: ignore[arg-type]  # text durations become Durations in __post_init__
 
 
+@checks_arguments
 def one_cycle(
     over: DurationLike = "100%",
     *,
@@ -143,6 +146,7 @@ def one_cycle(
     return sequence(up, (peak, phase(peak, start=top, end=start)), (2 * peak, last))
 
 
+@checks_arguments
 def warmup_stable_decay(
     over: DurationLike = "100%",
     *,
@@ -210,6 +214,7 @@ def warmup_stable_decay(
     return sequence(Warmup(warmup, start=start), (warmup, Constant()), (stable_until, decays[anneal]))
 
 
+@checks_arguments
 def noam(warmup: DurationLike) -> Sequence:
     """Up to the base value, then down as one over the square root of time: the schedule of the Transformer.
 

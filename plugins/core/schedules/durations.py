@@ -13,6 +13,8 @@ from fractions import Fraction
 from operator import index
 from typing import Literal
 
+from ..arguments.check import checks_arguments
+
 Unit = Literal["epochs", "updates", "percent"]
 
 _UNITS: tuple[Unit, ...] = ("epochs", "updates", "percent")
@@ -98,6 +100,7 @@ class Duration:
 DurationLike = Duration | str
 
 
+@checks_arguments
 def epochs(amount: int | float | str | Fraction) -> Duration:
     """A duration in epochs: `epochs(5)`, `epochs("1.5")`, `epochs("1/3")`.
 
@@ -114,6 +117,7 @@ def epochs(amount: int | float | str | Fraction) -> Duration:
     return Duration(epochs=_exact(amount, "epochs"))
 
 
+@checks_arguments
 def updates(amount: int | float | str | Fraction) -> Duration:
     """A duration in updates, applications of the optimizer. A micro-batch of gradient accumulation is not an update.
 
@@ -130,6 +134,7 @@ def updates(amount: int | float | str | Fraction) -> Duration:
     return Duration(updates=_exact(amount, "updates"))
 
 
+@checks_arguments
 def percent(amount: int | float | str | Fraction) -> Duration:
     """A duration in percent of the run, whose length must then be known.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from ..arguments.check import checks_arguments
 from .clock import Clock
 from .durations import Duration, DurationLike
 from .growing_cycles import growing_cycles
@@ -44,6 +45,7 @@ class Schedule(Value, ABC, family=True):
         """Whether the value is constant between the schedule's own durations, like that of a `StepDecay`."""
         return self._stepwise and all(part.stepwise for part in self.parts() if isinstance(part, Schedule))
 
+    @checks_arguments
     def preview(self, epochs: int, updates_per_epoch: int | None = None) -> list[float]:
         """eta at the first update of each epoch.
 
@@ -82,6 +84,7 @@ class Schedule(Value, ABC, family=True):
         for field in fields(self):
             yield from inside(getattr(self, field.name))
 
+    @checks_arguments
     def after(self, begin: DurationLike) -> After:
         """Hold this schedule's starting value until `begin`, and start its own clock there.
 
@@ -94,6 +97,7 @@ class Schedule(Value, ABC, family=True):
         """
         return After(self, begin)
 
+    @checks_arguments
     def until(self, end: DurationLike) -> Until:
         """Stop this schedule's clock at `end`: it keeps the value that it has there.
 
@@ -106,6 +110,7 @@ class Schedule(Value, ABC, family=True):
         """
         return Until(self, end)
 
+    @checks_arguments
     def skip(self, time: DurationLike) -> Skip:
         """Start this schedule as if `time` had passed already.
 
@@ -118,6 +123,7 @@ class Schedule(Value, ABC, family=True):
         """
         return Skip(self, time)
 
+    @checks_arguments
     def at_least(self, bound: float) -> AtLeast:
         """max(eta, bound), where `bound` is a multiplier of the base value.
 
@@ -130,6 +136,7 @@ class Schedule(Value, ABC, family=True):
         """
         return AtLeast(self, bound)
 
+    @checks_arguments
     def at_most(self, bound: float) -> AtMost:
         """min(eta, bound), where `bound` is a multiplier of the base value.
 
@@ -142,6 +149,7 @@ class Schedule(Value, ABC, family=True):
         """
         return AtMost(self, bound)
 
+    @checks_arguments
     def repeat(self, every: DurationLike, growth: float = 1.0, decay: float = 1.0) -> Repeat:
         """Start this schedule again in each cycle.
 

@@ -9,13 +9,14 @@ from inspect import isabstract
 from types import NoneType
 from typing import Any, ClassVar, Literal, Self, get_origin, get_type_hints
 
+from ..arguments.check import ChecksArguments
 from .durations import Duration, as_duration
 
 Functions = Mapping[str, Callable[..., float]]
 
 
 @dataclass(frozen=True, repr=False)
-class Value:
+class Value(ChecksArguments):
     """Base of a family of frozen dataclasses whose fields are numbers, durations, other values or tuples of them.
 
     A field annotated `float` accepts any real number and holds a finite float; one annotated `DurationLike` accepts a
@@ -46,8 +47,12 @@ class Value:
 
     def __repr__(self) -> str:
         """The expression that makes this value, without the arguments that have their default."""
-        arguments = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default)
-        return f"{type(self).__name__}({', '.join(arguments)})"
+        shown = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if self._is_shown(f.name, f.default))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _is_shown(self, name: str, default: Any) -> bool:
+        """Whether the repr shows a field."""
+        return bool(getattr(self, name) != default)
 
     def to_dict(self) -> dict[str, Any]:
         """This value as JSON-ready data: its class name under "type", and its fields, with durations as text.

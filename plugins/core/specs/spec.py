@@ -79,6 +79,10 @@ class Spec(Value, ABC, family=True):
             self._require(getattr(self, name) > 0, name, "a number greater than 0, or None for no clipping")
             self._require(name == clips[0], name, f"None, as {clips[0]} is given")
 
+    def _is_shown(self, name: str, default: Any) -> bool:
+        # Both are told always: without one, the repr of an optimizer says little.
+        return name in ("learning_rate", "weight_decay") or super()._is_shown(name, default)
+
     @property
     def clip(self) -> tuple[Clip, float] | None:
         """How gradients are clipped, and the bound; None if they are not."""

@@ -1,0 +1,1 @@
+"""What a wrong call should have been: other libraries' names, misspellings, and messages that say what to write."""
