@@ -12,16 +12,11 @@ from keras import ops
 
 from ..core.arguments.check import checks_arguments
 from ..core.recipes.float32 import shortest_decimal
-from ..core.specs.parameter_rules import Parameter, Role
+from ..core.specs.parameter_rules import Parameter, role_by_shape
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
+from .roles import names_and_roles
 
-_NORMS = (
-    keras.layers.BatchNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.RMSNormalization,
-)
 _SAME = ("_layers", "_modules")  # where Keras, and torch below it, keep the layers a second time
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 
@@ -36,7 +31,8 @@ def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     found = []
     for variable in model.trainable_variables:
         # A variable that cannot be found in a layer keeps Keras' own path.
-        other = Parameter(variable.path, tuple(variable.shape), "bias" if len(variable.shape) <= 1 else "kernel")
+        shape = tuple(variable.shape)
+        other = Parameter(variable.path, shape, role_by_shape(shape))
         found.append((described.get(id(variable), other), variable))
     return found
 
@@ -47,14 +43,14 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     seen: set[int] = set()
     paths: set[str] = set()
     for prefix, layer in _layers(model):
-        for variable in layer._trainable_variables:
+        for variable, name, role in names_and_roles(layer):
             if id(variable) in seen:
                 continue
             seen.add(id(variable))
-            path = f"{prefix}{variable.name}"
+            path = f"{prefix}{name}"
             path = next(p for p in chain([path], (f"{path}_{n}" for n in count(1))) if p not in paths)
             paths.add(path)
-            found.append((Parameter(path, tuple(variable.shape), _role(layer, variable)), variable))
+            found.append((Parameter(path, tuple(variable.shape), role), variable))
     return found
 
 
@@ -139,14 +135,6 @@ def _require_built(model: keras.Model, what: str) -> None:
 def _decimal(value: Any) -> float:
     """A regularizer's number, which some keep as a float32, as the decimal it was written as."""
     return float(value) if isinstance(value, (int, float)) else shortest_decimal(float(ops.convert_to_numpy(value)))
-
-
-def _role(layer: keras.layers.Layer, variable: keras.Variable) -> Role:
-    if isinstance(layer, _NORMS):
-        return "norm"
-    if isinstance(layer, keras.layers.Embedding):
-        return "embedding"
-    return "bias" if variable is getattr(layer, "bias", None) or len(variable.shape) <= 1 else "kernel"
 
 
 def _layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -23,6 +23,7 @@ PRIVATE_NAMES = tuple(
         (_MODEL, "train_function", _KERAS, "a train step is traced anew where penalties were taken out of the model"),
         (_MODEL, "test_function", _KERAS, "likewise"),
         ("keras.layers.Layer", "_trainable_variables", _KERAS, "the variables that a layer itself has"),
+        ("keras.src.layers.rnn.conv_lstm", "ConvLSTMCell", _KERAS, "the role of its parameters"),
         (_OPTIMIZER, "_trainable_variables", _KERAS, "which parameters an optimizer updates, by their order"),
         (_OPTIMIZER, "_get_variable_index", _KERAS, "which moments are those of a variable"),
         (_OPTIMIZER, "_learning_rate", _KERAS, "whether the learning rate of Keras' own optimizer is a variable"),

@@ -8,12 +8,11 @@ import torch
 from torch import nn
 
 from ..core.arguments.check import checks_arguments
-from ..core.specs.parameter_rules import Parameter, Role
+from ..core.specs.parameter_rules import Parameter
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
+from .roles import roles
 
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 # Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
 _COUPLED = (
     torch.optim.ASGD,
@@ -31,22 +30,11 @@ _COUPLED = (
 
 def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
     """The trainable parameters of a module in its own order; a shared one is listed once, at its first place."""
-    found: dict[nn.Parameter, Parameter] = {}
-    for prefix, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.requires_grad and parameter not in found:
-                path = f"{prefix}.{name}" if prefix else name
-                role = _role(module, parameter)
-                found[parameter] = Parameter(path.replace(".", "/"), tuple(parameter.shape), role)
-    return [(described, parameter) for parameter, described in found.items()]
-
-
-def _role(module: nn.Module, parameter: nn.Parameter) -> Role:
-    if isinstance(module, _NORMS):
-        return "norm"
-    if isinstance(module, _EMBEDDINGS):
-        return "embedding"
-    return "bias" if parameter is getattr(module, "bias", None) or parameter.ndim <= 1 else "kernel"
+    return [
+        (Parameter(name.replace(".", "/"), tuple(parameter.shape), role), parameter)
+        for name, parameter, role in roles(model)
+        if parameter.requires_grad
+    ]
 
 
 def is_sharded(parameter: torch.Tensor) -> bool:

@@ -14,6 +14,7 @@ PRIVATE_NAMES = tuple(
         ("torch", "_foreach_clamp_min_", "clipping by value"),
         ("torch", "_foreach_clamp_max_", "likewise"),
         ("torch.nn.modules.batchnorm", "_NormBase", "the role of a normalization's parameters"),
+        ("torch.nn.modules.conv", "_ConvNd", "the role of a convolution's parameters"),
         ("torch.distributed.fsdp._common_utils", "FSDP_FLATTENED", "flattened parameters are refused"),
         ("torch.optim.optimizer", "_default_to_fused_or_foreach", "whether fused kernels take some weights"),
         ("torch.optim.optimizer", "_use_grad_for_differentiable", "AdamW.step is torch's but for memory layouts"),

@@ -15,7 +15,7 @@ from samestep.keras import build_optimizer, describe_parameters
 layers = keras.layers
 
 
-def rows(model: keras.Model, spec: AdamW | None = None) -> dict[str, Any]:
+def rows(model: Any, spec: AdamW | None = None) -> dict[str, Any]:
     found = describe_parameters(spec or AdamW(), model)
     assert len({row.path for row in found}) == len(found) == len(model.trainable_variables)
     return {row.path: row for row in found}
@@ -148,6 +148,33 @@ def test_roles_are_those_of_the_layers_and_not_of_the_names() -> None:
     }
     assert {"scale/bias_table", "einsum/kernel", "depthwise/kernel", "convolution/kernel"} <= roles["kernel"]
     assert {f"{part}/kernel" for part in parts} <= roles["kernel"]
+
+
+if keras.backend.backend() == "torch":  # the others hold no module of torch
+
+    def test_a_module_of_torch_has_torchs_names_and_roles() -> None:
+        from torch import nn
+
+        class Mixed(keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.body = nn.Sequential(nn.Conv1d(1, 2, 1), nn.BatchNorm1d(2))
+                self.table = layers.TorchModuleWrapper(nn.Embedding(3, 4))
+                self.frozen = nn.Linear(2, 2).requires_grad_(False)
+
+            def call(self, inputs: Any) -> Any:
+                return self.body(inputs)
+
+        for _ in range(2):  # Keras numbers the variables of all wrappers
+            model = Mixed()
+            model(np.ones((2, 1, 3), "float32"))
+            assert {path: row.role for path, row in rows(model).items()} == {
+                "body/0/weight": "kernel",
+                "body/0/bias": "bias",
+                "body/1/weight": "norm",
+                "body/1/bias": "norm",
+                "table/weight": "embedding",
+            }
 
 
 def test_a_shared_layer_comes_once() -> None:

@@ -13,10 +13,10 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 from ..schedules.serializable import Value
 
 Role = Literal["bias", "norm", "embedding", "kernel"]
-"""What a parameter is to its layer: decided by the layer's type and the parameter's number of axes, not by its name.
+"""What a parameter is to its layer: decided by the layer's type and the parameter's shape, not by its name.
 
-norm: of a normalization layer. embedding: of a lookup table. bias: a layer's bias, and any other parameter of at most
-one axis. kernel: all others.
+norm: of a normalization layer. embedding: a lookup table. bias: a layer's bias, the slopes of a PReLU, and in a layer
+of the user's own any other parameter with at most one axis longer than 1. kernel: all others.
 """
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -29,6 +29,23 @@ class Parameter(NamedTuple):
     path: str
     shape: tuple[int, ...]
     role: Role
+
+
+def role_by_axes(shape: Sequence[int]) -> Role:
+    """The role of a weight in a layer that has kernels, however narrow: of at most one axis it is a bias."""
+    return "bias" if len(shape) <= 1 else "kernel"
+
+
+def role_by_shape(shape: Sequence[int]) -> Role:
+    """The role of a parameter of a layer about which nothing is known.
+
+    An axis of length 1 only aligns a vector with its input, and differs between the frameworks: a scale per channel is
+    (C, 1, 1) for channels that come first and (C,) for channels that come last.
+
+    >>> [role_by_shape(shape) for shape in ((), (3,), (1, 1, 3), (3, 1, 1), (3, 2))]
+    ['bias', 'bias', 'bias', 'bias', 'kernel']
+    """
+    return role_by_axes([size for size in shape if size != 1])
 
 
 class Multipliers(NamedTuple):
