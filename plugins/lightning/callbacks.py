@@ -93,6 +93,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
             verify=self._options.verify,
             by_hand=training.by_hand,
             others=training.others,
+            unseen=training.unseen_updates(optimizer),
         )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

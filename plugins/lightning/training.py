@@ -11,6 +11,7 @@ from ..core.callbacks.errors import other_driver_error
 from ..core.callbacks.optimizer_matching import Matching
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.schedules.clock import Clock
+from ..torch.unseen_updates import UnseenUpdates
 from .progress import ProgressKeeper
 from .trainer import callbacks_of, is_a, optimizers_of, paths_of, run_length, updates_per_epoch
 
@@ -39,6 +40,7 @@ class Training:
     def __init__(self, trainer: Trainer, module: LightningModule, drivers: Sequence[ScheduleCallback]) -> None:
         self.optimizers = optimizers_of(trainer, drivers[0]._who)
         self.matching = Matching(drivers, paths_of(module, self.optimizers))
+        self._skips = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.by_hand = not module.automatic_optimization
         self.updates = updates_per_epoch(trainer, trainer.current_epoch)
         self.length = run_length(trainer, len(self.optimizers))
@@ -47,6 +49,12 @@ class Training:
         self.others = [type(each).__name__ for each in (*beside, module)]
         for driver in drivers:
             self._refuse_other_drivers(trainer, driver)
+
+    def unseen_updates(self, optimizer: torch.optim.Optimizer) -> UnseenUpdates | None:
+        """Notices updates of an optimizer that cannot be counted; None with a loss scaler, which skips updates."""
+        if self._skips:
+            return None
+        return UnseenUpdates(optimizer, [each for each in self.optimizers if each is not optimizer])
 
     def _refuse_other_drivers(self, trainer: Trainer, driver: ScheduleCallback) -> None:
         """Refuse anything else that drives the same hyperparameter of the same optimizer as a callback."""

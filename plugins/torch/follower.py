@@ -12,14 +12,22 @@ from typing import Any
 
 import torch
 
-from ..core.callbacks.errors import longer_epoch_error, other_spec_error, other_value_error
+from ..core.callbacks.errors import (
+    longer_epoch_error,
+    other_spec_error,
+    other_value_error,
+    unreached_error,
+    unseen_update_error,
+)
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import log_name
 from ..core.checkpoints.resuming import ResumedPolicy
 from ..core.schedules.clock import Position
 from . import param_groups
 from .build import spec_difference
+from .unseen_updates import UnseenUpdates
 from .update_count import UpdateCount
+from .wrapped_steps import members, shares_groups
 
 _AHEAD = 1024  # number of updates computed at a time
 
@@ -36,6 +44,7 @@ class TorchFollower(Follower):
         verify: Check at every update that it holds what was written.
         by_hand: Whether the user's code makes the updates (manual optimization).
         others: Names of everything else in this training that could write into the optimizer.
+        unseen: Notices updates that cannot be counted; None where there is no telling.
 
     Raises:
         ValueError: The policy cannot drive this optimizer.
@@ -50,6 +59,7 @@ class TorchFollower(Follower):
         verify: bool = False,
         by_hand: bool = False,
         others: Sequence[str] = (),
+        unseen: UnseenUpdates | None = None,
     ) -> None:
         super().__init__(resumed, label)
         self.optimizer = optimizer
@@ -62,9 +72,11 @@ class TorchFollower(Follower):
         self._groups = len(optimizer.param_groups)
         self._is_written = False
         self.policy.check_bases(self._bases)
-        before = torch.compiler.disable(self._before_update)
-        self._hook = optimizer.register_step_pre_hook(before) if by_hand else None
-        self.count = UpdateCount(optimizer, 0, self._verify if verify else None)
+        self._unseen = unseen if self._varies else None
+        # What is written into an optimizer's groups may not reach the groups of the optimizer inside it.
+        self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]
+        after = self._after_update if verify or self._apart else None
+        self.count = UpdateCount(optimizer, 0, after, self._before_update if by_hand else None)
 
     @property
     def made(self) -> int:
@@ -85,8 +97,6 @@ class TorchFollower(Follower):
             self._write(made)
 
     def end(self) -> None:
-        if self._hook is not None:
-            self._hook.remove()
         self.count.remove()
 
     def begin_epoch(self, epoch: int) -> None:
@@ -101,16 +111,26 @@ class TorchFollower(Follower):
             self._write(made)
         elif not self._by_hand:
             raise longer_epoch_error(self.policy, self._epoch, most)
+        if self._unseen is not None and not made:
+            self._unseen.look()
 
-    def _before_update(self, *_: Any) -> None:
+    def _before_update(self) -> None:
         made, most = self.count.made, self._most_updates
         if most is not None and made >= most:
             raise longer_epoch_error(self.policy, self._epoch, most)
         self._write(made)
 
+    def _after_update(self) -> None:
+        for each in self._apart:
+            self._check_reached(each)
+        if self._verifies:
+            self._verify()
+
     def after_batch(self) -> None:
         if self._varies:
             made, most = self.count.made, self._most_updates
+            if self._unseen is not None and not made and self._unseen.found():
+                raise unseen_update_error(self.policy, type(self.optimizer).__name__)
             if most is None or made < most:
                 self._write(made)
 
@@ -184,6 +204,14 @@ class TorchFollower(Follower):
                 "add all parameter groups in configure_optimizers",
             )
         return every
+
+    def _check_reached(self, inner: torch.optim.Optimizer) -> None:
+        """Raise ValueError if the optimizer inside this one has used other values."""
+        for name, columns in self._columns:
+            for group, column in zip(inner.param_groups, columns, strict=False):
+                if not param_groups.has(group, name) or not param_groups.holds(group, name, column[self._index]):
+                    kinds = type(self.optimizer).__name__, type(inner).__name__
+                    raise unreached_error(self.policy, *kinds, name)
 
     def _verify(self) -> None:
         """Raise ValueError if the optimizer does not hold what was written last."""

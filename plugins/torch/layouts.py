@@ -58,7 +58,7 @@ def _apart(like: Lists) -> set[int]:
     """The indices of weights that a fused kernel must not update, after moving moments to their weights' layouts."""
     found = set()
     for index in range(len(like[0])):
-        weight, gradient, *moments = (_local(each[index]) for each in like if each)
+        weight, gradient, *moments = (local(each[index]) for each in like if each)
         tensors = weight, gradient, *moments
         if any(all(tensor.is_contiguous(memory_format=usual) for tensor in tensors) for usual in _USUAL):
             continue
@@ -82,7 +82,7 @@ def _lies(tensor: Tensor, order: list[int]) -> bool:
     return tensor.dim() == len(order) and tensor.permute(order).is_contiguous()
 
 
-def _local(tensor: Any) -> Tensor:
+def local(tensor: Any) -> Tensor:
     """This device's part of a DTensor; any other tensor itself."""
     return tensor if type(tensor) in _PLAIN or not hasattr(tensor, "to_local") else tensor.to_local()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from . import param_groups
+from .wrapped_steps import members, watch
 
 
 class UpdateCount:
@@ -16,21 +17,31 @@ class UpdateCount:
         optimizer: The optimizer to count.
         made: The updates of this epoch so far.
         on_update: Called after each update, before it is counted.
+        before_update: Called before each update.
     """
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, made: int, on_update: Callable[[], None] | None = None
+        self,
+        optimizer: torch.optim.Optimizer,
+        made: int,
+        on_update: Callable[[], None] | None = None,
+        before_update: Callable[[], None] | None = None,
     ) -> None:
         self.made = made
-        self._on_update = on_update
-        self._hook = optimizer.register_step_post_hook(torch.compiler.disable(self._count))
-
-    def _count(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        if not param_groups.skipped(optimizer):
-            if self._on_update is not None:
-                self._on_update()
-            self.made += 1
+        self._on_update, self._before_update = on_update, before_update
+        self._members = members(optimizer)
+        self._stop = watch(optimizer, self._begun, self._ended)
 
     def remove(self) -> None:
         """Stop counting."""
-        self._hook.remove()
+        self._stop()
+
+    def _begun(self) -> None:
+        if self._before_update is not None:
+            self._before_update()
+
+    def _ended(self) -> None:
+        if not any(map(param_groups.skipped, self._members)):
+            if self._on_update is not None:
+                self._on_update()
+            self.made += 1

@@ -111,6 +111,24 @@ def other_value_error(
     )
 
 
+def unseen_update_error(policy: Policy, optimizer: str) -> ValueError:
+    """The weights of an optimizer (the name of its class) were updated by no step that could be counted."""
+    return policy.error(
+        f"weights of the optimizer {optimizer} that were updated without a call of its step",
+        "make each update by its step(), or have its other methods call the step() of an optimizer that it keeps as an "
+        "attribute",
+    )
+
+
+def unreached_error(policy: Policy, outer: str, inner: str, hyperparameter: str) -> ValueError:
+    """An optimizer keeps another inside with parameter groups of its own, which have other values."""
+    return policy.error(
+        f"the optimizer {outer} with another {hyperparameter} than the {inner} inside it, as each has its own "
+        f"param_groups",
+        f"let the {outer} use the param_groups of its {inner}, also after load_state_dict",
+    )
+
+
 def hand_over_error(who: str, reason: str, remedy: str) -> ValueError:
     """The function `who` cannot write a run to a file, or read one."""
     return ValueError(f"{who}: found {reason}; {remedy}.")
