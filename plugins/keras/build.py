@@ -8,6 +8,8 @@ from typing import Any
 import keras
 
 from ..core.arguments.check import checks_arguments
+from ..core.callbacks.due import Due, spec_of
+from ..core.recipes.recipe import Recipe
 from ..core.specs.parameter_rules import Parameter, assign
 from ..core.specs.records import record_of
 from ..core.specs.spec import Spec, check_options
@@ -17,13 +19,15 @@ from .parameters import parameters
 
 
 @checks_arguments
-def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.optimizers.Optimizer:
+def build_optimizer(spec: Spec | Recipe, model: keras.Model, **options: Any) -> keras.optimizers.Optimizer:
     """The Keras optimizer that `spec` describes, for `model.compile(optimizer=...)`.
+
+    Given a recipe, it builds the recipe's optimizer, which warns if it is updated without a callback that drives it.
 
     For a model with the policy "mixed_float16" it is wrapped in Keras' loss scaling, as compile() would do.
 
     Args:
-        spec: Every number of the optimizer.
+        spec: Every number of the optimizer, or the recipe that has it.
         model: The model whose parameters it updates.
         **options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency` and
             `name`. On the torch backend also torch's `foreach` and, for AdamW and SGDW, `fused`, which choose the
@@ -33,9 +37,11 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
         The optimizer.
 
     Raises:
-        TypeError: `spec` is not a spec, `model` is not a Keras model, or an option is unknown.
-        ValueError: A rule matches nothing; raised at once if the model is built, otherwise when it is.
+        TypeError: `spec` is not a spec or a recipe, `model` is not a Keras model, or an option is unknown.
+        ValueError: The recipe has no optimizer; or a rule matches nothing, which is raised at once if the model is
+            built, otherwise when it is.
     """
+    due, spec = Due.of(spec), spec_of(spec, "build_optimizer")
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
     if not isinstance(model, keras.Model):
@@ -49,4 +55,5 @@ def build_optimizer(spec: Spec, model: keras.Model, **options: Any) -> keras.opt
         return [] if there is None else parameters(there)
 
     optimizer = record.optimizer(spec, parameters=found, **options)
+    optimizer.due = due
     return ScaledOptimizer(optimizer) if model.dtype_policy.name == "mixed_float16" else optimizer

@@ -9,8 +9,8 @@ from ..core import callbacks as shared
 from ..core.callbacks.errors import metric_error, warn_of_missing_score, warn_of_no_metric
 from ..core.callbacks.optimizer_matching import Followed
 from ..core.callbacks.schedule_callback import ScheduleCallback
-from ..core.callbacks.start import clock_of, start
-from ..core.checkpoints.resuming import ResumedPolicy, check_loaded, driver_before, driver_of
+from ..core.callbacks.start import StartedPolicy, clock_of, start
+from ..core.checkpoints.resuming import check_loaded, driver_before, driver_of
 from ..core.checkpoints.saved import Driver, Progress, Saved
 from ..core.schedules.clock import Clock, Position
 from ..torch.build import rewrite
@@ -36,7 +36,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
     _training: Training | None = None
     _followers: Sequence[TorchFollower] = ()
     _reducers: Sequence[ReduceOnPlateau] = ()
-    _resumed: dict[int, ResumedPolicy]  # by the optimizer's number
+    _resumed: dict[int, StartedPolicy]  # by the optimizer's number
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -108,7 +108,8 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
     def _drivers_of(self, number: int) -> Sequence[Driver]:
         others = [reducer._policy for reducer in self._reducers if reducer is not self]
         clock = Clock() if self._training is None else self._training.clock
-        return [driver_of(*self._resumed[number]), *(driver_of(policy, clock) for policy in others)]
+        resumed = self._resumed[number]
+        return [driver_of(resumed.policy, resumed.clock), *(driver_of(policy, clock) for policy in others)]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._take_scores_at_end(trainer)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ..core.arguments.check import checks_arguments
+from ..core.callbacks.due import Due, spec_of
 from ..core.callbacks.errors import other_moments_error
 from ..core.policies.policy import Policy
+from ..core.recipes.recipe import Recipe
 from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
 from ..core.specs.records import record_of
 from ..core.specs.spec import Spec, check_options
@@ -21,15 +24,17 @@ from .parameters import is_sharded, parameters, refuse_flattened
 
 
 @checks_arguments
-def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
+def build_optimizer(spec: Spec | Recipe, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
     """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
+
+    Given a recipe, it builds the recipe's optimizer, which warns if it is updated without a callback that drives it.
 
     This is torch's own class wherever that can express the spec; for AdamW, a subclass that checks memory layouts.
     Every number of the spec is written into the optimizer. Parameters with different multipliers are in different
     groups; those without multipliers come first.
 
     Args:
-        spec: Every number of the optimizer.
+        spec: Every number of the optimizer, or the recipe that has it.
         model: The module whose parameters it updates.
         **options: torch's own `foreach`; for AdamW and SGDW also `fused`; and, where the optimizer is torch's own
             class, `capturable` and `differentiable` of AdamW and NAdam. They choose which kernel runs, not what it
@@ -40,10 +45,11 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
         The optimizer.
 
     Raises:
-        TypeError: `spec` is not a spec, or an option is unknown.
-        ValueError: The model has no trainable parameters; a rule matches none; or some are complex, and the spec has
-            clipvalue= or the options have fused=True.
+        TypeError: `spec` is not a spec or a recipe, or an option is unknown.
+        ValueError: The recipe has no optimizer; the model has no trainable parameters; a rule matches none; or some are
+            complex, and the spec has clipvalue= or the options have fused=True.
     """
+    due, spec = Due.of(spec), spec_of(spec, "build_optimizer")
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
     found = parameters(model)
@@ -68,7 +74,27 @@ def build_optimizer(spec: Spec, model: torch.nn.Module, **options: Any) -> torch
     # Under fp16 loss scaling a fused kernel skips an update on its own, and the updates could not be counted.
     optimizer._step_supports_amp_scaling = False
     optimizer.spec, optimizer.multipliers = spec, list(by)
+    if due.names:
+        optimizer.due = DueBeforeUpdate(optimizer, due)
     return optimizer
+
+
+class DueBeforeUpdate:
+    """Warns of an update that nothing drives; costs nothing once something does."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, due: Due) -> None:
+        self._due = due
+        self._hook = optimizer.register_step_pre_hook(torch.compiler.disable(self._before_update))
+
+    def driven(self, names: Sequence[str]) -> None:
+        """Something drives these from now on."""
+        self._due.driven(names)
+        if not self._due.names:
+            self._hook.remove()
+
+    def _before_update(self, *_: Any) -> None:
+        if self._due.names:
+            self._due.warn()
 
 
 def spec_difference(spec: Spec, optimizer: Any) -> str | None:

@@ -21,7 +21,7 @@ from ..core.callbacks.errors import (
 )
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import log_name
-from ..core.checkpoints.resuming import ResumedPolicy
+from ..core.callbacks.start import StartedPolicy
 from ..core.schedules.clock import Position
 from . import param_groups
 from .build import spec_difference
@@ -52,7 +52,7 @@ class TorchFollower(Follower):
 
     def __init__(
         self,
-        resumed: ResumedPolicy,
+        resumed: StartedPolicy,
         label: str,
         optimizer: torch.optim.Optimizer,
         *,
@@ -71,7 +71,10 @@ class TorchFollower(Follower):
         self._bases = {name: self._base_values(name) for name in self.policy.driven}
         self._groups = len(optimizer.param_groups)
         self._is_written = False
-        self.policy.check_bases(self._bases)
+        self._start_from(self._bases)
+        due = getattr(optimizer, "due", None)
+        if due is not None:
+            due.driven(self.policy.driven)
         self._unseen = unseen if self._varies else None
         # What is written into an optimizer's groups may not reach the groups of the optimizer inside it.
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]

@@ -40,6 +40,11 @@ def warn_of_shorter_epoch(policy: Policy, epoch: int, made: int, updates: int) -
     )
 
 
+def warn_of_possible_mistakes(policy: Policy, mistakes: Sequence[str]) -> None:
+    """Warn, when training starts, of what is legal and probably not meant; training continues."""
+    warnings.warn(f"{policy.who}: possible mistakes: {'; '.join(mistakes)}.", stacklevel=2)
+
+
 def warn_of_first_epoch(policy: Policy, trained: int) -> None:
     """Warn of a training that starts at epoch 0 with an optimizer loaded after some epochs."""
     warnings.warn(

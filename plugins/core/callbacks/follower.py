@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from ..checkpoints.resuming import ResumedPolicy
-from .errors import longer_epoch_error, warn_of_shorter_epoch
+from .errors import longer_epoch_error, warn_of_possible_mistakes, warn_of_shorter_epoch
 from .optimizer_matching import log_name
+from .start import StartedPolicy
 
 
 class Follower(ABC):
@@ -18,13 +18,28 @@ class Follower(ABC):
         label: The optimizer's name in logs; "" if it is the only one.
     """
 
-    def __init__(self, resumed: ResumedPolicy, label: str) -> None:
-        self.policy, self.clock = resumed
+    def __init__(self, resumed: StartedPolicy, label: str) -> None:
+        self.policy, self.clock = resumed.policy, resumed.clock
+        self._training = resumed.training
         self._label = label
         self._varies = self.policy.varies_within_epochs()
         # The number of updates in an epoch, if the values depend on it.
         self._most_updates = self.clock.updates_per_epoch if self.policy.counts_updates() else None
         self._epoch = 0
+
+    def _start_from(self, bases: Mapping[str, Sequence[float]]) -> None:
+        """Check the base values of the parameter groups, by hyperparameter, and warn of possible mistakes.
+
+        Raises:
+            ValueError: The policy cannot start from them.
+        """
+        self.policy.check_bases(bases)
+        self._warn_of_possible_mistakes(bases)
+
+    def _warn_of_possible_mistakes(self, bases: Mapping[str, Sequence[float]]) -> None:
+        mistakes = self.policy.possible_mistakes(bases, self._training)
+        if mistakes:
+            warn_of_possible_mistakes(self.policy, mistakes)
 
     @property
     @abstractmethod

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..checkpoints.resuming import ResumedPolicy, resumed
 from ..checkpoints.saved import Driver
 from ..policies.plateau_policy import PlateauPolicy
 from ..policies.policy import Policy
 from ..schedules.clock import Clock, Position
+
+
+class StartedPolicy(NamedTuple):
+    """What an optimizer follows.
+
+    Attributes:
+        policy: The policy, prepared.
+        clock: The run length that its percentages refer to.
+        training: The run length of this training, which can be longer.
+    """
+
+    policy: Policy
+    clock: Clock
+    training: Clock
 
 
 def clock_of(policy: Policy, given: int | None, updates: int | None, epochs: int | None, most: int | None) -> Clock:
@@ -43,7 +58,7 @@ def start(
     on_change: str | None,
     rewrite: Callable[[Policy], None],
     reducers: Sequence[PlateauPolicy],
-) -> ResumedPolicy:
+) -> StartedPolicy:
     """Decide what an optimizer follows from a position on, and prepare it for the run.
 
     Args:
@@ -56,7 +71,7 @@ def start(
         reducers: The policies that reduce the values.
 
     Returns:
-        The policy to follow, prepared, and its clock.
+        The policy to follow.
 
     Raises:
         ValueError: The run cannot continue like this (see `resumed`), or the policy cannot follow this clock.
@@ -68,4 +83,4 @@ def start(
             rewrite(found.policy)
     found.policy.reduced_by = [reducer for reducer in reducers if reducer is not found.policy]
     found.policy.prepare(found.clock)
-    return found
+    return StartedPolicy(*found, clock)

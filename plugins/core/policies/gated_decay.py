@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+from ..recipes.float32 import float32
 from ..recipes.recipe import Recipe
-from ..schedules.clock import Position
+from ..schedules.clock import Clock, Position
 from ..schedules.durations import epochs
 from ..schedules.serializable import real
 from ..schedules.staircases import StepDecay
@@ -43,6 +44,7 @@ class GatedDecayPolicy(RecipePolicy):
                 raise self.error(f"{name}={found!r}", f"write a whole number of epochs of at least {least}")
         if real(factor, f"{who}: factor") < 0:
             raise self.error(f"factor={factor!r}", "write a multiplier of at least 0")
+        self.start_epoch = start_epoch
         self.floor = real(floor, f"{who}: floor")
         if self.floor < 0:
             raise self.error(f"floor={floor!r}", "write a learning rate of at least 0")
@@ -65,6 +67,19 @@ class GatedDecayPolicy(RecipePolicy):
 
     def from_settings(self, settings: Mapping[str, Any]) -> Self:
         return type(self)(**settings, who=self.who)
+
+    def possible_mistakes(self, bases: Mapping[str, Sequence[float]], training: Clock) -> list[str]:
+        start, last = self.start_epoch, training.epochs
+        if last is None:
+            return []
+        if start >= last:
+            return [f"start_epoch={start} is never reached: the last epoch is {last - 1}"]
+        zero = [
+            epoch
+            for epoch in range(start, last)
+            if not any(float32(self.value("learning_rate", base, Position(epoch))) for base in bases["learning_rate"])
+        ]
+        return [f"learning_rate is 0 from epoch {zero[0]} on: write a floor="] if zero else []
 
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         super().check_bases(bases)

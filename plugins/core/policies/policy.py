@@ -113,6 +113,15 @@ class Policy(ABC):
         """Raise ValueError for base values, by hyperparameter, that this policy cannot start from."""
         return
 
+    def possible_mistakes(self, bases: Mapping[str, Sequence[float]], training: Clock) -> list[str]:
+        """What is legal and probably not meant, once prepared: a list of sentences.
+
+        Args:
+            bases: The base value of each parameter group, by hyperparameter.
+            training: The length of this training, which a continued run's percentages may not refer to.
+        """
+        return []
+
     def error(self, found: str, remedy: str) -> ValueError:
         """The error that says who found what, and what to write instead."""
         return ValueError(f"{self.who}: found {found}; {remedy}.")

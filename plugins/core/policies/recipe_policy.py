@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, get_args
 
+from ..recipes.lint import lint
 from ..recipes.plan_values import PlanValues
-from ..recipes.recipe import Recipe
+from ..recipes.recipe import UNCHANGED, Recipe
 from ..schedules.clock import Clock, Position
 from .policy import Policy
 
@@ -66,6 +67,30 @@ class RecipePolicy(Policy):
                 self._plan.check(name, max(values))
             except ValueError as error:
                 raise ValueError(f"{self.who}: {error}") from None
+
+    def possible_mistakes(self, bases: Mapping[str, Sequence[float]], training: Clock) -> list[str]:
+        found = [
+            f"{name}: every base value is 0, and so is every multiple of it: set {name} in the optimizer, or leave its "
+            f"schedule out"
+            for name, values in bases.items()
+            if not any(values) and self.recipe.schedule(name) != UNCHANGED
+        ]
+        if self._plan.clock.length() is not None:
+            found += [sentence for sentence in lint(self._plan) if sentence not in found]
+            found += self._beyond(training)
+        return found
+
+    def _beyond(self, training: Clock) -> Iterator[str]:
+        """Updates without effect after the end of the run that percentages refer to."""
+        own, now = self._plan.clock.length(), training.length()
+        if own is None or now is None or now <= own or "learning_rate" not in self.driven:
+            return
+        epoch, update = divmod(int(own), self._plan.clock.updates_per_epoch or 1)
+        if self._plan.multiplier("learning_rate", epoch, update) == 0:
+            yield (
+                f"learning_rate: it is 0 from {Position(epoch, update)} on, the end of the run that its percentages "
+                f"refer to: train no further, or write on_change='use_new'"
+            )
 
     def varies_within_epochs(self) -> bool:
         return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))

@@ -55,5 +55,5 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
     resumed = start(policy, clock, saved, where, on_change, rewrite, training.reducing)
     if run.loaded and where.epoch and not epoch and on_change != "use_new":
         warn_of_first_epoch(policy, where.epoch)
-    run.driven_by(id(meant.callback), lambda: training.drivers_of(*resumed))
+    run.driven_by(id(meant.callback), lambda: training.drivers_of(resumed.policy, resumed.clock))
     return TableFollower(resumed, meant.label, optimizer, model, others, options.verify)

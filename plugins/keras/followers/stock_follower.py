@@ -16,7 +16,7 @@ from keras.optimizers import Optimizer
 from ...core.callbacks.errors import other_driver_error, other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
-from ...core.checkpoints.resuming import ResumedPolicy
+from ...core.callbacks.start import StartedPolicy
 from ...core.schedules.clock import Position
 from ..update_count import UpdateCount
 from .base_rates import write_rate
@@ -44,7 +44,7 @@ class StockFollower(Follower):
 
     def __init__(
         self,
-        resumed: ResumedPolicy,
+        resumed: StartedPolicy,
         label: str,
         optimizer: Optimizer,
         model: keras.Model,
@@ -89,7 +89,7 @@ class StockFollower(Follower):
                 "give base=, or build a fresh optimizer",
             )
         self._base = base
-        policy.check_bases({"learning_rate": [self._base]})
+        self._start_from({"learning_rate": [self._base]})
         self._seen = count.total  # the number of updates at the last check
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.callbacks.errors import other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
-from ...core.checkpoints.resuming import ResumedPolicy
+from ...core.callbacks.start import StartedPolicy
 from ...core.schedules.clock import Position
 from ...core.specs.spec import HYPERPARAMETERS
 from ..models import has_own_train_step
@@ -39,7 +39,7 @@ class TableFollower(Follower):
 
     def __init__(
         self,
-        resumed: ResumedPolicy,
+        resumed: StartedPolicy,
         label: str,
         optimizer: ScheduledOptimizer,
         model: keras.Model,
@@ -52,6 +52,7 @@ class TableFollower(Follower):
         difference = None if policy.spec is None else policy.spec.difference(optimizer.spec)
         if difference is not None:
             raise other_spec_error(policy, difference)
+        optimizer.due.driven(policy.driven)
         self._columns = (updates or 1) if self._varies else 1
         reserve(model, optimizer, self._columns)
         # The number of updates in an epoch, if only a change of the optimizer's variables explains another one: a
@@ -60,8 +61,11 @@ class TableFollower(Follower):
         self._may_be_short = False
         self._written: dict[str, list[list[float]]] = {}
         self._checked = optimizer.built
+        bases = {name: self._bases(name, optimizer.table.base[name]) for name in policy.driven}
         if self._checked:
-            policy.check_bases({name: self._bases(name, optimizer.table.base[name]) for name in policy.driven})
+            self._start_from(bases)
+        else:  # the spec's; its rules are applied when the model is built
+            self._warn_of_possible_mistakes(bases)
 
     @property
     def made(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras import ops
 
+from ...core.callbacks.due import Due
 from ...core.checkpoints.saved import KEY
 from .run_state import read
 
@@ -52,6 +53,7 @@ def load(optimizer: Any, store: Any) -> None:
     optimizer.run.forget()
     if run is not None:
         optimizer.run.load(run)
+        optimizer.due = Due.after(optimizer.run.before)
     optimizer.table.reset()  # an enclosing optimizer may have loaded another run's table
 
 

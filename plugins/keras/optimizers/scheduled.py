@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from ...core.callbacks.due import Due
 from ...core.callbacks.errors import other_moments_error
 from ...core.policies.policy import Policy
 from ...core.specs.spec import Spec
@@ -40,6 +41,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         count: Its update count.
         table: The values that its updates use.
         run: The state of its run.
+        due: The schedules that it was built for and that nothing drives yet.
     """
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose torch's kernel, on the torch backend
@@ -61,6 +63,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         self.count = UpdateCount(self)
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
         self.run = RunState(self.count)
+        self.due = Due()
         self._grouping = Grouping(self.name, parameters, multipliers)
 
     def build(self, variables: list[Any]) -> None:
@@ -155,6 +158,8 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         )
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        if self.due.names:
+            self.due.warn()
         if keras.backend.backend() != "tensorflow":
             super().apply(grads, trainable_variables)
             return
