@@ -43,10 +43,11 @@ def test_a_schedule_that_has_nothing_to_multiply_is_said(name: str) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
+        Recipe(learning_rate=Warmup("2 updates", start=0.1) * CosineDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
-        Recipe(learning_rate=LinearDecay("50%", end=0.1)),
+        Recipe(learning_rate=LinearDecay("100%", end=0.1)),
     ],
 )
+@pytest.mark.filterwarnings("error:.*possible mistakes")
 def test_ordinary_recipes_train_without_a_word(recipe: Recipe) -> None:
     train(probe(SPEC), HyperparameterScheduler(recipe))

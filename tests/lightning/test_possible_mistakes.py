@@ -63,18 +63,20 @@ def test_the_spec_s_zeros_are_said_with_all_that_lint_finds() -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
+        Recipe(learning_rate=Warmup("2 updates", start=0.1) * CosineDecay("100%")),
         Recipe(learning_rate=LinearDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
-        Recipe(learning_rate=LinearDecay("50%", end=0.1)),
+        Recipe(learning_rate=LinearDecay("100%", end=0.1)),
         Recipe(AdamW(1.0, 0.1), weight_decay=StepDecay(0.5, epochs(1))),
     ],
 )
+@pytest.mark.filterwarnings("error:.*possible mistakes")
 def test_ordinary_recipes_train_without_a_word(recipe: Recipe) -> None:
     build = sgd(1.0) if recipe.optimizer is None else lambda module: build_optimizer(recipe, module)
     train(build, HyperparameterScheduler(recipe))
 
 
+@pytest.mark.filterwarnings("error:.*possible mistakes")
 def test_some_groups_without_weight_decay_are_no_mistake() -> None:
     import torch
 
