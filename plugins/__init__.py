@@ -22,6 +22,10 @@ __all__ = sorted(_HOME, key=lambda name: (0 if name.isupper() else 1 if name[0].
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
+        if not name.startswith("_"):
+            import_module(
+                ".core.arguments", __name__
+            )  # which says what to write, if this is for `from samestep import name`
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name], __name__), name)
     globals()[name] = value

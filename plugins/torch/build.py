@@ -98,7 +98,7 @@ class DueBeforeUpdate:
 
 
 def spec_difference(spec: Spec, optimizer: Any) -> str | None:
-    """The first number in which an optimizer differs from the spec, in words, or None.
+    """The numbers in which an optimizer differs from the spec, in words, a line each, or None.
 
     Compares base values with those that the groups started from, so that a resumed optimizer is recognised.
     """
@@ -115,6 +115,7 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
         return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
     if len(optimizer.param_groups) != len(every):
         return f"the optimizer has {len(optimizer.param_groups)} parameter groups and not {len(every)}"
+    lines = []
     for group, multipliers in zip(optimizer.param_groups, every, strict=True):
         for key, base in record.arguments(spec).items():
             field = record.fields.get(key, key)
@@ -126,8 +127,8 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
             else:
                 found = number(found)
             if found != expected:
-                return f"{field} is {found!r} and not {expected!r}"
-    return None
+                lines.append(f"{field} is {found!r} and not {expected!r}")
+    return "\n".join(dict.fromkeys(lines)) or None
 
 
 def rewrite(policy: Policy, optimizer: Any) -> None:

@@ -163,7 +163,7 @@ def taken(function: Any) -> set[str]:
     "function", [*CHECKED, *(getattr(callbacks, name) for name in callbacks.__all__)], ids=lambda each: each.__name__
 )
 def test_whatever_the_table_says_to_write_is_an_argument(function: Any) -> None:
-    for name in ALIASES.keys() - taken(function):
+    for name in {name for name in ALIASES if "." not in name} - taken(function):
         with pytest.raises(TypeError) as error:
             function(**{name: 7})
         message = str(error.value)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from samestep import (
+    SGDW,
     AdamW,
     Constant,
     CosineDecay,
@@ -14,6 +15,8 @@ from samestep import (
     MultiStepDecay,
     Plan,
     Recipe,
+    Schedule,
+    Spec,
     StepDecay,
     Table,
     epochs,
@@ -141,3 +144,30 @@ def test_a_plan_is_compared_with_a_plan() -> None:
     plan = Recipe(AdamW()).plan(5, 3)
     with pytest.raises(TypeError, match=r"^diff: found 3 \(int\); expected a Plan, as recipe\.plan\(\.\.\.\) makes\.$"):
         plan.diff(3)  # type: ignore[arg-type]
+
+
+def test_each_number_of_the_spec_that_differs_has_a_line() -> None:
+    def of(spec: Spec, **schedules: Schedule) -> Plan:
+        return Recipe(spec, **schedules).plan(5, 4)
+
+    assert of(AdamW(epsilon=1e-6, clipnorm=1.0)).diff(of(AdamW(betas=(0.9, 0.95)))) == (
+        "optimizer.clipnorm: 1.0 and None\n"
+        "optimizer.betas: (0.9, 0.999) and (0.9, 0.95)\n"
+        "optimizer.epsilon: 1e-06 and 1e-08"
+    )
+    # Of base values, the values tell, unless they are the same throughout.
+    assert of(AdamW(0.5)).diff(of(AdamW(0.25))) == (
+        "learning_rate: the first difference is at update 0 (first update of epoch 0): 0.5 and 0.25, and none is larger"
+    )
+    assert of(AdamW(0.5), learning_rate=Constant(0.5)).diff(of(AdamW(0.25))) == "optimizer.learning_rate: 0.5 and 0.25"
+    lines = of(AdamW(0.1, 0.01)).diff(of(SGDW(0.1, 0.01, momentum=0.9))).splitlines()
+    assert lines == [
+        "optimizer: AdamW and SGDW",
+        "optimizer.betas: (0.9, 0.999) and none",
+        "optimizer.epsilon: 1e-08 and none",
+        "optimizer.amsgrad: False and none",
+        "optimizer.epsilon_mode: 'torch' and none",
+        "optimizer.momentum: none and 0.9",
+        "optimizer.nesterov: none and False",
+        "optimizer.momentum_mode: none and 'torch'",
+    ]

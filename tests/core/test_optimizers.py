@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep import AdamW
+from samestep import SGDW, AdamW
 
 REFUSED = [
     ({"learning_rate": -1}, ValueError, "AdamW.learning_rate: found -1.0; expected a number of at least 0."),
@@ -44,8 +44,22 @@ def test_a_repr_is_the_source_without_the_defaults_but_for_learning_rate_and_wei
     assert repr(AdamW(1e-4, betas=(0.9, 0.95))) == "AdamW(learning_rate=0.0001, weight_decay=0.01, betas=(0.9, 0.95))"
 
 
-def test_the_first_field_that_differs_is_named() -> None:
+def test_each_field_that_differs_is_named() -> None:
     assert AdamW().difference(AdamW()) is None
-    assert AdamW(0.1, 0.2).difference(AdamW(0.3, 0.4)) == "learning_rate is 0.3 and not 0.1"
+    assert AdamW(0.1, 0.2).difference(AdamW(0.3, 0.4)) == (
+        "learning_rate is 0.3 and not 0.1\nweight_decay is 0.4 and not 0.2"
+    )
     assert AdamW(0.1, 0.2).difference(AdamW(0.1, 0.4)) == "weight_decay is 0.4 and not 0.2"
     assert AdamW().difference(AdamW(betas=(0.9, 0.95))) == "betas is (0.9, 0.95) and not (0.9, 0.999)"
+    difference = AdamW(0.1).difference(SGDW(0.1, 0.01, 0.9))
+    assert difference is not None
+    assert difference.splitlines() == [
+        "the optimizer is SGDW and not AdamW",
+        "there is no betas, here (0.9, 0.999)",
+        "there is no epsilon, here 1e-08",
+        "there is no amsgrad, here False",
+        "there is no epsilon_mode, here 'torch'",
+        "momentum is 0.9 and here there is none",
+        "nesterov is False and here there is none",
+        "momentum_mode is 'torch' and here there is none",
+    ]

@@ -85,6 +85,10 @@ ALIASES: dict[str, Alias] = {
         "exclude_from_weight_decay no_weight_decay no_decay exclude param_groups rules parameter_rules layer_decay",
         Alias(("parameters",), "", f"set it in the optimizer's spec, as in AdamW(parameters={_RULES})", _RULES),
     ),
+    **_each(
+        "Plateau.eps ReduceOnPlateau.eps ReduceOnPlateau.like_torch.eps",
+        Alias((), "", "leave it out: no reduction is too small to be made"),
+    ),
     # A rule's.
     **_each("lr_mult lr_multiplier lr_scale lr_factor", Alias(("learning_rate",), MULTIPLIER, "", "")),
     **_each("wd_mult decay_mult weight_decay_multiplier", Alias(("weight_decay",), MULTIPLIER, "", "")),

@@ -16,7 +16,7 @@ class ChecksArguments:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if args or kwargs:  # pickle and copy give none
-            check(cls.__name__, _parameters(cls.__init__), args, kwargs)
+            check(cls.__name__, parameters_of(cls), args, kwargs)
         return super().__new__(cls)
 
 
@@ -59,6 +59,11 @@ def _without_first(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(parameters=[*signature.parameters.values()][1:])
 
 
+def parameters_of(cls: type) -> inspect.Signature:
+    """The parameters of a class's constructor."""
+    return _of_constructor(cls.__init__)  # type: ignore[misc]
+
+
 @lru_cache(maxsize=256)
-def _parameters(constructor: Any) -> inspect.Signature:
+def _of_constructor(constructor: Any) -> inspect.Signature:
     return _without_first(inspect.signature(constructor))

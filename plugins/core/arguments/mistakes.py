@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any
 
@@ -59,27 +58,40 @@ def unknown_error(
     known = [name for name, each in parameters.items() if getattr(each, "kind", _NAMED[0]) in _NAMED]
     writes, hints = list[str](), list[str]()
     for name, value in unknown.items():
-        alias = ALIASES.get(name, Alias((name,)))
+        alias = ALIASES.get(f"{who}.{name}", ALIASES.get(name, Alias((name,))))
         names = [each.removeprefix(f"{who}.") for each in alias.names]
         meant = [each for each in names if each in known] or ([] if alias.elsewhere else nearest(name, known))
         free = [each for each in meant if each not in given]
         if free:
             writes.append(_written(name, value, parameters[free[0]], free[0], alias))
         elif meant:
-            hints.append(f"leave {name}= out beside {meant[0]}=")
+            hints.append(f"leave {_name(name)}= out beside {meant[0]}=")
         elif alias.elsewhere:
             hints.append(alias.elsewhere.format(name))
         else:
             hints.append(f"expected {'some of ' + ', '.join(known) if known else 'no argument'}")
-    found = ", ".join(f"{name}={_SHORT.repr(value)}" for name, value in unknown.items())
+    found = ", ".join(f"{_name(name)}={_SHORT.repr(value)}" for name, value in unknown.items())
     remedies = [*(["write " + ", ".join(dict.fromkeys(writes))] if writes else []), *dict.fromkeys(hints)]
     return TypeError(f"{who}: found {found}; {', and '.join(remedies)}.")
 
 
+def _name(name: str) -> str:
+    """A name as a message shows it; in data it can be any text."""
+    return name if name.isidentifier() and len(name) <= 60 else _SHORT.repr(name)
+
+
 def nearest(name: str, known: Collection[str]) -> list[str]:
     """The known name that a misspelt one is nearest to, if one is near."""
+    from difflib import get_close_matches  # not needed by whoever writes the right names
+
     simple = {each.lower().replace("_", ""): each for each in known}
     return [simple[each] for each in get_close_matches(name.lower().replace("_", ""), simple, 1, 0.7)]
+
+
+def meant_by(name: str, known: Collection[str]) -> str | None:
+    """Which of the known names another library's name, or a misspelt one, means; None if that is unknown."""
+    names = ALIASES[name].names if name in ALIASES else nearest(name, known)
+    return next((each for each in names if each in known), None)
 
 
 def _written(name: str, value: Any, parameter: Any, target: str, alias: Alias) -> str:

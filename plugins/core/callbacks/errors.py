@@ -81,9 +81,9 @@ def warn_of_missing_score(policy: Policy, monitor: str, epoch: int) -> None:
 
 
 def other_spec_error(policy: Policy, difference: str) -> ValueError:
-    """An optimizer's numbers differ from the recipe's spec."""
+    """An optimizer's numbers differ from the recipe's spec, in these lines."""
     return policy.error(
-        f"an optimizer that was not built from this recipe's spec: {difference}",
+        f"an optimizer that was not built from this recipe's spec: {', '.join(difference.splitlines())}",
         "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
         "any optimizer by the schedules alone",
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as shortened
 from typing import Any
 
 from ..policies.recipe_policy import RecipePolicy, Resolution
+from ..recipes.plan_values import PlanValues
 from ..recipes.recipe import Recipe
 from ..schedules.clock import Clock
+from ..schedules.schedule import Schedule
+from ..specs.spec import Spec
 from .schedule_callback import Argument, OnChange, OptimizerKey, Options, ScheduleCallback, checked_on_change
 
 
@@ -83,6 +87,9 @@ class HyperparameterScheduler(ScheduleCallback):
 
 def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[OptimizerKey, RecipePolicy]:
     """A policy for each recipe of a mapping."""
+    remedy = _what_to_write(recipes)
+    if remedy:
+        raise TypeError(f"{who}: found {_shown(recipes)}; expected a Recipe: write {who}({remedy}).")
     if not isinstance(recipes, Mapping) or not recipes:
         raise TypeError(
             f"{who}: found {recipes!r} ({type(recipes).__name__}); expected a Recipe, such as "
@@ -98,6 +105,25 @@ def _by_optimizer(recipes: Any, resolution: Resolution, who: str) -> dict[Optimi
     return {
         key: RecipePolicy(recipe, resolution=resolution, who=f"{who} of {key!r}") for key, recipe in recipes.items()
     }
+
+
+def _shown(found: Any) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"{shortened(found)} ({type(found).__name__})"
+
+
+def _what_to_write(found: Any) -> str:
+    """The recipe that was meant by something else; "" if that is unknown."""
+    if isinstance(found, Spec):
+        return f"Recipe(optimizer={found!r})"
+    if isinstance(found, Schedule):
+        return f"Recipe(learning_rate={found!r})"
+    if isinstance(found, PlanValues):
+        return "plan.recipe"
+    if isinstance(found, type) and issubclass(found, Recipe):
+        return "Recipe(...)"
+    if isinstance(found, Mapping) and "optimizer" in found and not isinstance(found["optimizer"], Recipe):
+        return "Recipe.from_dict(...)"
+    return ""
 
 
 def _updates_of(keys: list[OptimizerKey | None], given: Any, who: str) -> dict[OptimizerKey | None, int | None]:

@@ -44,9 +44,10 @@ class Plan(PlanValues):
         return explain.explain(self)
 
     def diff(self, other: Plan) -> str:
-        """Where two plans differ: one line per hyperparameter that does, empty if none does.
+        """Where two plans differ: one line per hyperparameter and per number of the spec that does, empty if none does.
 
-        Each line has the first update at which the values differ, and the one at which they are furthest apart.
+        The line of a hyperparameter has the first update at which its values differ, and the one at which they are
+        furthest apart.
 
         Raises:
             TypeError: `other` is not a plan.
@@ -56,7 +57,18 @@ class Plan(PlanValues):
             raise TypeError(
                 f"diff: found {other!r} ({type(other).__name__}); expected a Plan, as recipe.plan(...) makes."
             )
-        return explain.diff(self, other)
+        lines = explain.diff(self, other).splitlines()
+        ours, theirs = self.recipe.optimizer, other.recipe.optimizer
+        if ours is None:
+            return "\n".join(lines)
+        told = [line.partition(":")[0] for line in lines]
+        kinds = [f"optimizer: {type(ours).__name__} and {type(theirs).__name__}"] * (type(ours) is not type(theirs))
+        numbers = [
+            f"optimizer.{name}: {a or 'none'} and {b or 'none'}"
+            for name, a, b in ours._differences(theirs)
+            if name not in told
+        ]
+        return "\n".join([*kinds, *lines, *numbers])
 
     def lint(self) -> list[str]:
         """Possible mistakes, a sentence each.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..arguments.check import ChecksArguments, checks_arguments
+from ..arguments.check import ChecksArguments, check, checks_arguments, parameters_of
+from ..arguments.mistakes import meant_by
 from ..schedules.clock import Clock
 from ..schedules.epoch_function import functions
 from ..schedules.schedule import Constant, Schedule
@@ -45,17 +46,18 @@ class Recipe(ChecksArguments):
 
     def __post_init__(self) -> None:
         if self.optimizer is not None and not isinstance(self.optimizer, Spec):
-            raise TypeError(
-                f"Recipe.optimizer: found {self.optimizer!r} ({type(self.optimizer).__name__}); expected a spec, such "
-                f"as {Spec._example}, or None."
-            )
+            found, remedy = self.optimizer, "write learning_rate= before it"
+            raise TypeError(f"Recipe.optimizer: {_misplaced(found, Schedule, 'spec', remedy) or Spec._mistaken(found)}")
         for name in HYPERPARAMETERS:
-            schedule = getattr(self, name)
-            if not isinstance(schedule, Schedule):
-                raise TypeError(
-                    f"Recipe.{name}: found {schedule!r} ({type(schedule).__name__}); expected a schedule, such as "
-                    f"{Schedule._example}. A constant value belongs in the optimizer's spec."
+            found = getattr(self, name)
+            if not isinstance(found, Schedule):
+                said = _misplaced(found, Spec, "schedule", "write optimizer= before it") or _misplaced(
+                    found,
+                    (int, float),
+                    f"schedule, such as {Schedule._example}",
+                    "a constant value belongs in the optimizer's spec",
                 )
+                raise TypeError(f"Recipe.{name}: {said or Schedule._mistaken(found)}")
         if not self.driven:
             raise ValueError(
                 "Recipe: found neither an optimizer nor a schedule, which drives nothing; give an optimizer, such as "
@@ -82,8 +84,10 @@ class Recipe(ChecksArguments):
             ValueError: There is no hyperparameter of this name.
         """
         if hyperparameter not in HYPERPARAMETERS:
+            meant = meant_by(str(hyperparameter), HYPERPARAMETERS)
+            remedy = f": write {meant!r}" if meant else ""
             raise ValueError(
-                f"found the hyperparameter {hyperparameter!r}; expected one of {', '.join(HYPERPARAMETERS)}."
+                f"found the hyperparameter {hyperparameter!r}; expected one of {', '.join(HYPERPARAMETERS)}{remedy}."
             )
         schedule: Schedule = getattr(self, hyperparameter)
         return schedule
@@ -137,7 +141,8 @@ class Recipe(ChecksArguments):
             functions: The functions of each `EpochFunction`, by the names that `to_dict` wrote.
 
         Raises:
-            ValueError: Another version; fields that are missing, unknown or invalid; or data that is nested too deeply.
+            ValueError: Another version; fields that are unknown or invalid; or data that is nested too deeply. A field
+                that is missing has its default.
         """
         try:
             return cls._from_dict(data, functions)
@@ -146,14 +151,25 @@ class Recipe(ChecksArguments):
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Recipe:
-        expected = {"version", "optimizer", *HYPERPARAMETERS}
-        if not isinstance(data, Mapping) or set(data) != expected:
-            found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
-            raise ValueError(f"Recipe: found {found}; expected a dictionary of {sorted(expected)}.")
-        if data["version"] != _VERSION or isinstance(data["version"], bool):
-            raise ValueError(f"Recipe: found version {data['version']!r}; this samestep reads version {_VERSION}.")
-        spec = data["optimizer"]
+        if not isinstance(data, Mapping):
+            raise ValueError(f"Recipe: found {data!r}; expected a dictionary, as written by to_dict().")
+        version = data.get("version", _VERSION)
+        if version != _VERSION or isinstance(version, bool):
+            raise ValueError(f"Recipe: found version {version!r}; this samestep reads version {_VERSION}.")
+        parts = {str(name): part for name, part in data.items() if name != "version"}
+        try:
+            check("Recipe", parameters_of(cls), (), parts)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        spec = parts.pop("optimizer", None)
         return cls(
             None if spec is None else Spec.from_dict(spec, functions),
-            **{name: Schedule.from_dict(data[name], functions) for name in HYPERPARAMETERS},
+            **{name: Schedule.from_dict(part, functions) for name, part in parts.items()},
         )
+
+
+def _misplaced(found: object, kinds: type | tuple[type, ...], expected: str, remedy: str) -> str:
+    """The end of the message about a value of these kinds, which belongs elsewhere; "" for any other value."""
+    if not isinstance(found, kinds):
+        return ""
+    return f"found {found!r} ({type(found).__name__}); expected a {expected}: {remedy}."

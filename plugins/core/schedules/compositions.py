@@ -13,7 +13,7 @@ from ..arguments.check import checks_arguments
 from .durations import Duration, DurationLike, as_duration
 from .ramps import CosineDecay, LinearDecay, PolynomialDecay, Warmup
 from .schedule import Constant, Schedule
-from .serializable import real
+from .serializable import is_listing, real
 from .shapes import InverseSqrtDecay
 from .ticks import Curve, Ticks
 
@@ -30,7 +30,7 @@ class Sequence(Schedule):
         super().__post_init__()
         rest = []
         for item in self.rest:
-            if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Schedule)):
+            if not (is_listing(item) and len(item) == 2 and isinstance(item[1], Schedule)):
                 raise TypeError(
                     f"sequence: found {item!r}; expected pairs of a duration and a schedule, such as "
                     f"(epochs(5), {Schedule._example})."
@@ -77,6 +77,11 @@ def sequence(first: Schedule, *rest: tuple[DurationLike, Schedule]) -> Sequence:
     >>> sequence(Constant(0.1), (epochs(2), StepDecay(0.5, every=epochs(1)))).preview(epochs=4)
     [0.1, 0.1, 1.0, 0.5]
     """
+    if is_listing(first):
+        raise TypeError(
+            f"sequence: found a {type(first).__name__}; write sequence(first, (epochs(5), second)): each but the first "
+            f"with the time at which it begins."
+        )
     return Sequence(first, rest)  # type: ignore[arg-type]  # text durations become Durations in __post_init__
 
 

@@ -168,6 +168,7 @@ def as_duration(value: object, name: str) -> Duration:
     if isinstance(value, Duration):
         return value
     example = "5"
+    share = ""
     if isinstance(value, str):
         first, *rest = re.split(r"(?<=[a-z%])\s*([+-])\s*", value)
         terms = [("+", first), *zip(rest[::2], rest[1::2], strict=True)]
@@ -183,13 +184,17 @@ def as_duration(value: object, name: str) -> Duration:
             except ValueError as negative:
                 raise ValueError(f"{name}: {negative}") from None
         found = f"{value!r}, which has no known unit"
+        number = re.match(r"\s*(\d{1,9})(?![\d.])", value)
+        example = number[1] if number else example
     elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
         found = f"the bare number {value}"
+        if 0 < value < 1:
+            share = f": {value} of the run is '{float(value) * 100:.10g}%'"
         example = str(value) if isinstance(value, int) and value >= 0 else example
     else:
         found = f"{value!r} ({type(value).__name__})"
     error = ValueError if isinstance(value, str) else TypeError
-    raise error(f"{name}: found {found}; expected a duration: write {_SPELLINGS.format(example)}.")
+    raise error(f"{name}: found {found}; expected a duration: write {_SPELLINGS.format(example)}{share}.")
 
 
 def _exact(amount: object, name: str) -> Fraction:

@@ -79,6 +79,8 @@ def takes_previous(function: EpochCallable) -> bool:
         TypeError: It can be called with neither.
     """
     expected = "expected a function f(epoch) or f(epoch, learning_rate)"
+    if isinstance(function, Schedule):
+        raise TypeError(f"found {function!r}; {expected}: a schedule belongs in a recipe, Recipe(learning_rate=...).")
     if not callable(function):
         raise TypeError(f"found {function!r} ({type(function).__name__}); {expected}.")
     try:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from ..arguments.check import checks_arguments
 from .clock import Clock
@@ -185,6 +185,26 @@ class Schedule(Value, ABC, family=True):
 
     def __rmul__(self, other: float) -> Product:
         return Product(_as_schedule(other), self)
+
+    def __add__(self, other: object) -> NoReturn:
+        raise TypeError(
+            f"found {type(self).__name__} and {type(other).__name__} added or subtracted; write first * second to "
+            f"multiply schedules, as in Warmup('1 epoch') * CosineDecay('9 epochs').after('1 epoch'), or "
+            f"sequence(first, (time, second)) for one after the other."
+        )
+
+    __radd__ = __sub__ = __rsub__ = __add__
+
+    def __truediv__(self, other: object) -> NoReturn:
+        raise TypeError(f"found {type(self).__name__} and {other!r} divided; write schedule * 0.5 to halve it.")
+
+    __rtruediv__ = __pow__ = __truediv__
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        raise TypeError(
+            f"found {type(self).__name__} called as a function; write schedule.preview(epochs=10) for its "
+            f"multipliers, or recipe.plan(...).value('learning_rate', epoch, update) for a value."
+        )
 
 
 def ticks(schedule: Schedule, clock: Clock) -> Ticks:

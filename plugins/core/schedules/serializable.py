@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from inspect import isabstract
 from types import NoneType
-from typing import Any, ClassVar, Literal, Self, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeGuard, get_origin, get_type_hints
 
-from ..arguments.check import ChecksArguments
+from ..arguments.check import ChecksArguments, check, parameters_of
+from ..arguments.counterparts import mistaken
+from ..arguments.mistakes import nearest
 from .durations import Duration, as_duration
 
 Functions = Mapping[str, Callable[..., float]]
@@ -54,6 +56,12 @@ class Value(ChecksArguments):
         """Whether the repr shows a field."""
         return bool(getattr(self, name) != default)
 
+    @classmethod
+    def _mistaken(cls, found: object) -> str:
+        """What was found where one of this family is expected, and what to write."""
+        known = {kind.__name__ for kind in cls._registry.values()}
+        return mistaken(found, cls._family.__name__.lower(), cls._example, known)
+
     def to_dict(self) -> dict[str, Any]:
         """This value as JSON-ready data: its class name under "type", and its fields, with durations as text.
 
@@ -73,7 +81,7 @@ class Value(ChecksArguments):
             functions: Your functions by the names that `to_dict` wrote for them; needed for `EpochFunction` only.
 
         Raises:
-            ValueError: The type is unknown or ambiguous; a field is unknown, invalid or, unless it is keyword-only,
+            ValueError: The type is unknown or ambiguous; a field is unknown, invalid or, unless it has a default,
                 missing; or the data is nested too deeply.
         """
         try:
@@ -102,6 +110,9 @@ class Value(ChecksArguments):
             where = " or ".join(repr(_qualified(kind)) for kind in found)
             raise ValueError(f"found the {cls.__name__.lower()} type {name!r}, which is ambiguous; write {where}.")
         expected = ", ".join(sorted({kind.__name__ for kind in known.values()}))
+        near = nearest(name, sorted({kind.__name__ for kind in known.values()}))
+        if near:
+            raise ValueError(f"found the {cls.__name__.lower()} type {name!r}; write {near[0]!r}.")
         raise ValueError(
             f"found the {cls.__name__.lower()} type {name!r}; expected one of {expected}; import the module that "
             f"defines it if it is your own."
@@ -114,15 +125,10 @@ class Value(ChecksArguments):
 
     @classmethod
     def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
-        names = {f.name for f in fields(cls)}
-        unknown = sorted(map(str, data.keys() - names))
-        # Keyword-only fields came later: data that was written before has the defaults.
-        missing = sorted({f.name for f in fields(cls) if not f.kw_only} - data.keys())
-        if unknown or missing:
-            what = f"unknown fields {unknown}" if unknown else f"no {missing}"
-            raise ValueError(f"{cls.__name__}: found {what}; expected the fields {sorted(names)}.")
+        given = {str(name): cls._decode(value, functions) for name, value in data.items()}
         try:
-            return cls(**{name: cls._decode(value, functions) for name, value in data.items()})
+            check(cls.__name__, parameters_of(cls), (), given)
+            return cls(**given)
         except TypeError as error:
             raise ValueError(str(error)) from None
 
@@ -130,7 +136,7 @@ class Value(ChecksArguments):
     def _decode(cls, value: Any, functions: Functions) -> Any:
         if isinstance(value, Mapping):
             return cls._family.from_dict(value, functions)
-        if isinstance(value, (list, tuple)):
+        if is_listing(value):
             return tuple(cls._decode(item, functions) for item in value)
         return value
 
@@ -142,6 +148,11 @@ def _qualified(kind: type) -> str:
 def _is_own(kind: type) -> bool:
     """Whether a class is one of this package, whose names are never ambiguous."""
     return kind.__module__.startswith(__name__.partition(".core.")[0] + ".core.")
+
+
+def is_listing(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a sequence of any kind, but not a text."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
 
 
 def real(value: object, name: str) -> float:
@@ -173,18 +184,16 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     if Duration in kinds and get_origin(hint) is not tuple:
         return as_duration(value, where)
     if get_origin(hint) is tuple and kinds[1:] == (...,):
-        if not isinstance(value, (tuple, list)):
-            raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected a list.")
+        if not is_listing(value):
+            listed = f": write [{value!r}]" if isinstance(value, Value) and isinstance(value, kinds[0]) else ""
+            raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected a list{listed}.")
         return tuple(_checked(item, kinds[0], where) for item in value)
     if hint is bool and not isinstance(value, bool):
         raise TypeError(f"{where}: found {value!r} ({type(value).__name__}); expected True or False.")
     if get_origin(hint) is Literal and value not in kinds:
         raise ValueError(f"{where}: found {value!r}; expected one of {', '.join(map(repr, kinds))}.")
     if isinstance(hint, type) and issubclass(hint, Value) and not isinstance(value, hint):
-        kind = hint._family.__name__.lower()
-        raise TypeError(
-            f"{where}: found {value!r} ({type(value).__name__}); expected a {kind}, such as {hint._example}."
-        )
+        raise TypeError(f"{where}: {hint._mistaken(value)}")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..schedules.serializable import real
+from ..schedules.serializable import is_listing, real
 from .spec import Spec
 
 
@@ -20,7 +20,7 @@ class AdamFamily(Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require(
-            isinstance(self.betas, (tuple, list)) and len(self.betas) == 2,
+            is_listing(self.betas) and len(self.betas) == 2,
             "betas",
             "two numbers, such as (0.9, 0.999)",
         )

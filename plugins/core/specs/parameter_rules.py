@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 from ..schedules.serializable import Value
@@ -80,7 +81,8 @@ class ParameterRule(Rule):
         learning_rate: Multiplier, greater than 0.
         weight_decay: Multiplier, at least 0.
         l1_ratio: Share of the weight decay that is L1, in [0, 1]; the spec's if no rule sets it.
-        optional: Whether the rule may match nothing in a model; otherwise that is an error.
+        optional: Whether the rule, its path or one of its depths may match nothing in a model; otherwise that is an
+            error. Of several roles, a model need not have all.
 
     Raises:
         TypeError: A multiplier is not a number.
@@ -131,16 +133,14 @@ class ParameterRule(Rule):
         found = [
             index
             for index, parameter in enumerate(parameters)
-            if (not self.role or parameter.role in self.role)
-            and (self.path is None or _pattern(self.path).fullmatch(f"{parameter.path}/"))
+            if (not self.role or parameter.role in self.role) and (self.path is None or _match(self.path, parameter))
         ]
         if not self.depth:
             return dict.fromkeys(found, 0)
-        patterns = [_pattern(pattern) for pattern in self.depth]
         places: dict[int, tuple[int, tuple[str, ...]]] = {}
         for index, parameter in enumerate(parameters):
-            for number, pattern in enumerate(patterns):
-                match = pattern.fullmatch(f"{parameter.path}/")
+            for number, pattern in enumerate(self.depth):
+                match = _match(pattern, parameter)
                 if match:
                     places[index] = number, match.groups()
                     break
@@ -148,6 +148,19 @@ class ParameterRule(Rule):
         depths = sorted(dict.fromkeys(places.values()), key=lambda place: place[0])
         following = {place: len(depths) - 1 - number for number, place in enumerate(depths)}
         return {index: following[places[index]] for index in found if index in places}
+
+    def _without_match(self, parameters: Sequence[Parameter]) -> list[str]:
+        """The parts of this rule, in words, that match none of the parameters by themselves."""
+
+        def has_none(pattern: str) -> bool:
+            return not any(_match(pattern, each) for each in parameters)
+
+        roles = [f"role={role!r}" for role in self.role]
+        return [
+            *(roles if not any(parameter.role in self.role for parameter in parameters) else []),
+            *([f"path={self.path!r}"] if self.path is not None and has_none(self.path) else []),
+            *(f"depth={pattern!r}" for pattern in self.depth if has_none(pattern)),
+        ]
 
 
 class Assignment(NamedTuple):
@@ -167,7 +180,7 @@ def assign(rules: Sequence[ParameterRule], l1_ratio: float, parameters: Sequence
         parameters: Of a model.
 
     Raises:
-        ValueError: A rule matches nothing and is not optional.
+        ValueError: A rule, or a part of it, matches nothing, and it is not optional.
 
     >>> rules = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="head/*", learning_rate=10)]
     >>> model = [Parameter("body/weight", (3, 2), "kernel"), Parameter("head/bias", (3,), "bias")]
@@ -178,11 +191,13 @@ def assign(rules: Sequence[ParameterRule], l1_ratio: float, parameters: Sequence
     by: list[list[int]] = [[] for _ in parameters]
     for number, rule in enumerate(rules):
         matches = rule.matches(parameters)
-        if not matches and not rule.optional:
+        without = [] if rule.optional else rule._without_match(parameters)
+        if without or not (matches or rule.optional):
             paths = ", ".join(repr(parameter.path) for parameter in parameters[:_SHOWN])
             more = f" and {len(parameters) - _SHOWN} more" if len(parameters) > _SHOWN else ""
+            parts = f" by {', '.join(without)}" if without and (matches or rule.role or rule.depth) else ""
             raise ValueError(
-                f"{rule!r} matches no parameter; the model has {paths}{more}: correct the rule, or give it "
+                f"{rule!r} matches no parameter{parts}; the model has {paths}{more}: correct the rule, or give it "
                 f"optional=True."
             )
         for index, following in matches.items():
@@ -211,6 +226,11 @@ def by_multipliers(given: Sequence[Multipliers]) -> dict[Multipliers, list[int]]
     return {group: found[group] for group in sorted(found, key=lambda group: (group[:2] != (1.0, 1.0), group))}
 
 
+def _match(glob: str, parameter: Parameter) -> re.Match[str] | None:
+    return _pattern(glob).fullmatch(f"{parameter.path}/")
+
+
+@lru_cache(maxsize=256)
 def _pattern(glob: str) -> re.Pattern[str]:
     """A pattern as a regular expression for a path followed by "/"; it captures the parts that have a wildcard."""
 

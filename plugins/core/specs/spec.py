@@ -2,11 +2,11 @@
 
 # Annotations are evaluated here: subclasses in other modules inherit them, where `Basis` is not a name.
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from ..schedules.serializable import Functions, Value
+from ..schedules.serializable import Functions, Value, is_listing
 from .parameter_rules import ParameterRule, Rule
 
 HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
@@ -110,21 +110,34 @@ class Spec(Value, ABC, family=True):
         """The moments that an optimizer of this spec keeps per parameter, as all frameworks and files name them."""
 
     def difference(self, other: "Spec") -> str | None:
-        """The first field in which `other` differs, in words, or None if the two are equal."""
+        """Where `other` differs, in words: a line for the kind and for each field, or None if the two are equal."""
+        lines = []
         if type(self) is not type(other):
-            return f"the optimizer is {type(other).__name__} and not {type(self).__name__}"
-        for each in fields(self):
-            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            lines.append(f"the optimizer is {type(other).__name__} and not {type(self).__name__}")
+        for name, ours, theirs in self._differences(other):
+            if theirs is None:
+                lines.append(f"there is no {name}, here {ours}")
+            else:
+                lines.append(f"{name} is {theirs} and " + (f"not {ours}" if ours is not None else "here there is none"))
+        return "\n".join(lines) or None
+
+    def _differences(self, other: "Spec") -> Iterator[tuple[str, str | None, str | None]]:
+        """Each field that differs: its name, and the source of both values; None where a kind does not have it."""
+        for name in dict.fromkeys(each.name for spec in (self, other) for each in fields(spec)):
+            ours, theirs = (repr(getattr(s, name)) if name in _names(s) else None for s in (self, other))
             if ours != theirs:
-                return f"{each.name} is {theirs!r} and not {ours!r}"
-        return None
+                yield name, ours, theirs
 
     @classmethod
     def _from_fields(cls, data: dict[str, Any], functions: Functions) -> Self:
         rules = data.get("parameters")
-        if isinstance(rules, (list, tuple)):
+        if is_listing(rules):
             data = {**data, "parameters": tuple(Rule.from_dict(rule) for rule in rules)}
         return super()._from_fields(data, functions)
+
+
+def _names(spec: Spec) -> set[str]:
+    return {each.name for each in fields(spec)}
 
 
 def check_options(known: Collection[str], options: Collection[str]) -> None:
