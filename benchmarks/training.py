@@ -80,7 +80,7 @@ def in_lightning(size: Size) -> dict[str, Train]:
             return self.configure(self)
 
     def ours(module: Any) -> Any:
-        return build_optimizer(RECIPE.optimizer, module)
+        return build_optimizer(RECIPE, module)
 
     def with_lambda(module: Any) -> Any:
         optimizer = ours(module)
@@ -134,7 +134,7 @@ def in_keras(size: Size, steps_per_execution: int) -> dict[str, Train]:
         return fit
 
     def ours(model: Any) -> Any:
-        return build_optimizer(RECIPE.optimizer, model)
+        return build_optimizer(RECIPE, model)
 
     def stock(rate: Any) -> Callable[[Any], Any]:
         return lambda model: keras.optimizers.AdamW(rate, weight_decay=1e-2)

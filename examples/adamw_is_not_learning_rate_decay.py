@@ -65,7 +65,7 @@ class Network(pl.LightningModule):
         return torch.nn.functional.cross_entropy(self.layers(images), digits) + self.penalty / 2 * squares
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return samestep.lightning.build_optimizer(self.recipe.optimizer, self)
+        return samestep.lightning.build_optimizer(self.recipe, self)
 
 
 def in_lightning(recipe: Recipe, penalty: float) -> tuple[Weights, Trace]:
@@ -86,7 +86,7 @@ def in_keras(recipe: Recipe, penalty: float) -> tuple[Weights, Trace]:
     output = keras.layers.Dense(10, kernel_regularizer=l2, bias_regularizer=l2)
     model = keras.Sequential([keras.Input((64,)), hidden, output])
     model.set_weights(initial_weights())
-    optimizer = samestep.keras.build_optimizer(recipe.optimizer, model)
+    optimizer = samestep.keras.build_optimizer(recipe, model)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     images, digits = IMAGES[TRAIN], DIGITS[TRAIN]
     model.fit(images, digits, BATCH, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)

@@ -48,7 +48,7 @@ class Gan(pl.LightningModule):
         self.generator, self.discriminator = network(NOISE, 2), network(2, 1)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [build_optimizer(recipe.optimizer, getattr(self, part)) for part, recipe in RECIPES.items()]
+        return [build_optimizer(recipe, getattr(self, part)) for part, recipe in RECIPES.items()]
 
     def sample(self, count: int) -> torch.Tensor:
         points: torch.Tensor = self.generator(torch.randn(count, NOISE))

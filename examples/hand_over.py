@@ -52,7 +52,7 @@ class Module(pl.LightningModule):
         return torch.nn.functional.cross_entropy(logits, classes)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return samestep.lightning.build_optimizer(RECIPE.optimizer, self)  # type: ignore[arg-type]
+        return samestep.lightning.build_optimizer(RECIPE, self)
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights in Keras' layout."""
@@ -70,7 +70,7 @@ def network() -> keras.Model:
     model = keras.Sequential(
         [keras.Input((64,)), layers.Dense(32, activation="relu", name="hidden"), layers.Dense(10, name="classes")]
     )
-    optimizer = samestep.keras.build_optimizer(RECIPE.optimizer, model)  # type: ignore[arg-type]
+    optimizer = samestep.keras.build_optimizer(RECIPE, model)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 

@@ -83,7 +83,7 @@ def test_a_callback_shows_its_arguments_and_messages_name_it() -> None:
     )
     assert str(other_spec_error(gated._policies[None], "epsilon is 2 and not 1")).startswith(
         "EpochGatedDecay: found an optimizer that was not built from this recipe's spec: epsilon is 2 and not 1; build "
-        "it with build_optimizer(recipe.optimizer, model), or "
+        "it with build_optimizer(recipe, model), or "
     )
 
 

@@ -224,7 +224,7 @@ from samestep import AdamW, Recipe, Warmup
 from samestep.keras import HyperparameterScheduler, ReduceOnPlateau, TraceRecorder, build_optimizer, describe_parameters
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 recipe = Recipe(AdamW(0.5, clipnorm=1.0), learning_rate=Warmup("2 updates"))
-model.compile(build_optimizer(recipe.optimizer, model), "mse")
+model.compile(build_optimizer(recipe, model), "mse")
 callbacks = [HyperparameterScheduler(recipe, verify=True), ReduceOnPlateau("loss"), recorder := TraceRecorder()]
 model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=1, epochs=2, verbose=0, callbacks=callbacks)
 describe_parameters(recipe.optimizer, model)

@@ -120,7 +120,7 @@ def test_an_optimizer_of_other_numbers_than_the_spec(changes: dict[str, Any], di
     numbers = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, **changes}
     message = refusal(lambda m: torch.optim.AdamW(m.parameters(), **numbers), HyperparameterScheduler(Recipe(SPEC)))
     assert f"not built from this recipe's spec: {difference};" in message
-    assert "build_optimizer(recipe.optimizer, model)" in message
+    assert "build_optimizer(recipe, model)" in message
 
 
 @pytest.mark.parametrize("changes", [{}, {"lr": torch.tensor(0.1)}])

@@ -84,7 +84,7 @@ def other_spec_error(policy: Policy, difference: str) -> ValueError:
     """An optimizer's numbers differ from the recipe's spec, in these lines."""
     return policy.error(
         f"an optimizer that was not built from this recipe's spec: {', '.join(difference.splitlines())}",
-        "build it with build_optimizer(recipe.optimizer, model), or leave the optimizer out of the recipe to drive "
+        "build it with build_optimizer(recipe, model), or leave the optimizer out of the recipe to drive "
         "any optimizer by the schedules alone",
     )
 
