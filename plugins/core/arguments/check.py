@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
+from types import FunctionType
 from typing import Any, ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
@@ -22,23 +23,28 @@ class ChecksArguments:
 
 def checks_arguments(function: Callable[P, T]) -> Callable[P, T]:
     """Make a function say what to write instead of a wrong argument; what it does otherwise is not touched."""
+    refuse = _refuse
 
-    @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
-                raise  # from inside the function
-            signature = inspect.signature(function)
-            names = [*signature.parameters]
-            given: Sequence[Any] = args
-            if names and names[0] in ("self", "cls"):
-                signature, given = _without_first(signature), args[1:]
-            check(function.__qualname__, signature, given, kwargs)
+            refuse(function, error, args, kwargs)
             raise
 
-    return call
+    # With the function's own globals, whoever reads its annotations (LightningCLI does) can evaluate them.
+    own = FunctionType(call.__code__, function.__globals__, closure=call.__closure__)
+    return wraps(function)(own)
+
+
+def _refuse(function: Any, error: TypeError, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise the TypeError of a call whose arguments its function did not take; none if it was raised inside."""
+    if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+        return
+    signature, given = inspect.signature(function), args
+    if next(iter(signature.parameters), None) in ("self", "cls"):
+        signature, given = _without_first(signature), args[1:]
+    check(function.__qualname__, signature, given, kwargs)
 
 
 def check(who: str, signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
