@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from ..core.callbacks.errors import other_driver_error
+from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import Matching, labels
 from ..core.callbacks.reduce_on_plateau import ReduceOnPlateau
 from ..core.callbacks.schedule_callback import ScheduleCallback
@@ -99,11 +100,12 @@ class Training:
         """The run length of an optimizer, as far as known; see `core.callbacks.start.clock_of`."""
         return clock_of(policy, given, self._updates(policy, given, number), self._epochs, None)
 
-    def drivers_of(self, policy: Policy, clock: Clock) -> list[Driver]:
-        """The records, for a checkpoint, of the policy that an optimizer follows and of what reduces its values."""
+    def drivers_of(self, follower: Follower) -> list[Driver]:
+        """The records, for a checkpoint, of what drives an optimizer and of what reduces its values."""
         for reducer in self.reducers:
             reducer._take_score()
-        return [driver_of(each, clock) for each in (policy, *self.reducing)]
+        others = [policy for policy in self.reducing if policy is not follower.policy]
+        return [follower.driver(), *(driver_of(each, follower.clock) for each in others)]
 
     @property
     def may_be_short(self) -> bool:

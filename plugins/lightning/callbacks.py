@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from ..core import callbacks as shared
 from ..core.callbacks.errors import metric_error, warn_of_missing_score, warn_of_no_metric
 from ..core.callbacks.optimizer_matching import Followed
 from ..core.callbacks.schedule_callback import ScheduleCallback
-from ..core.callbacks.start import StartedPolicy, clock_of, start
-from ..core.checkpoints.resuming import check_loaded, driver_before, driver_of
+from ..core.callbacks.start import clock_of, start
+from ..core.checkpoints.resuming import Bases, check_loaded, driver_before, driver_of
 from ..core.checkpoints.saved import Driver, Progress, Saved
+from ..core.policies.policy import Policy
 from ..core.schedules.clock import Clock, Position
+from ..torch.base_values import Configured, bases_of, saved_bases, snapshot
 from ..torch.build import rewrite
 from ..torch.follower import TorchFollower
 from .monitored_metric import MonitoredMetric
@@ -35,14 +40,25 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
 
     _training: Training | None = None
     _followers: Sequence[TorchFollower] = ()
+    _follower_of: dict[int, TorchFollower]  # by the optimizer's number
     _reducers: Sequence[ReduceOnPlateau] = ()
-    _resumed: dict[int, StartedPolicy]  # by the optimizer's number
+    _configured: Sequence[Configured] = ()  # by the first driver, for all
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_fit_start(trainer, pl_module)
+        if next(each for each in callbacks_of(trainer) if isinstance(each, _Driver)) is self:
+            path = trainer.ckpt_path
+            found = [each for each in trainer.optimizers if isinstance(each, torch.optim.Optimizer)]
+            self._configured = [
+                Configured(each, lambda: path is not None and trainer.ckpt_path == path) for each in found
+            ]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         training = self._begin_training(trainer, pl_module)
-        self._resumed, self._counts = {}, {}
+        self._counts = {}
         self._followers = followers = list[TorchFollower]()
+        self._follower_of = {}
         meant = training.matching.driven_by(self)
         for each in meant:
             followers.append(self._follow(trainer, training, each))
@@ -55,12 +71,13 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         for follower, each in zip(followers, meant, strict=True):
             follower.begin(trainer.current_epoch, self._made_before(trainer, each.number) or 0, continues)
             self._counts[each.number] = follower.count
+            self._follower_of[each.number] = follower
 
     def _begin_training(self, trainer: Trainer, pl_module: LightningModule) -> Training:
         """What samestep's callbacks share in this training; the first of them to begin makes it."""
         drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
         if drivers[0] is self or self._training is None:
-            training = Training(trainer, pl_module, drivers)
+            training = Training(trainer, pl_module, drivers, self._configured)
             reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
             for driver in drivers:
                 driver._training, driver._reducers = training, reducers
@@ -79,15 +96,26 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         if saved is not None and trainer.ckpt_path is not None and not policy.reduces:
             check_loaded(policy, saved, where, on_change, _MOMENTS)  # only now do we know which optimizer a key means
         reducers = [reducer._policy for reducer in self._reducers]
-        resumed = start(policy, clock, saved, where, on_change, lambda new: rewrite(new, optimizer), reducers)
-        if made is None and resumed.policy.counts_updates():
-            raise resumed.policy.error(
+        groups = training.groups[meant.number]
+
+        def rewritten(new: Policy) -> None:
+            nonlocal groups
+            rewrite(new, optimizer)
+            groups = snapshot(optimizer)
+
+        def bases(policy: Policy) -> Bases:
+            return bases_of(policy, optimizer, groups)
+
+        if saved is not None and saved.bases is None:
+            saved = replace(saved, bases=saved_bases(optimizer, policy.driven))
+        started = start(policy, clock, saved, where, on_change, rewritten, reducers, bases)
+        if made is None and started.policy.counts_updates():
+            raise started.policy.error(
                 "a run resumed within an epoch under manual optimization, whose updates were not counted",
                 "resume from a checkpoint of an epoch's end, or write the schedule in whole epochs",
             )
-        self._resumed[meant.number] = resumed
         return TorchFollower(
-            resumed,
+            started,
             meant.label,
             optimizer,
             verify=self._options.verify,
@@ -108,8 +136,7 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
     def _drivers_of(self, number: int) -> Sequence[Driver]:
         others = [reducer._policy for reducer in self._reducers if reducer is not self]
         clock = Clock() if self._training is None else self._training.clock
-        resumed = self._resumed[number]
-        return [driver_of(resumed.policy, resumed.clock), *(driver_of(policy, clock) for policy in others)]
+        return [self._follower_of[number].driver(), *(driver_of(policy, clock) for policy in others)]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._take_scores_at_end(trainer)
@@ -156,6 +183,9 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         super()._end(trainer)
         for follower in self._followers:
             follower.end()
+        for each in self._configured:
+            each.remove()
+        self._configured = ()
         self._followers, self._reducers, self._training = (), (), None
 
     def _check_length(self, trainer: Trainer, epoch: int) -> None:

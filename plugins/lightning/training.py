@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.callbacks.errors import other_driver_error
+from ..core.callbacks.errors import other_driver_error, super_error
 from ..core.callbacks.optimizer_matching import Matching
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.schedules.clock import Clock
+from ..torch.base_values import Configured
 from ..torch.unseen_updates import UnseenUpdates
 from .progress import ProgressKeeper
 from .trainer import callbacks_of, is_a, optimizers_of, paths_of, run_length, updates_per_epoch
@@ -31,14 +32,27 @@ class Training:
         trainer: The Trainer.
         module: The module it trains.
         drivers: samestep's scheduling callbacks.
+        configured: What each optimizer holds as configured.
+
+    Attributes:
+        groups: What the parameter groups of each optimizer hold as configured.
 
     Raises:
         ValueError: There is no torch optimizer, it is unclear which one a callback means, or something else already
             drives what a callback drives.
     """
 
-    def __init__(self, trainer: Trainer, module: LightningModule, drivers: Sequence[ScheduleCallback]) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        drivers: Sequence[ScheduleCallback],
+        configured: Sequence[Configured],
+    ) -> None:
         self.optimizers = optimizers_of(trainer, drivers[0]._who)
+        if len(configured) != len(self.optimizers):
+            raise super_error(drivers[0]._who, "on_fit_start")
+        self.groups = [each.groups() for each in configured]
         self.matching = Matching(drivers, paths_of(module, self.optimizers))
         self._skips = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.by_hand = not module.automatic_optimization

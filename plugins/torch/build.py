@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,12 @@ from ..core.policies.policy import Policy
 from ..core.recipes.recipe import Recipe
 from ..core.specs.parameter_rules import Multipliers, assign, by_multipliers
 from ..core.specs.records import record_of
-from ..core.specs.spec import Spec, check_options
+from ..core.specs.spec import HYPERPARAMETERS, Spec, check_options
 from .kernels import can_fuse, refuse_complex
 from .optimizers import RECORDS
 from .optimizers.record import TorchRecord
 from .optimizers.spec_optimizer import SpecOptimizer
-from .param_groups import number
+from .param_groups import base_key, number
 from .parameters import is_sharded, parameters, refuse_flattened
 
 
@@ -97,10 +97,13 @@ class DueBeforeUpdate:
             self._due.warn()
 
 
-def spec_difference(spec: Spec, optimizer: Any) -> str | None:
+def spec_difference(spec: Spec, optimizer: Any, bases: Sequence[Mapping[str, float]]) -> str | None:
     """The numbers in which an optimizer differs from the spec, in words, a line each, or None.
 
-    Compares base values with those that the groups started from, so that a resumed optimizer is recognised.
+    Args:
+        spec: The spec.
+        optimizer: The optimizer; its groups may hold decayed values.
+        bases: The base values of each parameter group, by hyperparameter.
     """
     record = record_of(RECORDS, spec, "spec_difference")
     built = getattr(optimizer, "spec", None)
@@ -116,16 +119,11 @@ def spec_difference(spec: Spec, optimizer: Any) -> str | None:
     if len(optimizer.param_groups) != len(every):
         return f"the optimizer has {len(optimizer.param_groups)} parameter groups and not {len(every)}"
     lines = []
-    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
+    for group, own, multipliers in zip(optimizer.param_groups, bases, every, strict=True):
         for key, base in record.arguments(spec).items():
             field = record.fields.get(key, key)
             expected = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
-            found = group.get(f"initial_{key}", group[key])
-            if key == "betas":
-                momentum, beta_2 = map(number, found)
-                found = (group.get("initial_momentum", momentum), beta_2)
-            else:
-                found = number(found)
+            found = (own["momentum"], number(group[key][1])) if key == "betas" else own.get(field, number(group[key]))
             if found != expected:
                 lines.append(f"{field} is {found!r} and not {expected!r}")
     return "\n".join(dict.fromkeys(lines)) or None
@@ -153,8 +151,8 @@ def rewrite(policy: Policy, optimizer: Any) -> None:
                 group[key].fill_(value)
             else:
                 group[key] = value
-            group.pop(f"initial_{key}", None)
-        group.pop("initial_momentum", None)
+        for name in HYPERPARAMETERS:
+            group.pop(base_key(name), None)
     optimizer.spec, optimizer.multipliers = spec, every
 
 

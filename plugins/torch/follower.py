@@ -12,19 +12,13 @@ from typing import Any
 
 import torch
 
-from ..core.callbacks.errors import (
-    longer_epoch_error,
-    other_spec_error,
-    other_value_error,
-    unreached_error,
-    unseen_update_error,
-)
+from ..core.callbacks.errors import longer_epoch_error, other_value_error, unreached_error, unseen_update_error
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import log_name
 from ..core.callbacks.start import StartedPolicy
+from ..core.checkpoints.resuming import Bases
 from ..core.schedules.clock import Position
-from . import param_groups
-from .build import spec_difference
+from . import base_values, param_groups
 from .unseen_updates import UnseenUpdates
 from .update_count import UpdateCount
 from .wrapped_steps import members, shares_groups
@@ -38,7 +32,7 @@ class TorchFollower(Follower):
     """A torch optimizer that follows a policy.
 
     Args:
-        resumed: The policy, prepared for its clock.
+        started: The policy, prepared for its clock, and the base values.
         label: The optimizer's name in logs; "" if it is the only one.
         optimizer: The optimizer to drive.
         verify: Check at every update that it holds what was written.
@@ -52,7 +46,7 @@ class TorchFollower(Follower):
 
     def __init__(
         self,
-        resumed: StartedPolicy,
+        started: StartedPolicy,
         label: str,
         optimizer: torch.optim.Optimizer,
         *,
@@ -61,14 +55,10 @@ class TorchFollower(Follower):
         others: Sequence[str] = (),
         unseen: UnseenUpdates | None = None,
     ) -> None:
-        super().__init__(resumed, label)
+        super().__init__(started, label)
         self.optimizer = optimizer
         self._verifies, self._by_hand, self._others = verify, by_hand, others
-        if self.policy.spec is not None:
-            difference = spec_difference(self.policy.spec, optimizer)
-            if difference is not None:
-                raise other_spec_error(self.policy, difference)
-        self._bases = {name: self._base_values(name) for name in self.policy.driven}
+        self._bases = started.bases
         self._groups = len(optimizer.param_groups)
         self._is_written = False
         self._start_from(self._bases)
@@ -80,6 +70,11 @@ class TorchFollower(Follower):
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]
         after = self._after_update if verify or self._apart else None
         self.count = UpdateCount(optimizer, 0, after, self._before_update if by_hand else None)
+        base_values.keep(optimizer, self.bases)
+
+    @property
+    def bases(self) -> Bases:
+        return self._bases
 
     @property
     def made(self) -> int:
@@ -101,6 +96,7 @@ class TorchFollower(Follower):
 
     def end(self) -> None:
         self.count.remove()
+        base_values.remember_written(self.optimizer)
 
     def begin_epoch(self, epoch: int) -> None:
         self.count.made = 0
@@ -153,20 +149,11 @@ class TorchFollower(Follower):
     def _is_over(self) -> bool:
         return self._most_updates is not None and self.made >= self._most_updates
 
-    def _base_values(self, name: str) -> list[float]:
-        every = self.optimizer.param_groups
-        if not all(param_groups.has(group, name) for group in every):
-            kind = type(self.optimizer).__name__
-            raise self.policy.error(
-                f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another optimizer"
-            )
-        return self.policy.resolve_bases([param_groups.base_value(group, name) for group in every])
-
     def _values(self, epoch: int, update: int, count: int) -> _Columns:
         """By hyperparameter, the values of each parameter group for `count` updates from `update` on."""
         return [
             (name, self.policy.reduced_columns(name, bases, Position(epoch, update), count))
-            for name, bases in self._bases.items()
+            for name, bases in self.bases.items()
         ]
 
     def _compute(self, epoch: int, update: int) -> None:

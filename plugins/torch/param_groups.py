@@ -19,14 +19,9 @@ def has(group: dict[str, Any], hyperparameter: str) -> bool:
     return hyperparameter in values(group)
 
 
-def base_value(group: dict[str, Any], hyperparameter: str) -> float:
-    """The base value of a parameter group: its value before any schedule, kept in the group itself.
-
-    torch saves the group's keys with the optimizer, so a resumed run finds the base value and not a decayed one.
-    torch's own schedulers use the same key, `initial_lr`.
-    """
-    key = f"initial_{KEYS[hyperparameter]}"
-    return float(group.setdefault(key, number(values(group)[hyperparameter])))
+def base_key(hyperparameter: str) -> str:
+    """The key under which samestep leaves the base value in a parameter group."""
+    return f"base_{hyperparameter}"
 
 
 def held(group: dict[str, Any], hyperparameter: str) -> float:

@@ -23,6 +23,11 @@ def other_driver_error(who: str, hyperparameter: str, other: str, remedy: str) -
     return ValueError(f"{who}: found {other}, which already drives {hyperparameter}; {remedy}.")
 
 
+def super_error(who: str, hook: str) -> ValueError:
+    """A subclass overrides a hook without calling samestep's."""
+    return ValueError(f"{who}: found {hook} without a call of super().{hook}(...); call it first.")
+
+
 def longer_epoch_error(policy: Policy, epoch: int, updates: int) -> ValueError:
     """An epoch makes more updates than the plan was resolved for."""
     return policy.error(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+from ..checkpoints.resuming import Bases, driver_of
+from ..checkpoints.saved import Driver
 from .errors import longer_epoch_error, warn_of_possible_mistakes, warn_of_shorter_epoch
 from .optimizer_matching import log_name
 from .start import StartedPolicy
@@ -14,13 +16,13 @@ class Follower(ABC):
     """An optimizer that follows a policy.
 
     Args:
-        resumed: The policy, prepared for its clock.
+        started: The policy, prepared for its clock, and the base values.
         label: The optimizer's name in logs; "" if it is the only one.
     """
 
-    def __init__(self, resumed: StartedPolicy, label: str) -> None:
-        self.policy, self.clock = resumed.policy, resumed.clock
-        self._training = resumed.training
+    def __init__(self, started: StartedPolicy, label: str) -> None:
+        self.policy, self.clock = started.policy, started.clock
+        self._training = started.training
         self._label = label
         self._varies = self.policy.varies_within_epochs()
         # The number of updates in an epoch, if the values depend on it.
@@ -40,6 +42,15 @@ class Follower(ABC):
         mistakes = self.policy.possible_mistakes(bases, self._training)
         if mistakes:
             warn_of_possible_mistakes(self.policy, mistakes)
+
+    @property
+    @abstractmethod
+    def bases(self) -> Bases:
+        """The base values of the parameter groups, by hyperparameter."""
+
+    def driver(self) -> Driver:
+        """The record, for a checkpoint, of what drives the optimizer."""
+        return driver_of(self.policy, self.clock, self.bases)
 
     @property
     @abstractmethod

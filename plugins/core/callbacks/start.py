@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..checkpoints.resuming import ResumedPolicy, resumed
+from ..checkpoints.resuming import Bases, ResumedPolicy, resumed, resumed_bases
 from ..checkpoints.saved import Driver
 from ..policies.plateau_policy import PlateauPolicy
 from ..policies.policy import Policy
@@ -19,11 +19,13 @@ class StartedPolicy(NamedTuple):
         policy: The policy, prepared.
         clock: The run length that its percentages refer to.
         training: The run length of this training, which can be longer.
+        bases: The base values of the parameter groups; empty if the optimizer is not built yet.
     """
 
     policy: Policy
     clock: Clock
     training: Clock
+    bases: Bases
 
 
 def clock_of(policy: Policy, given: int | None, updates: int | None, epochs: int | None, most: int | None) -> Clock:
@@ -58,6 +60,7 @@ def start(
     on_change: str | None,
     rewrite: Callable[[Policy], None],
     reducers: Sequence[PlateauPolicy],
+    bases: Callable[[Policy], Bases],
 ) -> StartedPolicy:
     """Decide what an optimizer follows from a position on, and prepare it for the run.
 
@@ -69,6 +72,7 @@ def start(
         on_change: Which settings to continue with if the saved ones differ.
         rewrite: Writes the numbers of a policy's spec into the optimizer.
         reducers: The policies that reduce the values.
+        bases: Gives the base values that this run configured, of what a policy drives.
 
     Returns:
         The policy to follow.
@@ -83,4 +87,7 @@ def start(
             rewrite(found.policy)
     found.policy.reduced_by = [reducer for reducer in reducers if reducer is not found.policy]
     found.policy.prepare(found.clock)
-    return StartedPolicy(*found, clock)
+    own = bases(found.policy)
+    if saved is not None:
+        own = resumed_bases(found.policy, saved, own, where, on_change)
+    return StartedPolicy(*found, clock, own)

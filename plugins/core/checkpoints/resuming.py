@@ -13,6 +13,9 @@ from ..specs.parameter_rules import Rule
 from ..specs.spec import Spec
 from .saved import Driver, Progress
 
+Bases = Mapping[str, Sequence[float]]
+"""By hyperparameter, the base value of each parameter group."""
+
 
 class ResumedPolicy(NamedTuple):
     """What a run continues with: the given policy or, with on_change="use_saved", the saved one; and a clock."""
@@ -21,9 +24,16 @@ class ResumedPolicy(NamedTuple):
     clock: Clock
 
 
-def driver_of(policy: Policy, clock: Clock) -> Driver:
-    """The record, for a checkpoint, of a policy that drives an optimizer in a run of this clock."""
-    return Driver(policy.kind, policy.driven, policy.settings(), clock, tuple(policy.state()), policy.reduces)
+def driver_of(policy: Policy, clock: Clock, bases: Bases | None = None) -> Driver:
+    """The record, for a checkpoint, of a policy that drives an optimizer in a run of this clock.
+
+    Args:
+        policy: The policy.
+        clock: The clock of the run.
+        bases: The base values of the parameter groups; not saved where the policy's settings have them.
+    """
+    own = None if bases is None or _has_bases(policy) else {name: list(values) for name, values in bases.items()}
+    return Driver(policy.kind, policy.driven, policy.settings(), clock, tuple(policy.state()), policy.reduces, own)
 
 
 def driver_before(policy: Policy, drivers: Sequence[Driver]) -> Driver | None:
@@ -87,6 +97,59 @@ def check_loaded(
                 f"{_shown(before.get(name))} and is {_shown(now.get(name))}",
                 "build the one that it was trained with, or start a new run",
             )
+
+
+def resumed_bases(policy: Policy, saved: Driver, bases: Bases, where: Position, on_change: str | None) -> Bases:
+    """Decide from which base values a run continues.
+
+    Args:
+        policy: The policy to continue with.
+        saved: What drove the run so far.
+        bases: The base values that this run configured.
+        where: The position from which it continues.
+        on_change: As for `resumed`.
+
+    Returns:
+        Those of this run or, with on_change="use_saved", those of the checkpoint.
+
+    Raises:
+        ValueError: They differ, and on_change is "raise"; or it is "use_saved" and the parameter groups are others.
+    """
+    if saved.bases is None or _has_bases(policy) or on_change == "use_new":
+        return bases
+    # The groups of a hand-over may come in another order, and later groups may have been added.
+    changed = [name for name in bases if name in saved.bases and set(bases[name]) != set(saved.bases[name])]
+    if not changed:
+        return bases
+    changes = [f"{name} was {_few(saved.bases[name])} and is {_few(bases[name])}" for name in changed]
+    message = f"a checkpoint ({where}) that was trained from different base values: {', '.join(changes)}"
+    if on_change == "use_saved":
+        return {**bases, **{name: _fitting(policy, saved.bases[name], bases[name], message) for name in changed}}
+    if on_change == "raise":
+        raise policy.error(
+            message, "give the optimizer those it was trained from, or write on_change='use_new' or 'use_saved'"
+        )
+    warnings.warn(f"{policy.who}: found {message}; the new ones are used.", stacklevel=2)
+    return bases
+
+
+def _has_bases(policy: Policy) -> bool:
+    """Whether the settings of a policy have its base values."""
+    return policy.spec is not None or policy.base is not None
+
+
+def _few(values: Sequence[float]) -> str:
+    """The base values of all parameter groups: a single number if they are the same."""
+    return repr(values[0]) if len(set(values)) == 1 else repr(list(values))
+
+
+def _fitting(policy: Policy, saved: Sequence[float], own: Sequence[float], message: str) -> list[float]:
+    """The saved base values of the parameter groups that a run has."""
+    if len(set(saved)) == 1:
+        return [saved[0]] * len(own)
+    if len(saved) != len(own):
+        raise policy.error(f"{message}, of {len(saved)} and {len(own)} parameter groups", "write on_change='use_new'")
+    return list(saved)
 
 
 def _chosen(policy: Policy, saved: Driver, clock: Clock, where: Position, on_change: str | None) -> tuple[Policy, bool]:

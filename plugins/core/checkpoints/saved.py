@@ -31,6 +31,7 @@ _DRIVER = (
     "state",
     "reduces",
 )
+_BASES = "bases"  # only where the settings do not have them
 _OF_SECOND = {"callback": "policy", "memory": "state"}
 _KIND_OF_CALLBACK = {
     "HyperparameterScheduler": "recipe",
@@ -53,6 +54,8 @@ class Driver:
         clock: The run length that its percentages refer to, and the number of updates in an epoch.
         state: What it observed during the run and cannot be derived from the position.
         reduces: Whether it reduces what another policy schedules instead of scheduling it.
+        bases: The base values of the parameter groups, by hyperparameter, where they were the optimizer's own; None
+            where the settings have them, or if unknown.
     """
 
     kind: str
@@ -61,6 +64,7 @@ class Driver:
     clock: Clock
     state: tuple[Any, ...] = ()
     reduces: bool = False
+    bases: Mapping[str, list[float]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """This driver as JSON-ready data."""
@@ -74,6 +78,7 @@ class Driver:
             "max_updates": clock.max_updates,
             "state": list(self.state),
             "reduces": self.reduces,
+            **({} if self.bases is None else {_BASES: dict(self.bases)}),
         }
 
     @classmethod
@@ -83,13 +88,15 @@ class Driver:
         Raises:
             ValueError: It is not one.
         """
-        kind, hyperparameters, settings, updates, epochs, max_updates, state, reduces = _fields(data, _DRIVER)
+        has_bases = isinstance(data, Mapping) and _BASES in data
+        fields = _fields(data, (*_DRIVER, _BASES)) if has_bases else [*_fields(data, _DRIVER), None]
+        kind, hyperparameters, settings, updates, epochs, max_updates, state, reduces, bases = fields
         known = isinstance(hyperparameters, list) and all(name in HYPERPARAMETERS for name in hyperparameters)
         fitting = isinstance(kind, str) and isinstance(state, list) and isinstance(settings, (dict, type(None)))
-        if not known or not fitting or not isinstance(reduces, bool):
+        if not known or not fitting or not isinstance(reduces, bool) or not _are_bases(bases):
             raise ValueError(f"found the driver {_shown(data)}; expected one that samestep wrote.")
         clock = Clock(updates, epochs, max_updates)
-        return cls(kind, tuple(hyperparameters), settings, clock, tuple(state), reduces)
+        return cls(kind, tuple(hyperparameters), settings, clock, tuple(state), reduces, bases)
 
     @classmethod
     def from_second_version(cls, data: Any) -> Driver:
@@ -248,6 +255,15 @@ def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"found {_shown(value)} where there should be a number of at least 0")
     return value
+
+
+def _are_bases(value: Any) -> bool:
+    """Whether it is None, or a list of numbers for some hyperparameters."""
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) <= set(HYPERPARAMETERS)
+        and all(isinstance(each, list) and {type(number) for number in each} <= {float} for each in value.values())
+    )
 
 
 def _shown(value: Any) -> str:

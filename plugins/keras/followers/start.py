@@ -13,7 +13,7 @@ from ..optimizers.scheduled import ScheduledOptimizer
 from ..parameters import parameters
 from ..training import Training
 from .stock_follower import StockFollower
-from .table_follower import TableFollower
+from .table_follower import TableFollower, bases_of
 
 KerasFollower = StockFollower | TableFollower
 
@@ -44,16 +44,19 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
             model.make_train_function(force=True)
 
     if not isinstance(optimizer, ScheduledOptimizer):
-        resumed = start(policy, clock, None, Position(epoch), on_change, rewrite, training.reducing)
-        return StockFollower(resumed, meant.label, optimizer, model, count, training.base_rates[number], others)
+        started = start(policy, clock, None, Position(epoch), on_change, rewrite, training.reducing, lambda _: {})
+        return StockFollower(started, meant.label, optimizer, model, count, training.base_rates[number], others)
     run = optimizer.run
     saved = driver_before(policy, run.before)
     if not run.loaded and not epoch:
         # A new run: nothing saved before applies. A changed spec is rewritten here where a continued run would do so.
         saved, on_change = (saved if on_change in ("use_new", "use_saved") else None), "use_new"
     where = run.position if run.loaded else Position(epoch)
-    resumed = start(policy, clock, saved, where, on_change, rewrite, training.reducing)
+    started = start(
+        policy, clock, saved, where, on_change, rewrite, training.reducing, lambda policy: bases_of(policy, optimizer)
+    )
     if run.loaded and where.epoch and not epoch and on_change != "use_new":
         warn_of_first_epoch(policy, where.epoch)
-    run.driven_by(id(meant.callback), lambda: training.drivers_of(resumed.policy, resumed.clock))
-    return TableFollower(resumed, meant.label, optimizer, model, others, options.verify)
+    follower = TableFollower(started, meant.label, optimizer, model, others, options.verify)
+    run.driven_by(id(meant.callback), lambda: training.drivers_of(follower))
+    return follower

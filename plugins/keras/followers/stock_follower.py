@@ -17,6 +17,7 @@ from ...core.callbacks.errors import other_driver_error, other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.callbacks.start import StartedPolicy
+from ...core.checkpoints.resuming import Bases
 from ...core.schedules.clock import Position
 from ..update_count import UpdateCount
 from .base_rates import write_rate
@@ -27,7 +28,7 @@ class StockFollower(Follower):
     """A follower for an optimizer that build_optimizer did not make.
 
     Args:
-        resumed: The policy, prepared for its clock.
+        started: The policy, prepared for its clock.
         label: The optimizer's name in logs; "" if it is the only one.
         optimizer: The optimizer to drive.
         model: The model it trains.
@@ -44,7 +45,7 @@ class StockFollower(Follower):
 
     def __init__(
         self,
-        resumed: StartedPolicy,
+        started: StartedPolicy,
         label: str,
         optimizer: Optimizer,
         model: keras.Model,
@@ -52,7 +53,7 @@ class StockFollower(Follower):
         own_base: float | None,
         others: Sequence[str],
     ) -> None:
-        super().__init__(resumed, label)
+        super().__init__(started, label)
         self._optimizer, self._count, self._others = optimizer, count, others
         policy, kind = self.policy, type(optimizer).__name__
         if policy.spec is not None:
@@ -91,6 +92,10 @@ class StockFollower(Follower):
         self._base = base
         self._start_from({"learning_rate": [self._base]})
         self._seen = count.total  # the number of updates at the last check
+
+    @property
+    def bases(self) -> Bases:
+        return {"learning_rate": [self._base]}
 
     @property
     def made(self) -> int:

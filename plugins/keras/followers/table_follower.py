@@ -12,6 +12,8 @@ from ...core.callbacks.errors import other_spec_error
 from ...core.callbacks.follower import Follower
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.callbacks.start import StartedPolicy
+from ...core.checkpoints.resuming import Bases
+from ...core.policies.policy import Policy
 from ...core.schedules.clock import Position
 from ...core.specs.spec import HYPERPARAMETERS
 from ..models import has_own_train_step
@@ -20,11 +22,22 @@ from ..optimizers.table import Rows
 from .values import other_value, reserve
 
 
+def bases_of(policy: Policy, optimizer: ScheduledOptimizer) -> Bases:
+    """The base values of what a policy drives; empty if the optimizer is not built."""
+    driven = policy.driven if optimizer.built else ()
+    return {name: resolved(policy, name, optimizer.table.base[name]) for name in driven}
+
+
+def resolved(policy: Policy, name: str, found: Sequence[float]) -> list[float]:
+    """The base values from which a policy starts where an optimizer has these."""
+    return policy.resolve_bases(found) if name == "learning_rate" else list(found)
+
+
 class TableFollower(Follower):
     """A follower for an optimizer made by `build_optimizer`.
 
     Args:
-        resumed: The policy, prepared for its clock.
+        started: The policy, prepared for its clock, and the base values.
         label: The optimizer's name in logs; "" if it is the only one.
         optimizer: The optimizer to drive.
         model: The model it trains.
@@ -39,14 +52,14 @@ class TableFollower(Follower):
 
     def __init__(
         self,
-        resumed: StartedPolicy,
+        started: StartedPolicy,
         label: str,
         optimizer: ScheduledOptimizer,
         model: keras.Model,
         others: Sequence[str],
         verify: bool,
     ) -> None:
-        super().__init__(resumed, label)
+        super().__init__(started, label)
         self._optimizer, self._others, self._verify = optimizer, others, verify
         policy, updates = self.policy, self.clock.updates_per_epoch
         difference = None if policy.spec is None else policy.spec.difference(optimizer.spec)
@@ -61,11 +74,17 @@ class TableFollower(Follower):
         self._may_be_short = False
         self._written: dict[str, list[list[float]]] = {}
         self._checked = optimizer.built
-        bases = {name: self._bases(name, optimizer.table.base[name]) for name in policy.driven}
+        # Those of a checkpoint, in place of the optimizer's own.
+        self._kept = {name: its for name, its in started.bases.items() if its != bases_of(policy, optimizer)[name]}
         if self._checked:
-            self._start_from(bases)
+            self._start_from(self.bases)
         else:  # the spec's; its rules are applied when the model is built
-            self._warn_of_possible_mistakes(bases)
+            base = optimizer.table.base
+            self._warn_of_possible_mistakes({name: resolved(policy, name, base[name]) for name in policy.driven})
+
+    @property
+    def bases(self) -> Bases:
+        return {**bases_of(self.policy, self._optimizer), **self._kept}
 
     @property
     def made(self) -> int:
@@ -76,12 +95,9 @@ class TableFollower(Follower):
         self._optimizer.run.begin_epoch(epoch)
         self._optimizer.table.begin_epoch({name: partial(self._rows, name) for name in self.policy.driven})
 
-    def _bases(self, name: str, found: Sequence[float]) -> list[float]:
-        return self.policy.resolve_bases(found) if name == "learning_rate" else list(found)
-
     def _rows(self, name: str, found: Sequence[float]) -> list[list[float]]:
         """The values of an epoch for each base value."""
-        bases = self._bases(name, found)
+        bases = self._kept.get(name, resolved(self.policy, name, found))
         if not self._checked:
             self.policy.check_bases({name: bases})
         self._written[name] = self.policy.reduced_columns(name, bases, Position(self._epoch), self._columns)
