@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from ..core.callbacks.errors import other_spec_error
 from ..core.checkpoints.resuming import Bases
@@ -123,7 +124,7 @@ class Configured:
         self._optimizer, self._resumes = optimizer, resumes
         self._before: Snapshot = snapshot(optimizer)
         self._loaded: Snapshot = []
-        self._hooks: list[Any] = []
+        self._hooks = list[RemovableHandle]()
         with suppress(AttributeError):  # a wrapper that has not called Optimizer.__init__
             self._hooks.append(optimizer.register_load_state_dict_pre_hook(self._loads))
             self._hooks.append(optimizer.register_load_state_dict_post_hook(self._has_loaded))

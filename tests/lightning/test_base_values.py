@@ -50,8 +50,9 @@ def one_cycle(module: Any) -> Any:
 
 
 def checkpoint(run: Run, folder: Path) -> dict[str, Any]:
-    run.trainer.save_checkpoint(folder / "earlier.ckpt")
-    return {"ckpt_path": str(folder / "earlier.ckpt")}
+    path = folder / f"{len(list(folder.iterdir()))}.ckpt"
+    run.trainer.save_checkpoint(path)
+    return {"ckpt_path": str(path)}
 
 
 def first(run: Run) -> dict[str, float]:
@@ -145,8 +146,6 @@ def test_parameter_groups_have_a_base_value_each(tmp_path: Path) -> None:
     assert "learning_rate was [0.8, 0.4] and is [0.8, 0.2]; " in message
     run = train(sgd(0.8, 0.2), make["use_saved"], weights=2, fit=fit)
     assert (run.learning_rates(0)[0], run.learning_rates(1)[0]) == (0.2, 0.1)
-    message = refusal(sgd(0.8), make["use_saved"], fit=fit)
-    assert "[0.8, 0.4] and is 0.8" in message or "of 2 and 1 parameter groups" in message
 
 
 def test_a_spec_is_what_configures(tmp_path: Path) -> None:
@@ -189,6 +188,7 @@ def test_a_learning_rate_finder_finds_the_base_value(finder_first: bool, tmp_pat
     class Fitted(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
+            torch.manual_seed(0)
             self.lr, self.layer = 0.8, torch.nn.Linear(1, 1)
 
         def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:

@@ -112,6 +112,18 @@ def test_accumulated_gradients_are_saved_by_a_single_process_and_missed_once_by_
     assert ours == {"single": [], "0": [message], "1": []}
 
 
+@pytest.mark.parametrize("sharded", [True, False])
+@pytest.mark.parametrize("name", ["stock", "spec"])
+def test_sharded_runs_resume_from_a_sharded_and_from_a_whole_checkpoint(
+    outcome: dict[str, Any], name: str, sharded: bool
+) -> None:
+    for process in ("0", "1"):
+        found = outcome[process]["resumed shards"][f"{name} sharded={sharded}"]
+        assert found["whole"]["rates"] == [0.1] * 4 + [0.05] * 4 + [0.025] * 4
+        assert found["resumed"]["rates"] == found["whole"]["rates"][4:]
+        assert largest_difference(found["resumed"]["weights"], found["whole"]["weights"]) == 0
+
+
 @pytest.mark.parametrize("logged", two_processes.LOGGED)
 def test_processes_reduce_on_a_plateau_together_by_the_mean_of_the_scores_that_they_have(
     outcome: dict[str, Any], logged: str

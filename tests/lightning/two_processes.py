@@ -19,7 +19,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from samestep import SGDW, AdamW, CosineDecay, NAdamW, ParameterRule, Recipe, Warmup, percent
+from samestep import SGDW, AdamW, CosineDecay, NAdamW, ParameterRule, Recipe, StepDecay, Warmup, percent
 from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -179,6 +179,50 @@ def run(case: Case) -> dict[str, Any]:
     }
 
 
+def resumed_shards() -> dict[str, Any]:
+    """The learning rates of runs with sharded weights, whole and resumed from either kind of checkpoint."""
+    spec = AdamW(0.1, 0.1)
+    recipe = Recipe(spec, learning_rate=StepDecay(0.5, every="1 epoch"))
+    drivers = {
+        "stock": (sgd, lambda: EpochGatedDecay(0.5, start_epoch=1)),
+        "spec": (lambda m: build_optimizer(spec, m), lambda: HyperparameterScheduler(recipe)),
+    }
+    return {
+        f"{name} sharded={sharded}": resumed_shard(build, driver, sharded)
+        for name, (build, driver) in drivers.items()
+        for sharded in (True, False)
+    }
+
+
+def resumed_shard(build: Build, driver: Callable[[], Any], sharded: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path: str | None = None
+        for name, epochs in (("whole", EPOCHS), ("first", 1), ("resumed", EPOCHS)):
+            recorder = TraceRecorder()
+            trainer = pl.Trainer(
+                accelerator="cpu",
+                devices=1 if RANK < 0 else 2,
+                strategy="auto" if RANK < 0 else ModelParallelStrategy(2, 1, save_distributed_checkpoint=sharded),
+                max_epochs=epochs,
+                callbacks=[driver(), recorder],
+                use_distributed_sampler=False,
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_checkpointing=False,
+            )
+            module = Net(Case("sharded", build))
+            trainer.fit(module, batches(), ckpt_path=path if name == "resumed" else None)
+            found[name] = {"rates": recorder.trace.column("learning_rate"), "weights": weights(module)}
+            if name == "first":
+                path = trainer.strategy.broadcast(f"{folder}/1.ckpt")
+                trainer.save_checkpoint(path)
+                trainer.strategy.barrier()
+        trainer.strategy.barrier()
+    return found
+
+
 class AfterEveryBatch(pl.Callback):
     """Saves a checkpoint after every batch, and keeps whether it has gradients."""
 
@@ -273,4 +317,5 @@ def flattened() -> dict[str, Any]:
 if __name__ == "__main__":
     found = {name: run(case) for name, case in CASES.items()}
     found |= {"plateaus": plateaus(), "flattened": flattened(), "accumulated": accumulated()}
+    found |= {"resumed shards": resumed_shards()}
     torch.save(found, sys.argv[1])
