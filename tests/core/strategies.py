@@ -21,6 +21,7 @@ from samestep import (
     InverseTimeDecay,
     LinearDecay,
     MultiStepDecay,
+    Normalized,
     PolynomialDecay,
     RexDecay,
     Schedule,
@@ -136,6 +137,7 @@ shapes = st.one_of(
         inclusive=inclusive,
     ),
     st.builds(noam, lengths),
+    st.builds(Normalized, lengths),
 )
 
 
@@ -154,6 +156,7 @@ def combined(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
     return st.one_of(
         st.builds(Schedule.after, parts, durations),
         st.builds(Schedule.until, parts, durations),
+        st.builds(Schedule.skip, parts, durations),
         st.builds(Schedule.at_least, parts, multipliers),
         st.builds(Schedule.at_most, parts, multipliers),
         st.builds(Schedule.__mul__, parts, st.one_of(parts, multipliers)),

@@ -74,10 +74,8 @@ def test_unknown_hyperparameter_is_value_error(name: str) -> None:
 
 
 def test_product_too_large() -> None:
-    schedule = Constant(1e200) * Constant(1e200)
-    for s in (schedule, schedule * 0.0):
-        with pytest.raises(ValueError, match="too large for a float"):
-            Recipe(learning_rate=s).plan(5, 3).multiplier("learning_rate", 0)
+    with pytest.raises(ValueError, match="too large for a float"):
+        Recipe(learning_rate=Constant(1e200) * Constant(1e200)).plan(5, 3).multiplier("learning_rate", 0)
 
 
 def test_callables_without_qualname() -> None:
@@ -128,6 +126,29 @@ def test_preview_too_large() -> None:
 def test_numpy_amounts() -> None:
     assert epochs(np.float64(1.5)) == epochs("1.5")
     assert updates(np.int64(7)) == updates(7)
+    # The shortest decimal of each width is what was typed.
+    for kind in (np.float16, np.float32, np.longdouble):
+        assert epochs(kind("0.1")) == epochs("0.1")
+        assert epochs(3) * kind("0.3") == epochs("0.9")
+    for amount in (np.float32("nan"), np.float32("inf"), np.float32(-1)):
+        with pytest.raises(ValueError, match="expected a finite number of at least 0"):
+            percent(amount)
+    with pytest.raises(TypeError, match="expected a number of at least 0"):
+        updates(np.bool_(True))
+    with pytest.raises(TypeError, match=r"found the bare number 5\.0; expected a duration"):
+        LinearDecay(over=np.float32(5))
+
+
+def test_a_sum_of_durations_reads_back_however_many_digits_it_has() -> None:
+    total = epochs(0)
+    for digit in (1, 3, 7, 9):
+        total = total + epochs(f"1/{10**400 - digit}") + percent(f"0.{'0' * 390}{digit}")
+    assert len(repr(total)) > 3000
+    assert eval(repr(total), dict(NAMES)) == total
+    schedule = Constant().after(total)
+    assert Schedule.from_dict(json.loads(json.dumps(schedule.to_dict()))) == schedule
+    with pytest.raises(ValueError, match=r"^found a duration whose fraction has more than 2000 digits; expected"):
+        total + epochs(f"1/{10**900 + 1}")
 
 
 def test_bytes_are_no_number() -> None:

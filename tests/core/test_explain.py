@@ -190,9 +190,9 @@ def test_a_value_that_stays_within_an_epoch_is_asked_for_once() -> None:
     of_lint = len(asked)
     asked.clear()
     plan.explain()
-    # For the changes and for the shrink, after which explain() asks for the lint too.
-    assert asked[:20] == [epoch * 10**6 for epoch in range(10)] * 2
-    assert len(asked) == 20 + of_lint
+    # Once for the changes and the lint, and once for the shrink.
+    assert asked == [epoch * 10**6 for epoch in range(10)] * 2
+    assert of_lint == 10
 
 
 def test_the_momentum_of_schedules_alone_is_shown_as_a_multiple_of_the_base() -> None:
@@ -221,3 +221,55 @@ def test_a_constant_is_told_in_one_line() -> None:
         "learning_rate (as a multiple of the base value): Constant(value=0.5)",
         "  from the start: 0.5",
     ]
+
+
+def test_a_change_is_told_with_as_many_digits_as_show_it() -> None:
+    values = [1, 1 + 1e-10, 1, 1 + 2**-52, 2]
+    plan = Recipe(learning_rate=Table(values, every=updates(1))).plan(updates_per_epoch=9, epochs=1)
+    assert [line.rpartition(": ")[2] for line in plan.explain().splitlines()[3:7]] == [
+        "1 -> 1.0000000001",
+        "1.0000000001 -> 1",
+        "1 -> 1.0000000000000002",
+        "1 -> 2",
+    ]
+    assert "1 .. 1.0000000001" in Recipe(learning_rate=Table(values[:2], every=updates(1))).plan(2, 1).table()
+
+
+def test_a_plan_with_values_that_cannot_be_used_is_explained_up_to_there_and_they_are_findings() -> None:
+    def fails(epoch: int) -> float:
+        return -1.0 if epoch == 2 else 1.0
+
+    recipe = Recipe(
+        AdamW(betas=(0.5, 0.999)),
+        learning_rate=StepDecay(1e160, every="2 epochs").until("5 epochs") * 1.0,
+        weight_decay=EpochFunction(fails),
+        momentum=Table([1, 2, 1], every="1 epoch"),
+    )
+    plan = recipe.plan(updates_per_epoch=10, epochs=5)
+    lines = plan.explain().splitlines()
+    assert lines[2:5] == [
+        "  from the start: 0.001",
+        "  update 20 (first update of epoch 2): 0.001 -> 1e+157",
+        "  update 40 (first update of epoch 4): no value that can be used",
+    ]
+    assert lines[6:8] == ["  from the start: 0.01", "  update 20 (first update of epoch 2): no value that can be used"]
+    assert lines[9:12] == [
+        "  from the start: 0.5",
+        "  update 10 (first update of epoch 1): 0.5 -> 1",
+        "  update 20 (first update of epoch 2): 1 -> 0.5",
+    ]
+    # What the decay does is unknown where it has no value.
+    assert lines[12:] == ["possible mistakes:", *(f"  {sentence}" for sentence in plan.lint())]
+    assert [sentence.partition(" at ")[0] for sentence in plan.lint()] == [
+        "the learning_rate schedule",
+        "the weight_decay schedule",
+        "the momentum",
+    ]
+    assert Recipe(learning_rate=EpochFunction(lambda epoch: -1.0)).plan(2, 2).explain().splitlines()[2] == (
+        "  update 0 (first update of epoch 0): no value that can be used"
+    )
+
+
+def test_what_an_l1_decay_leaves_of_a_weight_is_told_by_its_share() -> None:
+    lines = Recipe(AdamW(learning_rate=1.0, weight_decay=4.0, l1_ratio=0.5)).plan(2, 2).explain().splitlines()
+    assert "  vanish or change their sign where learning_rate * weight_decay * (1 - l1_ratio) is 1 or more" in lines

@@ -175,12 +175,12 @@ def test_a_value_anywhere_asks_the_shape_once(make: Callable[[Schedule], Schedul
         assert len(asked) == count
 
 
-def test_a_lint_looks_at_little_more_than_a_hundred_thousand_of_a_billion_values() -> None:
+def test_a_lint_looks_at_little_more_than_ten_thousand_of_a_billion_values() -> None:
     asked: list[float] = []
     late = StepDecay(0.5, every="100%")
     plan = Plan(Recipe(AdamW(), learning_rate=Counted("200%", asked=asked) * late), CLOCK)
     assert any(sentence.endswith("is never reached: the run ends before") for sentence in plan.lint())
-    assert 100_000 < len(asked) < 105_000
+    assert 10_000 < len(asked) < 15_000
 
 
 def test_a_check_of_values_looks_at_a_hundred_thousand_and_at_the_last() -> None:

@@ -56,7 +56,15 @@ BOUNDARIES: list[tuple[Schedule, list[int]]] = [
     (MultiStepDecay(0.5, at=["5 updates"]).repeat("20 updates", growth=1.5), [5, 20, 28, 50, 62, 95]),
     # An inclusive end is one update before its length, in a grown cycle too: 3, 6, 12, 24 and 48 updates long.
     (LinearDecay("3 updates", inclusive=True).repeat("3 updates", growth=2), [2, 3, 8, 9, 20, 21, 44, 45, 92, 93]),
-    (MultiStepDecay(0.5, at=["1 update"]).repeat("2 updates").repeat("5 epochs"), [1, 50, 51]),  # more than 20 cycles
+    (MultiStepDecay(0.5, at=["1 update"]).repeat("2 updates").repeat("5 epochs"), [*range(1, 100)]),
+    (MultiStepDecay(0.5, at=["0.1 updates"]).repeat("0.2 updates"), [*range(1, 100)]),  # most cycles have no update
+    # What is over before the part begins, and a clock that stands.
+    (LinearDecay("5 epochs").skip("7 epochs"), []),
+    (LinearDecay("2 epochs").skip("1 epoch").after("6 epochs"), [60, 70]),
+    (sequence(HALF, ("11 epochs", LinearDecay("1 epoch").skip("8 epochs"))), []),
+    (StepDecay(0.5, every="1 epoch").skip("5.5 epochs").until("2 epochs"), [5, 15, 20]),
+    (StepDecay(0.5, every="1 epoch").until("2 epochs").skip("5 epochs"), []),
+    (StepDecay(0.5, every="4 epochs").repeat("5 epochs").skip("93 epochs"), [10, 20, 60, 70]),
     (StepDecay(0.5, every=updates(1e-30)), []),
 ]
 
@@ -77,14 +85,30 @@ def test_the_parts_are_told_from_the_outside_in_with_their_time() -> None:
     cosine = CosineDecay("2 epochs")
     cycles = cosine.repeat("15 updates")
     whole = sequence(HALF, ("25.5 updates", cycles))
-    assert [(schedule, begin, last) for schedule, _, begin, last in parts(whole, CLOCK, TOTAL, cycles=9)] == [
-        (whole, 0, 99),
-        (HALF, 0, 25),
-        (cycles, Fraction("25.5"), 99),
-        *(
-            (cosine, begin, min(begin + Fraction("14.5"), 99))
-            for begin in map(Fraction, (25.5, 40.5, 55.5, 70.5, 85.5))
-        ),
+    found = list(parts(whole, CLOCK, TOTAL))
+    assert [(part.schedule, part.place, -part.shift, part.first, part.last) for part in found] == [
+        (whole, (), 0, 0, 99),
+        (HALF, (0,), 0, 0, 25),
+        (cycles, (1,), Fraction("25.5"), 26, 99),
+        (cosine, (1, 0), Fraction("25.5"), 26, 40),
+        (cosine, (1, 0), Fraction("40.5"), 41, 55),
+        (cosine, (1, 0), Fraction("55.5"), 56, 70),
+        (cosine, (1, 0), Fraction("70.5"), 71, 85),
+        (cosine, (1, 0), Fraction("85.5"), 86, 99),
     ]
-    of_one = [part.schedule for part in parts(whole, CLOCK, TOTAL)]
-    assert of_one == [whole, HALF, cycles, cosine]
+    assert all(part.certain for part in found)
+    # Of more cycles than are looked at, the first ones and the last.
+    assert [(part.first, part.certain) for part in parts(whole, CLOCK, TOTAL, cycles=1)][3:] == [
+        (26, False),
+        (86, False),
+    ]
+    # After one that may have begun before, each other one is like the next.
+    assert [(part.first, part.certain) for part in parts(whole, CLOCK, TOTAL, cycles=2)][3:] == [
+        (26, True),
+        (41, True),
+        (86, True),
+    ]
+    growing = cosine.repeat("15 updates", growth=1.5)
+    assert [(part.first, part.certain) for part in parts(growing, CLOCK, TOTAL, 1)] == [(0, True), (0, False)]
+    tiny = HALF.repeat(updates(1e-300), growth=1.01)
+    assert [(part.first, part.last, part.certain) for part in parts(tiny, CLOCK, TOTAL)][1:] == [(0, 0, False)]

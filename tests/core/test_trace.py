@@ -126,6 +126,16 @@ def test_rounding_at_the_edges() -> None:
     assert math.isnan(float32(math.nan))
 
 
+def test_nan_is_equal_to_itself_and_to_no_number() -> None:
+    nan, number = trace(1.0, math.nan), trace(1.0, 2.0)
+    assert nan.first_difference(trace(1.0, math.nan)) is None
+    assert nan.largest_difference(trace(1.5, math.nan), "learning_rate") == 0.5
+    for a, b in ((nan, number), (number, nan)):
+        assert a.first_difference(b) is not None
+        assert math.isnan(a.largest_difference(b, "learning_rate"))
+    assert trace(math.inf).largest_difference(trace(math.inf), "learning_rate") == 0.0
+
+
 def test_plain_data_gives_back_an_equal_trace() -> None:
     recorded = trace(0.1, 1 / 3, 1e-300)
     recorded.record(Position(7, 1), {"momentum": 0.9})

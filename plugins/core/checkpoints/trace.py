@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -62,7 +63,7 @@ class Trace:
     def first_difference(self, other: Trace) -> Difference | None:
         """Where `other` first used another value, after rounding both to float32, or None if it never did.
 
-        Positions are compared, and the hyperparameters that both traces recorded.
+        Positions are compared, and the hyperparameters that both traces recorded. NaN equals NaN.
         """
         for index in range(max(len(self), len(other))):
             if index >= len(self) or index >= len(other):
@@ -74,12 +75,14 @@ class Trace:
             if a.position != b.position:
                 return Difference(index, a.position, "position", a.position, b.position)
             for name in a.values:
-                if name in b.values and float32(a.values[name]) != float32(b.values[name]):
+                if name in b.values and _apart(a.values[name], b.values[name]):
                     return Difference(index, a.position, name, a.values[name], b.values[name])
         return None
 
     def largest_difference(self, other: Trace, hyperparameter: str) -> float:
         """The largest absolute difference of one hyperparameter at any update, both rounded to float32.
+
+        It is NaN if one trace has a NaN where the other has a number.
 
         Raises:
             ValueError: The traces are not equally long.
@@ -87,7 +90,8 @@ class Trace:
         if len(self) != len(other):
             raise ValueError(f"found traces of {len(self)} and {len(other)} updates; expected equally many.")
         pairs = zip(self.column(hyperparameter), other.column(hyperparameter), strict=True)
-        return max((abs(float32(a) - float32(b)) for a, b in pairs), default=0.0)
+        apart = [_apart(a, b) for a, b in pairs]
+        return math.nan if any(map(math.isnan, apart)) else max(apart, default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """This trace as JSON-ready data, by column."""
@@ -106,3 +110,9 @@ class Trace:
             values = {name: column[index] for name, column in data["values"].items()}
             trace.record(Position(*position), {name: v for name, v in values.items() if v is not None})
         return trace
+
+
+def _apart(a: float, b: float) -> float:
+    """The distance of two values as float32: 0 between two NaN, NaN between one and a number."""
+    a, b = float32(a), float32(b)
+    return 0.0 if a == b or (math.isnan(a) and math.isnan(b)) else abs(a - b)

@@ -2,69 +2,68 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 
 from ..schedules.compositions import Sequence
-from ..schedules.durations import DurationLike
+from ..schedules.durations import Duration, DurationLike
 from ..schedules.ramps import Ramp, Warmup
 from ..schedules.schedule import After, Repeat
 from ..schedules.staircases import MultiStepDecay, StepDecay, Table
-from ..schedules.timeline import CYCLES, Part, parts
+from ..schedules.timeline import Part, parts
 from .float32 import float32
+from .looking import Look, look
 from .plan_values import PlanValues
-from .words import shown, text, when
+from .words import text, when
+from .zeros import zeros
 
 _SAMPLES = 1000
 
 
-def lint(plan: PlanValues) -> list[str]:
-    """The findings, hyperparameter by hyperparameter."""
+def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None) -> list[str]:
+    """The findings, hyperparameter by hyperparameter.
+
+    Args:
+        plan: The plan.
+        looks: What was seen of each hyperparameter, if it was looked at before.
+    """
     total = plan.updates("lint()")
     found = []
     for name in plan.recipe.driven:
+        seen = look(plan, name, total) if looks is None else looks[name]
+        places: dict[tuple[int, ...], list[Part]] = {}
         for part in parts(plan.recipe.schedule(name), plan.clock, total):
-            found += [f"{name}: {sentence}" for sentence in _never(part, total)]
-            if isinstance(part.schedule, Ramp):
-                found += [f"{name}: {sentence}" for sentence in _ramp(plan, part.schedule, part, total)]
-        try:
-            # Without a spec a multiplier of the momentum has no bound that is known.
-            plan.check(name, None if plan.recipe.optimizer is not None else 0.0 if name == "momentum" else 1.0)
-            found += [f"{name}: {sentence}" for sentence in (*_ends(plan, name, total), *_lost(plan, name, total))]
-        except ValueError as error:
-            found.append(str(error))
+            places.setdefault(part.place, []).append(part)
+        sentences = list(_percents(plan, name))
+        for uses in places.values():
+            sentences += [*_never(uses, total), *_ramp(plan, uses, total)]
+        if name == "learning_rate":  # a weight decay or a momentum of 0 leaves an update something to do
+            sentences += zeros(plan, seen, total)
+        sentences += _lost(plan, name, total)
+        found += [f"{name}: {sentence}" for sentence in dict.fromkeys(sentences)]
+        found += _unusable(plan, name, seen)
     return found
 
 
-def _ends(plan: PlanValues, name: str, total: int) -> Iterator[str]:
-    # A weight decay or a momentum of 0 leaves an update something to do.
-    if name != "learning_rate":
+def _percents(plan: PlanValues, name: str) -> Iterator[str]:
+    """Percentages that look like fractions."""
+    for duration in dict.fromkeys(plan.recipe.schedule(name).durations()):
+        if duration.units == ("percent",) and duration.percent < 1:
+            meant = Duration(percent=100 * duration.percent)
+            found, other = (str(each).replace("%", " %") for each in (duration, meant))
+            yield f"{duration!r} is {found} of the run: write {meant!r} if {other} is meant"
+
+
+def _never(uses: list[Part], total: int) -> Iterator[str]:
+    """Changes of a schedule that come after its end."""
+    schedule = uses[0].schedule
+    if not _known(uses):
         return
-    if plan.multiplier(name, 0) == 0:
-        yield "the first update has the value 0 and changes nothing: let the schedule start above 0"
-    last = plan.multipliers(name, max(total - 2, 0), total)
-    if last == [0, 0]:
-        yield "the run ends with updates of the value 0, which change nothing"
-    elif last[-1] == 0 and total > 1:
-        zero = [
-            part.schedule.inclusive
-            for part in parts(plan.recipe.schedule("learning_rate"), plan.clock, total, CYCLES)
-            if isinstance(part.schedule, Ramp) and part.schedule.final == 0
-            if part.at(part.schedule.length(part.ticks)) <= total - 1 <= part.last
-        ]
-        remedy = "leave inclusive=True out, or end above 0" if zero and all(zero) else "end above 0"
-        yield f"{when(plan, total - 1)}, the last one, has the value 0 and changes nothing: {remedy}"
-
-
-def _never(part: Part, total: int) -> Iterator[str]:
-    """Changes of a part that come after its end."""
-    schedule = part.schedule
 
     def never(what: str, duration: DurationLike, times: int = 1) -> Iterator[str]:
-        if part.begin <= part.last < part.at(part.ticks(duration) * times):
+        if all(use.clock(use.last) < use.length(duration) * times for use in uses):
             after = f"{duration}" if times == 1 else f"{times} x {duration}"
-            ends = "the run" if part.last == total - 1 else "its part of the run"
-            yield f"{schedule!r}: {what}, after '{after}', is never reached: {ends} ends before"
+            yield f"{schedule!r}: {what}, after '{after}', is never reached: {_whole(uses, total)} ends before"
 
     match schedule:
         case After():
@@ -83,26 +82,74 @@ def _never(part: Part, total: int) -> Iterator[str]:
             yield from never(f"the last of {len(schedule.values)} values", schedule.every, len(schedule.values) - 1)
 
 
-def _ramp(plan: PlanValues, ramp: Ramp, part: Part, total: int) -> Iterator[str]:
-    reached, of_run = part.at(ramp.length(part.ticks)), part.last == total - 1
-    # An end at the first update after the last one is intended: that is inclusive=False.
-    if part.begin <= part.last and part.last + 1 < reached:
+def _known(uses: list[Part]) -> bool:
+    """Whether it is known when a schedule is asked for, and that it is more than its held beginning."""
+    return all(use.certain for use in uses) and any(use.begun for use in uses)
+
+
+def _whole(uses: list[Part], total: int) -> str:
+    (part, *others) = uses
+    return "its part of the run" if others or part.last < total - 1 or part.stopped else "the run"
+
+
+def _ramp(plan: PlanValues, uses: list[Part], total: int) -> Iterator[str]:
+    ramp, part = uses[0].schedule, uses[-1]
+    if not isinstance(ramp, Ramp):
+        return
+    of_run, end = part.last == total - 1, _end(ramp, part)
+    reached = part.reached(end)
+    if _known(uses) and all(_ends_before(ramp, use) for use in uses):
         what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
-        yield f"{ramp!r}: {what} {'the run' if of_run else 'its part of the run'}, {text(ramp.final)} is never reached"
-    elif of_run and reached < part.last and ramp.final != 1.0:
-        where = when(plan, math.ceil(reached))
-        yield f"{ramp!r}: reaches its end value {text(ramp.final)} at {where} and stays there for the rest of the run"
+        yield f"{ramp!r}: {what} {_whole(uses, total)}, {text(ramp.final)} is never reached"
+    elif of_run and reached is not None and reached < part.last and part.clock(part.last) > end and ramp.final != 1.0:
+        if reached > part.first:
+            yield (
+                f"{ramp!r}: reaches its end value {text(ramp.final)} at {when(plan, reached)} and stays there for the "
+                f"rest of the run"
+            )
+        else:
+            first = when(plan, reached) if reached else "the first update"
+            yield f"{ramp!r}: has its end value {text(ramp.final)} already when it begins, from {first} on"
+
+
+def _end(ramp: Ramp, part: Part) -> Fraction:
+    return part.time(ramp.length(part.ticks))
+
+
+def _ends_before(ramp: Ramp, part: Part) -> bool:
+    """Whether a part of the run stops short of a ramp's end, and of its end value."""
+    stop, end = part.clock(part.last), _end(ramp, part)
+    # An end at the first update after the last one is intended: that is inclusive=False.
+    return (stop < end if part.stopped else stop + 1 < end) and part.value(part.last) != ramp.final
 
 
 def _lost(plan: PlanValues, name: str, total: int) -> Iterator[str]:
     """Changes from one update to the next that vanish in float32, which frameworks store values in."""
     if plan.clock.updates_per_epoch is None or plan.constant_within_epochs(name) or total < 2:
         return
-    pairs = [shown(plan, name, number, number + 2) for number in range(0, total - 1, max(1, total // _SAMPLES))]
+    stride = max(1, total // _SAMPLES)
+    pairs = [plan.looked_at(name, (number, number + 1)) for number in range(0, total - 1, stride)]
     changes = [(a, b) for a, b in pairs if a != b]
     lost = sum(float32(a) == float32(b) for a, b in changes)
     if lost > len(changes) / 2:
+        about = "" if stride == 1 else "about "
         yield (
-            f"{100 * lost // len(changes)} % of its changes from one update to the next are too small for float32: "
-            f"neighbouring updates use the same value"
+            f"{about}{100 * lost // len(changes)} % of its changes from one update to the next are too small for "
+            f"float32: neighbouring updates use the same value"
         )
+
+
+def _unusable(plan: PlanValues, name: str, seen: Look) -> Iterable[str]:
+    """The first value that cannot be used."""
+    # Without a spec a multiplier of the momentum has no bound that is known.
+    base = None if plan.recipe.optimizer is not None else 0.0 if name == "momentum" else 1.0
+    most = 1.0 if name == "momentum" and base is None else float("inf")
+    number = next(
+        (number for number, value in zip(seen.numbers, seen.values, strict=True) if not 0 <= value < most), None
+    )
+    if number is None:
+        return
+    try:
+        plan.value(name, *divmod(number, plan.clock.updates_per_epoch or 1), base)
+    except ValueError as error:
+        yield str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any, Protocol
 
@@ -191,6 +191,29 @@ class PlanValues:
         for number in range(begin, end, every):
             self.multiplier(hyperparameter, *divmod(number, count))  # raises at the position without a value
         return etas
+
+    def looked_at(self, hyperparameter: str, numbers: Iterable[int]) -> list[float]:
+        """The value at each of these updates of the run, or the multiplier if the recipe has no spec.
+
+        Args:
+            hyperparameter: "learning_rate", "weight_decay" or "momentum".
+            numbers: The updates, counted over the run; epochs if their length is unknown.
+
+        Returns:
+            The values: infinite where they are too large for a float, NaN where a user's function gives none.
+        """
+        (curve, scale), base = self._curve(hyperparameter), self.recipe.base(hyperparameter)
+        base = 1.0 if base is None else base
+
+        def value(number: int) -> float:
+            try:
+                return float(base * curve(number * scale))
+            except OverflowError:
+                return math.inf
+            except ValueError:
+                return math.nan
+
+        return list(map(value, numbers))
 
     def check(self, hyperparameter: str, base: float | None = None) -> None:
         """Raise, as `value` does, if a value of the run cannot be used; samples 100,000 updates of a long run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .plan_values import PlanValues
 
 
@@ -22,13 +24,16 @@ def stretch(plan: PlanValues, first: int, last: int) -> str:
     return f"updates {first}-{last} ({f'epoch {begin}' if begin == end else f'epochs {begin}-{end}'})"
 
 
-def text(value: float) -> str:
+def text(value: float, digits: int = 6) -> str:
     """A value, rounded for reading."""
-    return f"{value:.6g}"
+    return f"{value:.{digits}g}"
 
 
-def shown(plan: PlanValues, name: str, begin: int, end: int, every: int = 1) -> list[float]:
-    """The values of a stretch where there is a spec, otherwise the multipliers."""
-    if plan.recipe.optimizer is None:
-        return plan.multipliers(name, begin, end, every)
-    return plan.between(name, begin, end, every=every)
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two values that differ, rounded for reading to as many digits as show by how much."""
+    for digits in range(6, 18):
+        pair = text(a, digits), text(b, digits)
+        error = abs(float(pair[0]) - a) + abs(float(pair[1]) - b)
+        if pair[0] != pair[1] and (error <= abs(a - b) / 4 or not math.isfinite(error)):
+            return pair
+    return text(a, 17), text(b, 17)

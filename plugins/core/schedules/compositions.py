@@ -54,8 +54,9 @@ class Sequence(Schedule):
 
         return eta
 
-    def __repr__(self) -> str:
-        return f"sequence({', '.join(map(repr, (self.first, *self.rest)))})"
+    def _written(self) -> tuple[Schedule | str, ...]:
+        rest = (part for begin, following in self.rest for part in (f", ({begin!r}, ", following, ")"))
+        return ("sequence(", self.first, *rest, ")")
 
 
 @checks_arguments

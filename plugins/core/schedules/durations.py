@@ -10,17 +10,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational, Real
 from operator import index
-from typing import Literal
+from typing import Literal, SupportsFloat
 
 from ..arguments.check import checks_arguments
 
 Unit = Literal["epochs", "updates", "percent"]
+Amount = int | float | str | Fraction | SupportsFloat  # the last for NumPy's numbers
 
 _UNITS: tuple[Unit, ...] = ("epochs", "updates", "percent")
 _ZERO = Fraction(0)
 _TEXT = re.compile(r"\s*(?P<amount>\S+?)\s*(?P<unit>epochs?|updates?|%)\s*")
-_DIGITS = 400  # as many as the decimals of a float can have; more are refused, in text and in numbers alike
+# More are refused, in text, numbers and sums alike. A float has at most 400 of them; Python writes up to 4300.
+_DIGITS = 2000
 _AMOUNT = re.compile(rf"\d{{1,{_DIGITS}}}(\.\d{{1,{_DIGITS}}}|/\d{{1,{_DIGITS}}})?")
 _SPELLINGS = "epochs({0}), updates({0}) or percent({0}), or as text '{0} epochs', '{0} updates' or '{0}%'"
 
@@ -35,7 +38,7 @@ class Duration:
 
     Raises:
         TypeError: An amount is not exact, or a factor is not a number.
-        ValueError: An amount is negative.
+        ValueError: An amount is negative, or has too many digits to be written down.
 
     >>> percent(100) - updates(500), str(epochs(1) + updates(10)), 3 * epochs("0.5")
     (percent(100) - updates(500), '1 epoch + 10 updates', epochs('1.5'))
@@ -51,6 +54,11 @@ class Duration:
             if not isinstance(found, Fraction):
                 raise TypeError(f"Duration.{unit}: found {found!r} ({type(found).__name__}); write {unit}({found}).")
         amounts = [amount for _, amount in self._terms()]
+        if any(_digits_exceeded(amount) for amount in amounts):
+            raise ValueError(
+                f"found a duration whose fraction has more than {_DIGITS} digits; expected fewer: write amounts with "
+                f"fewer decimals."
+            )
         if amounts and max(amounts) < 0:
             raise ValueError(f"found the duration '{self}'; expected one of at least 0.")
 
@@ -74,7 +82,7 @@ class Duration:
             return NotImplemented
         return Duration(*(getattr(self, unit) - getattr(other, unit) for unit in _UNITS))
 
-    def __mul__(self, factor: int | float | str | Fraction) -> Duration:
+    def __mul__(self, factor: Amount) -> Duration:
         exact = _exact(factor, "the factor of a duration")
         return Duration(*(getattr(self, unit) * exact for unit in _UNITS))
 
@@ -101,7 +109,7 @@ DurationLike = Duration | str
 
 
 @checks_arguments
-def epochs(amount: int | float | str | Fraction) -> Duration:
+def epochs(amount: Amount) -> Duration:
     """A duration in epochs: `epochs(5)`, `epochs("1.5")`, `epochs("1/3")`.
 
     Args:
@@ -118,7 +126,7 @@ def epochs(amount: int | float | str | Fraction) -> Duration:
 
 
 @checks_arguments
-def updates(amount: int | float | str | Fraction) -> Duration:
+def updates(amount: Amount) -> Duration:
     """A duration in updates, applications of the optimizer. A micro-batch of gradient accumulation is not an update.
 
     Args:
@@ -135,7 +143,7 @@ def updates(amount: int | float | str | Fraction) -> Duration:
 
 
 @checks_arguments
-def percent(amount: int | float | str | Fraction) -> Duration:
+def percent(amount: Amount) -> Duration:
     """A duration in percent of the run, whose length must then be known.
 
     Args:
@@ -186,9 +194,9 @@ def as_duration(value: object, name: str) -> Duration:
         found = f"{value!r}, which has no known unit"
         number = re.match(r"\s*(\d{1,9})(?![\d.])", value)
         example = number[1] if number else example
-    elif isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
+    elif isinstance(value, Real) and not isinstance(value, bool):
         found = f"the bare number {value}"
-        if 0 < value < 1:
+        if 0 < value < 1:  # type: ignore[operator]  # of a Real, it is not known to have an order
             share = f": {value} of the run is '{float(value) * 100:.10g}%'"
         example = str(value) if isinstance(value, int) and value >= 0 else example
     else:
@@ -205,12 +213,15 @@ def _exact(amount: object, name: str) -> Fraction:
             exact = Fraction(amount.strip())
         elif isinstance(amount, bool):
             raise TypeError
-        elif isinstance(amount, float):
-            # The shortest decimal of a float is what was typed: epochs(0.1) is a tenth, not 0.1000000000000000055.
-            exact = Fraction(repr(float(amount)))
+        elif isinstance(amount, Rational):
+            exact = Fraction(int(amount.numerator), int(amount.denominator))
+        elif isinstance(amount, Real):
+            # The shortest decimal of a float is what was typed: epochs(0.1) is a tenth, not 0.1000000000000000055. That
+            # of a NumPy float32 has fewer digits, and is a tenth too.
+            exact = Fraction(str(float(amount) if isinstance(amount, float) else amount))
         else:
-            exact = amount if isinstance(amount, Fraction) else Fraction(index(amount))  # type: ignore[arg-type]
-        if exact < 0 or max(exact.numerator, exact.denominator) >= 10**_DIGITS:
+            exact = Fraction(index(amount))  # type: ignore[arg-type]  # an array of one integer
+        if exact < 0 or _digits_exceeded(exact):
             raise ValueError
     except TypeError:
         raise TypeError(
@@ -221,6 +232,11 @@ def _exact(amount: object, name: str) -> Fraction:
             f"{name}: found {amount!r}; expected a finite number of at least 0, such as 5 or '1.5'."
         ) from None
     return exact
+
+
+def _digits_exceeded(amount: Fraction) -> bool:
+    most: int = 10**_DIGITS
+    return max(abs(amount.numerator), amount.denominator) >= most
 
 
 def _plural(unit: str) -> Unit:

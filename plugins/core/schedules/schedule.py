@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, ClassVar, NoReturn
 
 from ..arguments.check import checks_arguments
 from .clock import Clock
 from .durations import Duration, DurationLike
+from .extended import Extended
 from .growing_cycles import growing_cycles
 from .serializable import Value
-from .ticks import Curve, Ticks, finite
+from .ticks import Curve, Ticks, finite, limit
+
+_Written = tuple["Schedule | str", ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +42,21 @@ class Schedule(Value, ABC, family=True):
         Args:
             ticks: Turns a duration of this schedule into ticks.
         """
+
+    def __repr__(self) -> str:
+        """The expression that makes this schedule, which may be nested as deep as one that can be evaluated."""
+        found, left = list[str](), list[Schedule | str](self._written())
+        while left:
+            each = left.pop()
+            if isinstance(each, Schedule) and type(each).__repr__ is Schedule.__repr__:
+                left += each._written()
+            else:
+                found.append(str(each))
+        return "".join(reversed(found))
+
+    def _written(self) -> _Written:
+        """The source of this schedule, in which other schedules stand for theirs."""
+        return (super().__repr__(),)
 
     @property
     def stepwise(self) -> bool:
@@ -262,8 +280,8 @@ class After(Schedule):
         inner, begin = self.schedule.curve(ticks), ticks(self.begin)
         return lambda t: inner(t - begin if t > begin else 0)
 
-    def __repr__(self) -> str:
-        return f"{_operand(self.schedule)}.after({self.begin!r})"
+    def _written(self) -> _Written:
+        return (*_operand(self.schedule), f".after({self.begin!r})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -278,8 +296,8 @@ class Until(Schedule):
         inner, end = self.schedule.curve(ticks), ticks(self.end)
         return lambda t: inner(t if t < end else end)
 
-    def __repr__(self) -> str:
-        return f"{_operand(self.schedule)}.until({self.end!r})"
+    def _written(self) -> _Written:
+        return (*_operand(self.schedule), f".until({self.end!r})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -294,8 +312,8 @@ class Skip(Schedule):
         inner, time = self.schedule.curve(ticks), ticks(self.time)
         return lambda t: inner(t + time)
 
-    def __repr__(self) -> str:
-        return f"{_operand(self.schedule)}.skip({self.time!r})"
+    def _written(self) -> _Written:
+        return (*_operand(self.schedule), f".skip({self.time!r})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -317,8 +335,8 @@ class AtLeast(_Bounded):
         inner, bound = self.schedule.curve(ticks), self.bound
         return lambda t: max(inner(t), bound)
 
-    def __repr__(self) -> str:
-        return f"{_operand(self.schedule)}.at_least({self.bound!r})"
+    def _written(self) -> _Written:
+        return (*_operand(self.schedule), f".at_least({self.bound!r})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -336,8 +354,8 @@ class AtMost(_Bounded):
 
         return eta
 
-    def __repr__(self) -> str:
-        return f"{_operand(self.schedule)}.at_most({self.bound!r})"
+    def _written(self) -> _Written:
+        return (*_operand(self.schedule), f".at_most({self.bound!r})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -350,11 +368,23 @@ class Product(Schedule):
 
     def curve(self, ticks: Ticks) -> Curve:
         left, right = self.left.curve(ticks), self.right.curve(ticks)
-        return lambda t: left(t) * right(t)
+        if ticks.extended:
+            return lambda t: Extended(1.0) * left(t) * right(t)  # type: ignore[return-value]
 
-    def __repr__(self) -> str:
+        def eta(t: int) -> float:
+            try:
+                if (product := left(t) * right(t)) < math.inf:
+                    return product
+            except OverflowError:
+                pass
+            # A factor is too large for a float. The product may not be.
+            return float(self.curve(replace(ticks, extended=True))(t))
+
+        return eta
+
+    def _written(self) -> _Written:
         # a * (b * c) keeps its brackets: as a tree, and in the last bit, it is not (a * b) * c.
-        return f"{self.left!r} * {_operand(self.right)}"
+        return (self.left, " * ", *_operand(self.right))
 
 
 @dataclass(frozen=True, repr=False)
@@ -378,24 +408,32 @@ class Repeat(Schedule):
         return self.schedule.stepwise and self.growth.is_integer()
 
     def curve(self, ticks: Ticks) -> Curve:
-        every, decay = ticks.length(self.every), self.decay
+        every, decay = ticks.length(self.every), ticks.base(self.decay)
         if self.growth == 1:
             inner = self.schedule.curve(ticks)
-            if decay == 1:
+            if self.decay == 1:
                 return lambda t: inner(t % every)
-            return lambda t: decay ** (t // every) * inner(t % every)
+
+            def eta(t: int) -> float:
+                try:
+                    amplitude = decay ** (t // every)
+                except OverflowError:
+                    amplitude = limit(decay)
+                return amplitude * inner(t % every)
+
+            return eta
         growth = Fraction(repr(self.growth))  # 1.1 is eleven tenths, as durations read their floats
         return growing_cycles(self.schedule.curve, ticks, every, growth, decay)
 
-    def __repr__(self) -> str:
+    def _written(self) -> _Written:
         options = "".join(f", {name}={value!r}" for name in ("growth", "decay") if (value := getattr(self, name)) != 1)
-        return f"{_operand(self.schedule)}.repeat({self.every!r}{options})"
+        return (*_operand(self.schedule), f".repeat({self.every!r}{options})")
 
 
 def _as_schedule(factor: Schedule | float) -> Schedule:
     return factor if isinstance(factor, Schedule) else Constant(factor)
 
 
-def _operand(schedule: Schedule) -> str:
+def _operand(schedule: Schedule) -> _Written:
     """The source of a schedule that something is done to."""
-    return f"({schedule!r})" if isinstance(schedule, Product) else repr(schedule)
+    return ("(", schedule, ")") if isinstance(schedule, Product) else (schedule,)

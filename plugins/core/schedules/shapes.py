@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Literal
 
 from .durations import Duration, DurationLike, updates
 from .schedule import Schedule
-from .ticks import Curve, Ticks
+from .ticks import Curve, Ticks, limit, root
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,8 +48,16 @@ class ExponentialDecay(Schedule):
         self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        factor, every = self.factor, ticks.length(self.every)
-        return lambda t: factor ** (t / every)
+        factor, every = ticks.base(self.factor), ticks.length(self.every)
+
+        def eta(t: int) -> float:
+            try:
+                power: float = factor ** (t / every)
+                return power
+            except OverflowError:
+                return limit(factor)
+
+        return eta
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,9 +99,15 @@ class InverseTimeDecay(Schedule):
 
     def curve(self, ticks: Ticks) -> Curve:
         rate, every = self.rate, ticks.length(self.every)
-        if self.staircase:
-            return lambda t: 1.0 / (1.0 + rate * (t // every))
-        return lambda t: 1.0 / (1.0 + rate * (t / every))
+        staircase = self.staircase
+
+        def eta(t: int) -> float:
+            try:
+                return 1.0 / (1.0 + rate * (t // every if staircase else t / every))
+            except OverflowError:
+                return float(1 / (1 + Fraction(rate) * (t // every if staircase else Fraction(t, every))))
+
+        return eta
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,7 +140,14 @@ class InverseSqrtDecay(Schedule):
 
     def curve(self, ticks: Ticks) -> Curve:
         timescale, sqrt = ticks.length(self.timescale), math.sqrt
-        return lambda t: 1.0 / sqrt(1.0 + t / timescale)
+
+        def eta(t: int) -> float:
+            try:
+                return 1.0 / sqrt(1.0 + t / timescale)
+            except OverflowError:
+                return root(timescale, timescale + t)
+
+        return eta
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,7 +184,7 @@ class Normalized(Schedule):
         yield updates(1)
 
     def curve(self, ticks: Ticks) -> Curve:
-        eta = math.sqrt(ticks.update() / ticks.length(self.over))
+        eta = root(ticks.update(), ticks.length(self.over))
         return lambda t: eta
 
 

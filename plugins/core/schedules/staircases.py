@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from .durations import DurationLike
 from .schedule import Schedule
-from .ticks import Curve, Ticks
+from .ticks import Curve, Ticks, limit
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,9 +49,16 @@ class StepDecay(Schedule):
         self._require_length("every")
 
     def curve(self, ticks: Ticks) -> Curve:
-        factor, every = self.factor, ticks.length(self.every)
+        factor, every = ticks.base(self.factor), ticks.length(self.every)
         first = every if self.first is None else ticks(self.first)
-        return lambda t: factor ** ((t - first) // every + 1) if t >= first else 1.0
+
+        def eta(t: int) -> float:
+            try:
+                return factor ** ((t - first) // every + 1) if t >= first else 1.0
+            except OverflowError:
+                return limit(factor)
+
+        return eta
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,7 +93,7 @@ class MultiStepDecay(Schedule):
         self._require(len(self.at) > 0, "at", "the times of the drops, such as [epochs(30), epochs(60)]")
 
     def curve(self, ticks: Ticks) -> Curve:
-        factor, times = self.factor, sorted(map(ticks, self.at))
+        factor, times = ticks.base(self.factor), sorted(map(ticks, self.at))
         return lambda t: factor ** bisect_right(times, t)
 
 

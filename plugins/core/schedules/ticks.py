@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .durations import Duration, DurationLike, as_duration, updates
+from .extended import Extended
 
 Curve = Callable[[int], float]
 """eta as a function of t, a number of ticks from 0."""
@@ -25,12 +26,14 @@ class Ticks:
         scale: Ticks in that unit.
         stretch: A schedule within `stretched` has durations of stretch / fineness times their length.
         fineness: See `stretch`.
+        extended: Whether powers are `Extended` numbers, which no exponent is too large or too small for.
     """
 
     exact: Mapping[Duration, Fraction]
     scale: int
     stretch: int = 1
     fineness: int = 1
+    extended: bool = False
 
     def __call__(self, duration: DurationLike) -> int:
         exact = self.exact.get(as_duration(duration, "ticks"))
@@ -57,7 +60,11 @@ class Ticks:
 
     def stretched(self, stretch: int, fineness: int) -> Ticks:
         """Ticks of 1 / fineness of the length, in which durations are stretch / fineness times as long."""
-        return Ticks(self.exact, self.scale, self.stretch * stretch, self.fineness * fineness)
+        return replace(self, stretch=self.stretch * stretch, fineness=self.fineness * fineness)
+
+    def base(self, factor: float) -> float:
+        """A factor to raise to a power."""
+        return Extended(factor) if self.extended else factor  # type: ignore[return-value]  # multiplies as one
 
 
 def finite(curve: Curve, time: int) -> float:
@@ -73,3 +80,16 @@ def finite(curve: Curve, time: int) -> float:
     if not math.isfinite(value):
         raise ValueError("the value is too large for a float; bound it with .at_most(...) or .until(...).")
     return value
+
+
+def limit(factor: float) -> float:
+    """A power of a factor whose exponent is too large for a float; raises OverflowError if the power is too."""
+    if factor > 1:
+        raise OverflowError
+    return 0.0 if factor < 1 else 1.0
+
+
+def root(p: int, q: int) -> float:
+    """sqrt(p / q), whatever the size of the two and of their ratio."""
+    half = (p.bit_length() - q.bit_length()) // 2
+    return math.ldexp(math.sqrt((p << max(-2 * half, 0)) / (q << max(2 * half, 0))), half)
