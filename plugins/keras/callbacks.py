@@ -166,7 +166,7 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
     def _begin(self) -> None:
         training, who = self._training, type(self).__name__
         self._recordings = [
-            record(optimizer, count, training.model, training.batches, who)
+            record(optimizer, count, training.model, training.batches, self._interval, who)
             for optimizer, count in zip(training.optimizers, training.counts, strict=True)
         ]
         self._each_batch = [recording for recording in self._recordings if recording.each_batch]

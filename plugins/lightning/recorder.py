@@ -35,7 +35,8 @@ class TraceRecorder(shared.TraceRecorder, ProgressKeeper):
     def _follow(self, trainer: Trainer, number: int, optimizer: torch.optim.Optimizer, trace: Trace) -> UpdateCount:
         def record() -> None:
             # Read after the update: nothing can have changed the values since it used them.
-            trace.record(Position(trainer.current_epoch, count.made), param_groups.read(optimizer))
+            if self._interval.includes(trainer.current_epoch, count.made):
+                trace.record(Position(trainer.current_epoch, count.made), param_groups.read(optimizer))
 
         count = UpdateCount(optimizer, self._made_before(trainer, number) or 0, record)
         return count

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from samestep import AdamW, Clock, Constant, LinearDecay, Position, Recipe, StepDecay, Trace, epochs
+from samestep import AdamW, Clock, Constant, LinearDecay, Position, Recipe, StepDecay, Trace, epochs, updates
 from samestep.core.callbacks import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -203,6 +203,35 @@ def test_each_recorder_has_its_own_trace() -> None:
     one, two = TraceRecorder(), TraceRecorder()
     one.trace.record(Position(0), {"learning_rate": 1.0})
     assert two.trace == Trace()
+
+
+@pytest.mark.parametrize(
+    ("every", "recorded"),
+    [
+        ("1 update", {(epoch, update) for epoch in range(5) for update in range(4)}),
+        (updates(3), {(epoch, update) for epoch in range(5) for update in (0, 3)}),
+        ("100 updates", {(epoch, 0) for epoch in range(5)}),
+        ("1 epoch", {(epoch, 0) for epoch in range(5)}),
+        (epochs(2), {(0, 0), (2, 0), (4, 0)}),
+    ],
+)
+def test_the_position_alone_decides_what_a_recorder_records(every: str, recorded: set[tuple[int, int]]) -> None:
+    recorder = TraceRecorder(every=every)
+    positions = {(epoch, update) for epoch in range(5) for update in range(4)}
+    assert {position for position in positions if recorder._interval.includes(*position)} == recorded
+
+
+@pytest.mark.parametrize(
+    "every", ["0 updates", "0.5 epochs", "10%", "1 epoch + 1 update", "2.5 updates", "2 epochs - 1 update"]
+)
+def test_what_is_no_whole_number_of_updates_or_epochs_is_no_interval(every: str) -> None:
+    with pytest.raises(ValueError, match=r"^TraceRecorder: found every='.+'; write a whole number of updates or of ep"):
+        TraceRecorder(every=every)
+
+
+def test_a_bare_number_is_no_interval() -> None:
+    with pytest.raises(TypeError, match=r"^TraceRecorder: every: found the bare number 100; expected a duration"):
+        TraceRecorder(every=100)  # type: ignore[arg-type]
 
 
 def test_the_trace_of_several_optimizers_is_asked_for_by_name() -> None:

@@ -23,6 +23,7 @@ from samestep.core.schedules.ticks import Curve, Ticks
 
 LATE = "is never reached: the run ends before"
 PART = "is never reached: its part of the run ends before"
+ONE = "LinearDecay(over=epochs(1), end=0.1)"
 AT_50, AT_70 = "update 50 (first update of epoch 5)", "update 70 (first update of epoch 7)"
 STAYS = "and stays there for the rest of the run"
 BEGINS = "has its end value 0.1 already when it begins, from"
@@ -94,6 +95,13 @@ CLOCKS: list[tuple[Schedule, int, list[str]]] = [
     ),
     # A value that is the end's all along, and one that rounds to it.
     (LinearDecay("20 epochs", start=0.5, end=0.5), 10, []),
+    # Cycles of which each begins with the end.
+    (LinearDecay("1 epoch", end=0.1).skip("1 epoch").repeat("2 epochs"), 10, [f"{ONE}: {BEGINS} the first update on"]),
+    (
+        sequence(Constant(0.5), ("1 epoch", LinearDecay("1 epoch", end=0.1).skip("9 updates").repeat("2 epochs"))),
+        4,
+        [f"{ONE}: reaches its end value 0.1 at update 31 (update 1 of epoch 3) {STAYS}"],
+    ),
     # The last cycle's end counts, and a drop that any cycle reaches is reached.
     (
         LinearDecay("2 epochs", end=0.1).repeat("5 epochs"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -151,3 +154,45 @@ def test_plain_data_gives_back_an_equal_trace() -> None:
     }
     assert Trace.from_dict(json.loads(json.dumps(data))) == recorded
     assert Trace.from_dict(Trace().to_dict()) == Trace()
+
+
+def test_a_trace_is_shown_in_one_line() -> None:
+    assert repr(Trace()) == "<Trace of no update>"
+    assert repr(trace(*[1.0] * 1000)) == (
+        "<Trace of 1000 updates, from epoch 0, update 0 to epoch 499, update 1: learning_rate, weight_decay>"
+    )
+    many = Trace()
+    many.record(Position(3), dict.fromkeys("abcd", 0.5))
+    assert repr(many) == "<Trace of 1 updates, from epoch 3, update 0 to epoch 3, update 0: a, b, c, ...>"
+    assert repr(many[0].values) == "{'a': 0.5, 'b': 0.5, 'c': 0.5, 'd': 0.5}"
+
+
+def test_an_update_of_many_groups_takes_little_more_than_its_numbers() -> None:
+    recorded, names = Trace(), [f"{name}/{group}" for group in range(200) for name in ("learning_rate", "momentum")]
+
+    def record(number: int) -> None:
+        recorded.record(Position(0, number), {"".join(name): number + 0.5 for name in names})  # new text each time
+
+    record(0)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(1, 101):
+            record(number)
+        each = (tracemalloc.get_traced_memory()[0] - before) / 100
+    finally:
+        tracemalloc.stop()
+    assert each < 1.5 * 8 * len(names)
+    assert recorded.column("momentum/199") == [number + 0.5 for number in range(101)]
+
+
+def test_updates_may_record_different_hyperparameters() -> None:
+    recorded = Trace()
+    for number, values in enumerate(({"a": 1.0}, {"b": 2.0, "a": 3.0}, {"a": 4.0, "b": 5.0}, {})):
+        recorded.record(Position(0, number), values)
+        assert recorded[number].values == values
+        assert dict(recorded[number].values) == values
+    for copied in (copy.deepcopy(recorded), pickle.loads(pickle.dumps(recorded)), Trace(list(recorded.entries))):
+        assert copied == recorded
+        copied.record(Position(1), {"a": 0.0})
+        assert copied != recorded

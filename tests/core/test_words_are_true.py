@@ -159,25 +159,19 @@ def of_ramp(watched: Watched, ramp: Ramp, total: int, begun: bool, when: Any) ->
     if ramp.final == 1.0 or asked[-1].number != total - 1 or asked[-1].time < end(asked[-1]):
         return
     stays = len(asked) - 1
-    while stays and asked[stays - 1].number == asked[stays].number - 1 and same_cycle(asked, stays, end):
+    while (
+        stays and asked[stays - 1].number == asked[stays].number - 1 and asked[stays - 1].time >= end(asked[stays - 1])
+    ):
         stays -= 1
     number = asked[stays].number
     assert all(each.value == ramp.final for each in asked[stays:])
-    before = stays and asked[stays - 1].number == number - 1 and in_one_cycle(asked, stays)
+    before = stays and asked[stays - 1].number == number - 1
     needed = number < total - 1 and asked[-1].time > end(asked[-1])
     if before:
         yield f"{watched.written}: reaches its end value {final} at {when(number)} and stays", needed
     else:
         where = when(number) if number else "the first update"
         yield f"{watched.written}: has its end value {final} already when it begins, from {where} on", needed
-
-
-def in_one_cycle(asked: list[Asked], index: int) -> bool:
-    return asked[index - 1].time <= asked[index].time and asked[index - 1].ticks == asked[index].ticks
-
-
-def same_cycle(asked: list[Asked], index: int, end: Any) -> bool:
-    return in_one_cycle(asked, index) and asked[index - 1].time >= end(asked[index - 1])
 
 
 def without_place(sentence: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
 
-from samestep import Position, Recipe, StepDecay, Trace, epochs
+from samestep import LinearDecay, Position, Recipe, StepDecay, Trace, epochs
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, TraceRecorder
 
 from .tiny_training import Ramp, refusal, sgd, train
@@ -109,6 +111,38 @@ def test_a_refused_run_leaves_no_hook() -> None:
     refusal(None, recorder, EpochGatedDecay(0.5, start_epoch=1, floor=2.0), module=module)
     train(None, EpochGatedDecay(0.5, start_epoch=1), module=module, batches=1)
     assert len(recorder.trace) == 0
+
+
+@pytest.mark.parametrize("every", ["1 update", "2 updates", "3 updates", "1 epoch", "2 epochs"])
+def test_some_of_the_updates_are_recorded_with_what_they_used(every: str) -> None:
+    recorder = TraceRecorder(every=every)
+    schedule = HyperparameterScheduler(Recipe(learning_rate=LinearDecay("100%")))
+    run = train(sgd(1.0), recorder, schedule, batches=5, epochs=3)
+    assert len(run.trace) == 15
+    assert recorder.trace.entries == [entry for entry in run.trace.entries if is_due(every, entry.position)]
+
+
+def is_due(every: str, position: Position) -> bool:
+    amount, unit = int(every.split()[0]), every.split()[1]
+    if unit.startswith("update"):
+        return position.update % amount == 0
+    return position.update == 0 and position.epoch % amount == 0
+
+
+@pytest.mark.parametrize("every", ["2 updates", "1 epoch"])
+def test_a_run_that_is_resumed_within_an_epoch_records_the_rest_of_the_same_updates(every: str, tmp_path: Path) -> None:
+    def fit(recorder: TraceRecorder, *others: Any, **options: Any) -> None:
+        schedule = HyperparameterScheduler(Recipe(learning_rate=LinearDecay("100%")))
+        train(sgd(1.0), recorder, schedule, *others, batches=5, epochs=3, **options)
+
+    whole, first, rest = (TraceRecorder(every=every) for _ in range(3))
+    fit(whole)
+    saving = ModelCheckpoint(tmp_path, every_n_train_steps=7, save_top_k=-1)
+    fit(first, saving, enable_checkpointing=True)
+    (path, *_) = sorted(tmp_path.glob("*step=7*"))
+    fit(rest, fit={"ckpt_path": str(path)})
+    assert rest.trace.entries == [entry for entry in whole.trace.entries if entry.position >= (1, 2)]
+    assert rest.trace.entries
 
 
 def halve(epoch: int, lr: float) -> float:

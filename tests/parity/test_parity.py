@@ -26,6 +26,7 @@ from samestep import (
     one_cycle,
     percent,
 )
+from samestep.core.checkpoints.trace import Entry
 from samestep.core.recipes.float32 import float32
 from samestep.core.specs.spec import HYPERPARAMETERS, Spec
 from samestep.parity import ParityResult, check, draw, installed_frameworks
@@ -119,7 +120,8 @@ def test_the_assertion_names_the_first_update_that_differs(result: ParityResult)
     broken = deepcopy(result)
     trace = broken.runs["keras-jax"].trace
     for index in (200, 90):
-        trace.entries[index].values["weight_decay"] = 0.5
+        position, values = trace.entries[index]
+        trace.entries[index] = Entry(position, {**values, "weight_decay": 0.5})
     with pytest.raises(AssertionError, match=r"weight_decay first differs at update 90 \(epoch 2, update 2\)") as error:
         broken.assert_same()
     assert "keras-jax used 0.5" in str(error.value)

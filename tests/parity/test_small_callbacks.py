@@ -41,7 +41,7 @@ PUBLIC = {
         *("monitor", "plateau", "base", "on_change", "scores", "observe"),
         *("like_torch", "like_keras"),
     },
-    "TraceRecorder": {"trace", "traces"},
+    "TraceRecorder": {"every", "trace", "traces"},
 }
 MOST = 8
 CLASSES = [name for name in samestep.keras.__all__ if inspect.isclass(getattr(samestep.keras, name))]

@@ -63,7 +63,8 @@ class Tell(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.model  # on jax, to ask for it brings the variables up to date
-        used = self.model.optimizer.table.used()[-1]
+        table = self.model.optimizer.table
+        (used,) = table.used([self.model.optimizer.count.made - 1])
         with open(how["told"], "a") as file:
             file.write(json.dumps([self.epoch, batch, used]) + "\\n")
 

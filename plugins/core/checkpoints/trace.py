@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ..recipes.float32 import float32
 from ..schedules.clock import Position
+
+_SHOWN = 3  # names in a repr
+
+
+class Values(Mapping[str, float]):
+    """The values of an update by hyperparameter, which takes eight bytes for each.
+
+    Args:
+        index: Where the value of each hyperparameter is; all updates with the same ones share it.
+        numbers: The values.
+    """
+
+    __slots__ = ("_index", "_numbers")
+
+    def __init__(self, index: Mapping[str, int], numbers: Iterable[float]) -> None:
+        self._index, self._numbers = index, array("d", numbers)
+
+    def __getitem__(self, hyperparameter: str) -> float:
+        return self._numbers[self._index[hyperparameter]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class Entry(NamedTuple):
     """One update: where it was made, and the values that it used, by hyperparameter."""
 
     position: Position
-    values: dict[str, float]
+    values: Mapping[str, float]
 
 
 class Difference(NamedTuple):
@@ -36,11 +66,19 @@ class Difference(NamedTuple):
         return f"{self.hyperparameter} first differs at {where}: {ours} used {self.ours}, {theirs} used {self.theirs}"
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
-    """The updates of a run in order; `trace[i]` is the run's update i since recording began."""
+    """The recorded updates of a run in order."""
 
     entries: list[Entry] = field(default_factory=list)
+    _index: dict[str, int] = field(default_factory=dict, init=False, compare=False)  # of the latest update
+
+    def __repr__(self) -> str:
+        if not self.entries:
+            return "<Trace of no update>"
+        first, last = self.entries[0], self.entries[-1]
+        some = ", ".join(islice(last.values, _SHOWN)) + ", ..." * (len(last.values) > _SHOWN)
+        return f"<Trace of {len(self)} updates, from {first.position} to {last.position}: {some}>"
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -50,7 +88,9 @@ class Trace:
 
     def record(self, position: Position, values: Mapping[str, float]) -> None:
         """Append one update."""
-        self.entries.append(Entry(position, dict(values)))
+        if values.keys() != self._index.keys():
+            self._index = {name: number for number, name in enumerate(values)}
+        self.entries.append(Entry(position, Values(self._index, (values[name] for name in self._index))))
 
     def column(self, hyperparameter: str) -> list[float]:
         """The value of one hyperparameter at every update.

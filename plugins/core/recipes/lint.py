@@ -97,12 +97,12 @@ def _ramp(plan: PlanValues, uses: list[Part], total: int) -> Iterator[str]:
     if not isinstance(ramp, Ramp):
         return
     of_run, end = part.last == total - 1, _end(ramp, part)
-    reached = part.reached(end)
+    reached, began = _kept_from(ramp, uses)
     if _known(uses) and all(_ends_before(ramp, use) for use in uses):
         what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
         yield f"{ramp!r}: {what} {_whole(uses, total)}, {text(ramp.final)} is never reached"
-    elif of_run and reached is not None and reached < part.last and part.clock(part.last) > end and ramp.final != 1.0:
-        if reached > part.first:
+    elif of_run and reached is not None and reached < total - 1 and part.clock(part.last) > end and ramp.final != 1.0:
+        if not began:
             yield (
                 f"{ramp!r}: reaches its end value {text(ramp.final)} at {when(plan, reached)} and stays there for the "
                 f"rest of the run"
@@ -110,6 +110,18 @@ def _ramp(plan: PlanValues, uses: list[Part], total: int) -> Iterator[str]:
         else:
             first = when(plan, reached) if reached else "the first update"
             yield f"{ramp!r}: has its end value {text(ramp.final)} already when it begins, from {first} on"
+
+
+def _kept_from(ramp: Ramp, uses: list[Part]) -> tuple[int | None, bool]:
+    """From which number on a ramp has its end value in its last use, and whether it begins with it.
+
+    A use that begins with it goes on from the one just before, if that ends with it.
+    """
+    last = len(uses) - 1
+    found = [use.reached(_end(ramp, use)) for use in uses]
+    while last and found[last] == uses[last].first == uses[last - 1].last + 1 and found[last - 1] is not None:
+        last -= 1
+    return found[last], found[last] == uses[last].first
 
 
 def _end(ramp: Ramp, part: Part) -> Fraction:

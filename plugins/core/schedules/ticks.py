@@ -26,7 +26,7 @@ class Ticks:
         scale: Ticks in that unit.
         stretch: A schedule within `stretched` has durations of stretch / fineness times their length.
         fineness: See `stretch`.
-        extended: Whether powers are `Extended` numbers, which no exponent is too large or too small for.
+        extended: Whether powers are numbers that no exponent is too large or too small for.
     """
 
     exact: Mapping[Duration, Fraction]

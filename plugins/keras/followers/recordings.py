@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import keras
 
+from ...core.callbacks.trace_recorder import Interval
 from ...core.checkpoints.trace import Trace
 from ...core.schedules.clock import Position
 from ..models import has_own_train_step
@@ -18,7 +19,12 @@ _IN_A_BATCH = 16  # updates per batch of a custom train_step
 
 
 def record(
-    optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, batches: int | None, who: str
+    optimizer: keras.optimizers.Optimizer,
+    count: UpdateCount,
+    model: keras.Model,
+    batches: int | None,
+    interval: Interval,
+    who: str,
 ) -> Recording:
     """Start recording an optimizer of a model about to be trained.
 
@@ -27,6 +33,7 @@ def record(
         count: Its update count.
         model: The model it trains.
         batches: The number of batches in an epoch; None if unknown.
+        interval: Which updates to record.
         who: The recorder's name in messages.
 
     Returns:
@@ -36,8 +43,8 @@ def record(
         ValueError: The updates cannot be seen one by one.
     """
     if isinstance(optimizer, ScheduledOptimizer):
-        return _TableRecording(optimizer, model, batches, who)
-    return _StockRecording(optimizer, count, model, who)
+        return _TableRecording(optimizer, model, batches, interval, who)
+    return _StockRecording(optimizer, count, model, interval, who)
 
 
 class Recording(ABC):
@@ -50,8 +57,9 @@ class Recording(ABC):
 
     each_batch = False
 
-    def __init__(self) -> None:
+    def __init__(self, interval: Interval) -> None:
         self.trace = Trace()
+        self._interval = interval
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
@@ -67,24 +75,36 @@ class Recording(ABC):
 
 
 class _TableRecording(Recording):
-    def __init__(self, optimizer: ScheduledOptimizer, model: keras.Model, batches: int | None, who: str) -> None:
-        super().__init__()
+    def __init__(
+        self, optimizer: ScheduledOptimizer, model: keras.Model, batches: int | None, interval: Interval, who: str
+    ) -> None:
+        super().__init__(interval)
         self._table, self._count, self._who = optimizer.table, optimizer.count, who
-        many = _IN_A_BATCH if has_own_train_step(model) else 1
-        reserve(model, optimizer, 1, _COLUMNS if batches is None else min(_COLUMNS, many * batches))
+        self._length = "an epoch of unknown length" if batches is None else f"an epoch of {batches} batches"
+        reserve(model, optimizer, 1, self._columns(model, batches))
+
+    def _columns(self, model: keras.Model, batches: int | None) -> int:
+        """The most updates of an epoch that are recorded."""
+        if self._interval.updates is None:
+            return 1
+        if batches is None:
+            return _COLUMNS
+        # A train step of the user's own may make several updates of a batch, or fewer than one.
+        return max(batches, min(_COLUMNS, _IN_A_BATCH * batches)) if has_own_train_step(model) else batches
 
     def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
         self._table.begin_epoch({})
 
     def end_epoch(self) -> None:
-        made = self._count.made
-        if made > self._table.recorded_columns:
+        made, most = self._count.made, self._table.recorded_columns
+        if made > most and self._interval.updates is not None:
             raise ValueError(
-                f"{self._who}: found {made} updates in an epoch of unknown length; it records at "
-                f"most {self._table.recorded_columns}: give fit(steps_per_epoch=...)."
+                f"{self._who}: found {made} updates in {self._length}, of which at most {most} are recorded; give "
+                f"fit(steps_per_epoch=...), or write every='1 epoch' to record the first of each epoch."
             )
-        for update, values in enumerate(self._table.used()):
+        updates = [update for update in range(min(made, most)) if self._interval.includes(self._epoch, update)]
+        for update, values in zip(updates, self._table.used(updates), strict=True):
             self.trace.record(Position(self._epoch, update), values)
 
 
@@ -96,8 +116,15 @@ class _StockRecording(Recording):
 
     each_batch = True
 
-    def __init__(self, optimizer: keras.optimizers.Optimizer, count: UpdateCount, model: keras.Model, who: str) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        count: UpdateCount,
+        model: keras.Model,
+        interval: Interval,
+        who: str,
+    ) -> None:
+        super().__init__(interval)
         self._optimizer, self._count = optimizer, count
         if model.steps_per_execution != 1:
             raise ValueError(
@@ -114,6 +141,7 @@ class _StockRecording(Recording):
     def after_batch(self) -> None:
         made = self._count.made
         if made > self._seen:
-            values = {"learning_rate": number(self._optimizer.learning_rate)}
-            self.trace.record(Position(self._epoch, self._seen), values)
+            if self._interval.includes(self._epoch, self._seen):
+                values = {"learning_rate": number(self._optimizer.learning_rate)}
+                self.trace.record(Position(self._epoch, self._seen), values)
             self._seen = made

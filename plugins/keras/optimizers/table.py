@@ -9,7 +9,7 @@ own optimizers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -159,8 +159,8 @@ class HyperparameterTable(ABC):
         """Record the values that the current update uses."""
 
     @abstractmethod
-    def used(self) -> list[dict[str, float]]:
-        """The hyperparameters that each update of this epoch has used so far, as the updates recorded them.
+    def used(self, updates: Sequence[int]) -> Iterator[dict[str, float]]:
+        """The hyperparameters that these updates of this epoch have used, as they recorded them.
 
         Group i > 0 adds `/i` to the names.
         """
@@ -241,9 +241,9 @@ class GraphTable(HyperparameterTable):
         used = ops.expand_dims(column[:, : len(HYPERPARAMETERS)], 2)
         self._log.assign(ops.where(here, used, self._log.value))
 
-    def used(self) -> list[dict[str, float]]:
-        log = ops.convert_to_numpy(self._log)[:, :, : self._count.made]
-        return [self._named(log[:, :, update]) for update in range(log.shape[2])]
+    def used(self, updates: Sequence[int]) -> Iterator[dict[str, float]]:
+        log = ops.convert_to_numpy(self._log)
+        return (self._named(log[:, :, update]) for update in updates)
 
     def _index(self) -> Any:
         """The number of updates since the epoch began, in the graph."""
@@ -261,7 +261,7 @@ class EagerTable(HyperparameterTable):
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
         super().__init__(optimizer, spec)
-        self._log: list[dict[str, float]] = []
+        self._log: list[np.ndarray] = []
 
     @property
     def variables(self) -> Sequence[Any]:
@@ -289,8 +289,8 @@ class EagerTable(HyperparameterTable):
         return column
 
     def record(self, column: list[list[float]]) -> None:
-        if self.recorded_columns:
-            self._log.append(self._named(np.array(column)[:, : len(HYPERPARAMETERS)]))
+        if len(self._log) < self.recorded_columns:
+            self._log.append(np.array(column)[:, : len(HYPERPARAMETERS)])
 
-    def used(self) -> list[dict[str, float]]:
-        return list(self._log)
+    def used(self, updates: Sequence[int]) -> Iterator[dict[str, float]]:
+        return (self._named(self._log[update]) for update in updates)
