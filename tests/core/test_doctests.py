@@ -51,7 +51,7 @@ def test_the_examples_of_callbacks_are_true_of_the_classes_that_a_user_imports(n
 def test_every_public_class_and_function_has_an_example() -> None:
     public = {name for name, found in NAMES.items() if isinstance(found, type) or isroutine(found)}
     examples = set().union(*map(with_examples, MODULES))
-    assert {*public, *callbacks.__all__} - examples == {*WITHOUT_EXAMPLES, "TraceRecorder"}
+    assert {*public, *callbacks.__all__} - examples == {*WITHOUT_EXAMPLES}
 
 
 def test_every_shape_and_spec_that_is_written_by_its_name_is_public() -> None:

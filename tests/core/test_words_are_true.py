@@ -159,15 +159,13 @@ def of_ramp(watched: Watched, ramp: Ramp, total: int, begun: bool, when: Any) ->
     if ramp.final == 1.0 or asked[-1].number != total - 1 or asked[-1].time < end(asked[-1]):
         return
     stays = len(asked) - 1
-    while (
-        stays and asked[stays - 1].number == asked[stays].number - 1 and asked[stays - 1].time >= end(asked[stays - 1])
-    ):
+    while stays and (before := asked[stays - 1]).number == asked[stays].number - 1 and before.time >= end(before):
         stays -= 1
     number = asked[stays].number
     assert all(each.value == ramp.final for each in asked[stays:])
-    before = stays and asked[stays - 1].number == number - 1
+    on_its_way = stays and asked[stays - 1].number == number - 1
     needed = number < total - 1 and asked[-1].time > end(asked[-1])
-    if before:
+    if on_its_way:
         yield f"{watched.written}: reaches its end value {final} at {when(number)} and stays", needed
     else:
         where = when(number) if number else "the first update"

@@ -43,7 +43,7 @@ def test_a_schedule_that_has_nothing_to_multiply_is_said(name: str) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(learning_rate=Warmup("2 updates", start=0.1) * CosineDecay("100%")),
+        Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
         Recipe(learning_rate=LinearDecay("100%", end=0.1)),
     ],

@@ -63,7 +63,7 @@ def test_the_spec_s_zeros_are_said_with_all_that_lint_finds() -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(learning_rate=Warmup("2 updates", start=0.1) * CosineDecay("100%")),
+        Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
         Recipe(learning_rate=LinearDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
         Recipe(learning_rate=LinearDecay("100%", end=0.1)),
