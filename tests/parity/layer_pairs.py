@@ -276,10 +276,13 @@ def in_torch_of(name: str, n: int) -> dict[str, Parameter]:
 def in_keras_of(name: str, n: int) -> dict[str, Parameter]:
     """The parameters of Keras' layer, by name."""
     layer = keras_layer(name, n)
-    outer = "cell/" if isinstance(layer, Alone) else "layer/" if isinstance(layer, Twice) else ""
-    model = keras.Sequential([layer])
-    found = [parameter for parameter, _ in keras_parameters(model)]
-    return {parameter.path.removeprefix(f"{layer.name}/{outer}"): parameter for parameter in found}
+    found = [parameter for parameter, _ in keras_parameters(keras.Sequential([layer]))]
+    return {parameter.path.removeprefix(f"{layer.name}/{outside(layer)}"): parameter for parameter in found}
+
+
+def outside(layer: Any) -> str:
+    """What stands before the names of a layer that another one calls."""
+    return "cell/" if isinstance(layer, Alone) else "layer/" if isinstance(layer, Twice) else ""
 
 
 @cache
