@@ -18,7 +18,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ..core.checkpoints.saved import Saved, seal, unseal
+from ..core.specs.shared_layout import Layout
 from ..core.specs.spec import Spec
+from .layouts import from_plain, to_plain
 
 _STATE = "state"
 
@@ -45,11 +47,13 @@ class Exchange:
         saved: Its position, and what drove its optimizers.
         kinds: The class name of each optimizer's spec, by the optimizer's number.
         parameters: The state of each parameter, by path.
+        layouts: How the arrays of the parameters lie, where that is known; files of older versions do not say.
     """
 
     saved: Saved
     kinds: Mapping[int, str]
     parameters: Mapping[str, ParameterState] = field(default_factory=dict)
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
 
 
 def kinds_of(specs: Iterable[Spec]) -> dict[int, str]:
@@ -72,6 +76,7 @@ def write(path: str | os.PathLike[str], exchange: Exchange) -> None:
                 name: {"updates": each.updates, "product": each.product, "moments": list(each.moments)}
                 for name, each in exchange.parameters.items()
             },
+            "layouts": {name: to_plain(layout) for name, layout in exchange.layouts.items()},
             "arrays": {name: _digest(array) for name, array in arrays.items()},
         }
     )
@@ -102,7 +107,8 @@ def read(path: str | os.PathLike[str]) -> Exchange:
                 for name, each in state["parameters"].items()
             }
             kinds = {int(number): kind for number, kind in state["kinds"].items()}
-            return Exchange(Saved.from_dict(state["saved"]), kinds, parameters)
+            layouts = {name: from_plain(plain) for name, plain in state.get("layouts", {}).items()}
+            return Exchange(Saved.from_dict(state["saved"]), kinds, parameters, layouts)
         except Exception as error:  # whatever NumPy, zip and JSON raise for other files
             raise ValueError(
                 f"found {os.fspath(path)!r}, which is damaged or was not written by export_state "

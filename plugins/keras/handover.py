@@ -16,6 +16,7 @@ from ..exchange import Exchange, Names, ParameterState, check_kinds, kinds_of, m
 from .models import optimizers_of
 from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
+from .shared_layouts import layouts
 
 
 @checks_arguments
@@ -49,7 +50,8 @@ def export_state(path: str | os.PathLike[str], model: keras.Model) -> None:
             arrays = {name: np.array(ops.convert_to_numpy(each[index])) for name, each in moments.items()}
             if id(variable) in path_of:
                 found[path_of[id(variable)]] = ParameterState(made, arrays, product)
-    write(path, Exchange(saved or Saved(0), kinds_of(optimizer.spec for optimizer in optimizers), found))
+    kinds = kinds_of(optimizer.spec for optimizer in optimizers)
+    write(path, Exchange(saved or Saved(0), kinds, found, layouts(model)))
 
 
 @checks_arguments
@@ -62,9 +64,9 @@ def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names 
         path: A file written by `export_state`, in either framework.
         model: The model that continues the run, built, and compiled with optimizers made by build_optimizer. They get
             the moments; the weights stay as they are.
-        names: For each parameter of this model (its path as describe_parameters shows it) whose path or layout
-            differs, its path in the file, or a pair of that path and the axes of the file's arrays in this model's
-            order: ("dense/weight", (1, 0)) turns a kernel of torch's Linear into one of Keras' Dense.
+        names: For each layer or parameter of this model (its path as describe_parameters shows it) whose path differs,
+            its path in the file. The layouts of layers that both frameworks have are known; for a parameter of another,
+            give a pair of its path and the axes of the file's arrays in this model's order, such as ("mix/w", (1, 0)).
 
     Returns:
         The epoch at which to start `fit`.
@@ -76,7 +78,8 @@ def import_state(path: str | os.PathLike[str], model: keras.Model, names: Names 
     optimizers = _ours("import_state", model)
     check_kinds(exchange, (optimizer.spec for optimizer in optimizers))
     named = {described.path: variable for described, variable in parameters(model)}
-    theirs = mapped(exchange, {name: tuple(variable.shape) for name, variable in named.items()}, names)
+    shapes = {name: tuple(variable.shape) for name, variable in named.items()}
+    theirs = mapped(exchange, shapes, names, layouts(model))
     of_variable = {id(named[name]): each for name, each in theirs.items()}
     loads = [_load(optimizer, of_variable) for optimizer in optimizers]
     for number, (optimizer, (values, made, product)) in enumerate(zip(optimizers, loads, strict=True)):

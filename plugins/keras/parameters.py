@@ -42,7 +42,7 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     found: list[tuple[Parameter, keras.Variable]] = []
     seen: set[int] = set()
     paths: set[str] = set()
-    for prefix, layer in _layers(model):
+    for prefix, layer in layers_within(model):
         for variable, name, role in names_and_roles(layer):
             if id(variable) in seen:
                 continue
@@ -115,7 +115,7 @@ def extract_weight_decay(
     if zero:
         for _, variable in _of_layers(model):
             variable.regularizer = None
-        for _, layer in _layers(model):
+        for _, layer in layers_within(model):
             # A layer passes its own to the layers that it creates, and saves it.
             for name, value in list(vars(layer).items()):
                 if name.endswith("_regularizer") and "activity" not in name and isinstance(value, _PENALTIES):
@@ -137,7 +137,7 @@ def _decimal(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else shortest_decimal(float(ops.convert_to_numpy(value)))
 
 
-def _layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+def layers_within(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
     """A model and all layers inside it, each once, with the prefix of their variables' paths."""
     seen: set[int] = set()
     waiting: list[tuple[str, keras.layers.Layer]] = [("", model)]

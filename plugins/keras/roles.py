@@ -10,7 +10,7 @@ from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
 
 from ..core.specs.parameter_rules import Role, role_by_axes, role_by_shape
 
-_NORMS = (
+NORMS = (
     layers.BatchNormalization,
     layers.GroupNormalization,
     layers.LayerNormalization,
@@ -31,11 +31,12 @@ def names_and_roles(layer: layers.Layer) -> Iterator[tuple[keras.Variable, str, 
     """The variables that a layer itself trains, with the name of each within the layer and its role."""
     if isinstance(layer, layers.TorchModuleWrapper):
         # Keras numbers the variables of all wrappers; torch has names and roles for them.
-        from ..torch.roles import roles
+        from ..torch.roles import places, role_of
 
-        of_torch = {id(parameter): (name.replace(".", "/"), role) for name, parameter, role in roles(layer.module)}
+        found = {id(place.parameter): place for place in places(layer.module)}
         for variable in layer._trainable_variables:
-            yield variable, *of_torch[id(variable.value)]
+            place = found[id(variable.value)]
+            yield variable, place.path, role_of(place)
         return
     for variable in layer._trainable_variables:
         yield variable, variable.name, _role(layer, variable)
@@ -44,7 +45,7 @@ def names_and_roles(layer: layers.Layer) -> Iterator[tuple[keras.Variable, str, 
 def _role(layer: layers.Layer, variable: keras.Variable) -> Role:
     if isinstance(layer, layers.SpectralNormalization):
         layer = layer.layer  # it holds the weight of that layer
-    if isinstance(layer, _NORMS):
+    if isinstance(layer, NORMS):
         return "norm"
     if variable is getattr(layer, "reverse_embeddings", None):  # a product, not a lookup
         return "kernel"

@@ -19,6 +19,7 @@ from ..exchange import Exchange, Names, ParameterState, check_kinds, kinds_of, m
 from ..torch.optimizers import RECORDS
 from ..torch.optimizers.record import TorchRecord
 from ..torch.parameters import is_sharded, parameters
+from ..torch.shared_layouts import layouts
 from .base_callback import modules
 from .progress import ProgressKeeper
 from .trainer import callbacks_of
@@ -71,7 +72,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         if id(each) in path_of
     }
     if trainer.is_global_zero:
-        write(path, Exchange(saved, kinds_of(optimizer.spec for optimizer in optimizers), found))
+        write(path, Exchange(saved, kinds_of(optimizer.spec for optimizer in optimizers), found, layouts(model)))
 
 
 @checks_arguments
@@ -84,9 +85,9 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
         path: A file written by `export_state`, in either framework. The checkpoint is written next to it, with `.ckpt`
             added to its name, and has the model's current weights.
         model: The model that continues the run; its configure_optimizers returns optimizers made by build_optimizer.
-        names: For each parameter of this model (its path as describe_parameters shows it) whose path or layout
-            differs, its path in the file, or a pair of that path and the axes of the file's arrays in this model's
-            order: ("dense/kernel", (1, 0)) turns a kernel of Keras' Dense into one of torch's Linear.
+        names: For each layer or parameter of this model (its path as describe_parameters shows it) whose path differs,
+            its path in the file. The layouts of layers that both frameworks have are known; for a parameter of another,
+            give a pair of its path and the axes of the file's arrays in this model's order, such as ("mix/w", (1, 0)).
 
     Returns:
         The path of the checkpoint.
@@ -98,7 +99,8 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
     optimizers = _ours("import_state", _configured(model))
     check_kinds(exchange, (optimizer.spec for optimizer in optimizers))
     named = {described.path: parameter for described, parameter in parameters(model)}
-    theirs = mapped(exchange, {name: tuple(parameter.shape) for name, parameter in named.items()}, names)
+    shapes = {name: tuple(parameter.shape) for name, parameter in named.items()}
+    theirs = mapped(exchange, shapes, names, layouts(model))
     of_parameter = {id(named[name]): each for name, each in theirs.items()}
     for optimizer in optimizers:
         for group in optimizer.param_groups:

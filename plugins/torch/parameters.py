@@ -11,7 +11,7 @@ from ..core.arguments.check import checks_arguments
 from ..core.specs.parameter_rules import Parameter
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
-from .roles import roles
+from .roles import places, role_of
 
 # Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
 _COUPLED = (
@@ -31,9 +31,9 @@ _COUPLED = (
 def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
     """The trainable parameters of a module in its own order; a shared one is listed once, at its first place."""
     return [
-        (Parameter(name.replace(".", "/"), tuple(parameter.shape), role), parameter)
-        for name, parameter, role in roles(model)
-        if parameter.requires_grad
+        (Parameter(place.path, tuple(place.parameter.shape), role_of(place)), place.parameter)
+        for place in places(model)
+        if place.parameter.requires_grad
     ]
 
 

@@ -46,11 +46,7 @@ OF_KERAS = {  # what Keras calls the parameters of the Lightning module, and how
     "classes/weight": ("classes/kernel", (1, 0)),
     "probe": "scaled/probe",
 }
-OF_LIGHTNING = {
-    "hidden/kernel": ("hidden/weight", (1, 0)),
-    "classes/kernel": ("classes/weight", (1, 0)),
-    "scaled/probe": "probe",
-}
+OF_LIGHTNING = {"scaled/probe": "probe"}  # the others are known layers, of the same names
 ORDER = ("kernel_1", "bias_1", "kernel_2", "bias_2", "probe")
 
 
@@ -221,7 +217,7 @@ def test_what_cannot_be_handed_over_is_refused_in_a_sentence(tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"^found parameters .* in the file and .* in the model; give names=.*\.$"):
         samestep.lightning.import_state(path, same.model)
     with pytest.raises(ValueError, match=r"found the shape \(64, 128\) for 'hidden/weight'.*\(1, 0\).*\.$"):
-        samestep.lightning.import_state(path, same.model, {**OF_KERAS, "hidden/weight": "hidden/kernel"})
+        samestep.lightning.import_state(path, same.model, {**OF_KERAS, "hidden/weight": ("hidden/kernel", (0, 1))})
     with pytest.raises(ValueError, match=r"^found names for \['nowhere'\], which are not parameters of the model.*\.$"):
         samestep.lightning.import_state(path, same.model, {**OF_KERAS, "nowhere": "hidden/bias"})
     stock = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
