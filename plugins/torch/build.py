@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from ..core.specs.records import record_of
 from ..core.specs.spec import HYPERPARAMETERS, Spec, check_options
 from .kernels import can_fuse, refuse_complex
 from .optimizers import RECORDS
+from .optimizers.built_optimizer import BuiltOptimizer
 from .optimizers.record import TorchRecord
 from .optimizers.spec_optimizer import SpecOptimizer
 from .param_groups import base_key, number
@@ -28,6 +30,7 @@ def build_optimizer(spec: Spec | Recipe, model: torch.nn.Module, **options: Any)
     """The torch optimizer that `spec` describes, over the parameters of `model` that require a gradient.
 
     Given a recipe, it builds the recipe's optimizer, which warns if it is updated without a callback that drives it.
+    Rules may name frozen parameters too: `add_param_group` gives them what the rules say when they are unfrozen.
 
     This is torch's own class wherever that can express the spec; for AdamW, a subclass that checks memory layouts.
     Every number of the spec is written into the optimizer. Parameters with different multipliers are in different
@@ -52,28 +55,30 @@ def build_optimizer(spec: Spec | Recipe, model: torch.nn.Module, **options: Any)
     due, spec = Due.of(spec), spec_of(spec, "build_optimizer")
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
-    found = parameters(model)
+    known = parameters(model, frozen=True)
+    found = [parameter for _, parameter in known if parameter.requires_grad]
     if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")
-    refuse_flattened(spec, [parameter for _, parameter in found], "build_optimizer")
-    refuse_complex(spec, found, bool(options.get("fused")))
-    assigned = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in found])
-    by = by_multipliers([each.multipliers for each in assigned])
+    refuse_flattened(spec, found, "build_optimizer")
+    refuse_complex(spec, [pair for pair in known if pair[1].requires_grad], bool(options.get("fused")))
+    decided = assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in known])
+    assigned = {parameter: each.multipliers for (_, parameter), each in zip(known, decided, strict=True)}
+    by = by_multipliers([assigned[parameter] for parameter in found])
     params = [
         {
-            "params": [found[index][1] for index in indices],
+            "params": [found[index] for index in indices],
             "lr": spec.learning_rate * multipliers.learning_rate,
             "weight_decay": spec.weight_decay * multipliers.weight_decay,
         }
         for multipliers, indices in by.items()
     ]
-    made = record.native if record.expresses(spec, list(by)) else None
+    made = record.native if record.expresses(spec, list(assigned.values())) else None
     if made is None:
         check_options(record.own_options, options)
     optimizer: Any = (made or record.own)(params, **record.arguments(spec), **_kernel(record, model, options))
     # Under fp16 loss scaling a fused kernel skips an update on its own, and the updates could not be counted.
     optimizer._step_supports_amp_scaling = False
-    optimizer.spec, optimizer.multipliers = spec, list(by)
+    optimizer.spec, optimizer.assigned, optimizer.multipliers, optimizer.built = spec, assigned, list(by), len(by)
     if due.names:
         optimizer.due = DueBeforeUpdate(optimizer, due)
     return optimizer
@@ -97,13 +102,16 @@ class DueBeforeUpdate:
             self._due.warn()
 
 
-def spec_difference(spec: Spec, optimizer: Any, bases: Sequence[Mapping[str, float]]) -> str | None:
+def spec_difference(
+    spec: Spec, optimizer: Any, bases: Sequence[Mapping[str, float]], later: Collection[int] = ()
+) -> str | None:
     """The numbers in which an optimizer differs from the spec, in words, a line each, or None.
 
     Args:
         spec: The spec.
         optimizer: The optimizer; its groups may hold decayed values.
         bases: The base values of each parameter group, by hyperparameter.
+        later: The numbers of the groups added after it was configured, which may have base values of their own.
     """
     record = record_of(RECORDS, spec, "spec_difference")
     built = getattr(optimizer, "spec", None)
@@ -111,49 +119,78 @@ def spec_difference(spec: Spec, optimizer: Any, bases: Sequence[Mapping[str, flo
         difference = spec.difference(built)
         if difference is not None:
             return difference
-        every = optimizer.multipliers
-    elif type(optimizer) is record.torch_class and record.expresses(spec, [Multipliers()]) and not spec.parameters:
-        every = [Multipliers()] * len(optimizer.param_groups)  # the user built it with the same numbers
-    else:
+    elif type(optimizer) is not record.torch_class or not record.expresses(spec, [Multipliers()]) or spec.parameters:
         return f"the optimizer is {type(optimizer).__name__} and not {type(spec).__name__}"
-    if len(optimizer.param_groups) != len(every):
-        return f"the optimizer has {len(optimizer.param_groups)} parameter groups and not {len(every)}"
     lines = []
-    for group, own, multipliers in zip(optimizer.param_groups, bases, every, strict=True):
+    of_groups = zip(optimizer.param_groups, bases, multipliers_of(optimizer), strict=True)
+    for index, (group, own, multipliers) in enumerate(of_groups):
+        is_later = index in later or index >= getattr(optimizer, "built", index + 1)
         for key, base in record.arguments(spec).items():
             field = record.fields.get(key, key)
+            if is_later and field in HYPERPARAMETERS:
+                continue
             expected = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
-            found = (own["momentum"], number(group[key][1])) if key == "betas" else own.get(field, number(group[key]))
+            if key == "betas":
+                momentum = expected[0] if is_later else own["momentum"]
+                found: object = (momentum, number(group[key][1]))
+            else:
+                found = own.get(field, number(group[key]))
             if found != expected:
                 lines.append(f"{field} is {found!r} and not {expected!r}")
     return "\n".join(dict.fromkeys(lines)) or None
 
 
-def rewrite(policy: Policy, optimizer: Any) -> None:
+def rewrite(policy: Policy, optimizer: Any, own: Mapping[int, Collection[str]] = MappingProxyType({})) -> None:
     """Write the numbers of a policy's spec into an optimizer, which keeps its moments.
 
+    Args:
+        policy: The policy.
+        optimizer: The optimizer.
+        own: By the number of a group that was added later, the hyperparameters whose base values are its own and stay.
+
     Raises:
-        ValueError: The optimizer is of another kind or has other groups.
+        ValueError: The optimizer is of another kind.
     """
     spec: Any = policy.spec
     built = getattr(optimizer, "spec", spec)
     record = record_of(RECORDS, spec, policy.who)
     rules = built.parameters == spec.parameters and (built.l1_ratio == spec.l1_ratio or not spec.parameters)
-    every = optimizer.multipliers if spec.parameters else [Multipliers(l1_ratio=spec.l1_ratio)]
+    plain = Multipliers(l1_ratio=spec.l1_ratio)
+    every = multipliers_of(optimizer) if spec.parameters else [plain] * len(optimizer.param_groups)
     expressed = isinstance(optimizer, SpecOptimizer) or record.expresses(spec, every)
-    if type(spec) is not type(built) or not rules or not expressed or len(every) != len(optimizer.param_groups):
+    if type(spec) is not type(built) or not rules or not expressed:
         raise other_moments_error(policy, built)
-    for group, multipliers in zip(optimizer.param_groups, every, strict=True):
-        for key, base in record.arguments(spec).items():
+    arguments = record.arguments(spec)
+    for index, (group, multipliers) in enumerate(zip(optimizer.param_groups, every, strict=True)):
+        kept = own.get(index, ())
+        for key, base in arguments.items():
             field = record.fields.get(key, key)
+            if field in kept:
+                continue
             value = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
+            if key == "betas" and "momentum" in kept:
+                value = (group[key][0], *base[1:])
             if isinstance(group[key], torch.Tensor):
                 group[key].fill_(value)
             else:
                 group[key] = value
         for name in HYPERPARAMETERS:
-            group.pop(base_key(name), None)
-    optimizer.spec, optimizer.multipliers = spec, every
+            if name not in kept:
+                group.pop(base_key(name), None)
+    optimizer.spec = spec
+    optimizer.defaults.update(arguments)  # for groups that are still to come
+    if isinstance(optimizer, BuiltOptimizer):
+        if not spec.parameters:
+            optimizer.assigned = dict.fromkeys(optimizer.assigned, plain)
+        optimizer.find_multipliers()
+
+
+def multipliers_of(optimizer: Any) -> list[Multipliers]:
+    """The multipliers of each parameter group; none for an optimizer that the user built."""
+    if not isinstance(optimizer, BuiltOptimizer):
+        return [Multipliers()] * len(optimizer.param_groups)
+    optimizer.find_multipliers()
+    return optimizer.multipliers
 
 
 def _kernel(record: TorchRecord, model: torch.nn.Module, options: dict[str, Any]) -> dict[str, Any]:

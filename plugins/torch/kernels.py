@@ -23,6 +23,7 @@ class Settings(NamedTuple):
         multipliers: The group's multipliers.
         foreach: torch's option of that name.
         fused: Likewise.
+        base: The base value of the learning rate if it is the group's own; otherwise it is the spec's, multiplied.
     """
 
     learning_rate: float
@@ -31,6 +32,7 @@ class Settings(NamedTuple):
     multipliers: Multipliers = Multipliers()
     foreach: bool | None = None
     fused: bool | None = None
+    base: float | None = None
 
 
 def can_fuse(weights: Iterable[Tensor]) -> bool:
@@ -91,7 +93,8 @@ def decay(spec: Spec, settings: Settings, weights: list[Tensor], native: bool = 
         return settings.weight_decay
     # torch.compile makes a new graph per outcome, so the base values are tested before the value of this update.
     if spec.weight_decay * settings.multipliers.weight_decay or settings.weight_decay:
-        base = spec.learning_rate * settings.multipliers.learning_rate
+        own, multiplied = settings.base, spec.learning_rate * settings.multipliers.learning_rate
+        base = multiplied if own is None else own
         _shrink(weights, spec.shrink(settings.learning_rate, settings.weight_decay, base), l1_ratio)
     return 0.0
 

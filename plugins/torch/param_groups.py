@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,19 @@ def has(group: dict[str, Any], hyperparameter: str) -> bool:
 def base_key(hyperparameter: str) -> str:
     """The key under which samestep leaves the base value in a parameter group."""
     return f"base_{hyperparameter}"
+
+
+def own_base(group: dict[str, Any], hyperparameter: str) -> float | None:
+    """The base value that was left in a parameter group, or None."""
+    found: float | None = group.get(base_key(hyperparameter))
+    return found
+
+
+def keep_given(group: dict[str, Any], given: Collection[str]) -> None:
+    """Leave as base values in a new group those of its numbers that the user gave, by their keys."""
+    for name, value in values(group).items():
+        if value is not None and (KEYS[name] in given or (name == "momentum" and "betas" in given)):
+            group.setdefault(base_key(name), number(value))
 
 
 def held(group: dict[str, Any], hyperparameter: str) -> float:

@@ -28,12 +28,17 @@ _COUPLED = (
 )
 
 
-def parameters(model: nn.Module) -> list[tuple[Parameter, nn.Parameter]]:
-    """The trainable parameters of a module in its own order; a shared one is listed once, at its first place."""
+def parameters(model: nn.Module, frozen: bool = False) -> list[tuple[Parameter, nn.Parameter]]:
+    """The parameters of a module in its own order; a shared one is listed once, at its first place.
+
+    Args:
+        model: The module.
+        frozen: Whether to list those that require no gradient as well.
+    """
     return [
         (Parameter(place.path, tuple(place.parameter.shape), role_of(place)), place.parameter)
         for place in places(model)
-        if place.parameter.requires_grad
+        if frozen or place.parameter.requires_grad
     ]
 
 
@@ -80,9 +85,10 @@ def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     Raises:
         ValueError: A rule matches nothing.
     """
-    found = parameters(model)
-    refuse_flattened(spec, [parameter for _, parameter in found], "describe_parameters")
-    table = ParameterTable.of(spec, [parameter for parameter, _ in found])
+    known = parameters(model, frozen=True)
+    trained = [parameter.requires_grad for _, parameter in known]
+    refuse_flattened(spec, [parameter for _, parameter in known if parameter.requires_grad], "describe_parameters")
+    table = ParameterTable.of(spec, [described for described, _ in known], trained)
     print(table)
     return table
 

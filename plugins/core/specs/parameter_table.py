@@ -27,8 +27,13 @@ class ParameterTable(tuple[ParameterRow, ...]):
     spec: Spec
 
     @classmethod
-    def of(cls, spec: Spec, parameters: Sequence[Parameter]) -> ParameterTable:
+    def of(cls, spec: Spec, parameters: Sequence[Parameter], trained: Sequence[bool] | None = None) -> ParameterTable:
         """The table of a spec for these parameters.
+
+        Args:
+            spec: The spec.
+            parameters: Those of a model, in its order.
+            trained: Of each parameter whether it has a row: rules may also name frozen ones; all of them by default.
 
         Raises:
             ValueError: A rule matches none of them.
@@ -41,7 +46,10 @@ class ParameterTable(tuple[ParameterRow, ...]):
                 spec.weight_decay * assignment.multipliers.weight_decay,
                 assignment.multipliers.l1_ratio,
             )
-            for assignment in assign(spec.parameters, spec.l1_ratio, parameters)
+            for assignment, shown in zip(
+                assign(spec.parameters, spec.l1_ratio, parameters), trained or [True] * len(parameters), strict=True
+            )
+            if shown
         )
         table.spec = spec
         return table

@@ -10,7 +10,7 @@ from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.optimizer import _use_grad_for_differentiable
 
 from ..layouts import by_layout
-from .spec_optimizer import BuiltOptimizer
+from .built_optimizer import BuiltOptimizer
 
 
 class AdamW(BuiltOptimizer, torch.optim.AdamW):

@@ -77,7 +77,8 @@ class SGDW(SpecOptimizer, torch.optim.SGD):
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
         params = [p for p in group["params"] if p.grad is not None]
         gradients = [p.grad for p in params]
-        buffers = [self.state[p].get("momentum_buffer") for p in params] if self.spec.momentum else []
+        moves = self.spec.momentum or settings.momentum
+        buffers = [self.state[p].get("momentum_buffer") for p in params] if moves else []
         made = update(self.spec, settings, params, gradients, buffers)
         for p, former, buffer in zip(params, buffers, made):  # noqa: B905
             if buffer is not former:

@@ -8,31 +8,9 @@ from typing import Any
 
 import torch
 
-from ...core.specs.parameter_rules import Multipliers
 from ..kernels import Settings, clip_gradients
-from ..layouts import refuse_other_shapes
-from ..param_groups import values
-
-
-class BuiltOptimizer(torch.optim.Optimizer):
-    """A torch optimizer that `build_optimizer` makes. Its copies and pickles keep the spec.
-
-    Attributes:
-        spec: The spec it was built from.
-        multipliers: The multipliers of each parameter group.
-    """
-
-    spec: Any
-    multipliers: list[Multipliers]
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state as torch does; raises ValueError for moments whose shape differs from their weights'."""
-        super().load_state_dict(state_dict)
-        refuse_other_shapes(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # torch keeps only defaults, state and groups.
-        return {**super().__getstate__(), "spec": self.spec, "multipliers": self.multipliers}
+from ..param_groups import own_base, values
+from .built_optimizer import BuiltOptimizer
 
 
 class SpecOptimizer(BuiltOptimizer, ABC):
@@ -51,10 +29,12 @@ class SpecOptimizer(BuiltOptimizer, ABC):
         if self.spec.clip is not None:
             every = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
             clip_gradients(self.spec, every)
-        for group, multipliers in zip(self.param_groups, self.multipliers, strict=True):
-            momentum = values(group)["momentum"]
-            kernel = group["foreach"], group.get("fused")
-            self._update(group, Settings(group["lr"], group["weight_decay"], momentum, multipliers, *kernel))
+        if len(self.multipliers) != len(self.param_groups):
+            self.find_multipliers()
+        for number, (group, multipliers) in enumerate(zip(self.param_groups, self.multipliers, strict=True)):
+            numbers = group["lr"], group["weight_decay"], values(group)["momentum"]
+            base = own_base(group, "learning_rate") if number >= self.built else None
+            self._update(group, Settings(*numbers, multipliers, group["foreach"], group.get("fused"), base))
         return loss
 
     @abstractmethod
