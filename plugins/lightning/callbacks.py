@@ -20,10 +20,11 @@ from ..core.schedules.clock import Clock, Position
 from ..torch.base_values import Configured, bases_of, saved_bases, snapshot
 from ..torch.build import rewrite
 from ..torch.follower import TorchFollower
+from .logged import log
 from .monitored_metric import MonitoredMetric
 from .progress import ProgressKeeper
 from .resume_fixes import ResumeFixes
-from .trainer import callbacks_of, epochs_of_another_accumulation, has_epoch, log, may_be_short, updates_per_epoch
+from .trainer import callbacks_of, epochs_of_another_accumulation, has_epoch, may_be_short, updates_per_epoch
 from .training import Training
 
 if TYPE_CHECKING:

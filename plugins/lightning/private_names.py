@@ -9,6 +9,7 @@ _SEEN = "Lightning 2.6.6"
 _LOOPS = f"{modules[0].__name__}.loops"
 _FIT, _EPOCH = f"{_LOOPS}.fit_loop._FitLoop", f"{_LOOPS}.training_epoch_loop._TrainingEpochLoop"
 _PROGRESS = f"{_LOOPS}.progress"
+_RESULT = f"{modules[0].__name__}.trainer.connectors.logger_connector.result._ResultMetric"
 
 PRIVATE_NAMES = tuple(
     PrivateName(owner, name, _SEEN, why)
@@ -17,6 +18,11 @@ PRIVATE_NAMES = tuple(
         (f"{modules[0].__name__}.Trainer", "lr_scheduler_configs", "a scheduler of torch is refused beside samestep's"),
         (f"{modules[0].__name__}.Trainer", "should_stop", "an epoch that was stopped may be short"),
         (f"{modules[0].__name__}.core.optimizer", "_MockOptimizer", "what stands for no optimizer is refused"),
+        (f"{modules[0].__name__}.Trainer", "_results", "what the user has logged is not logged again"),
+        (_RESULT, "meta", "likewise"),
+        (_RESULT, "has_reset", "likewise"),
+        (_EPOCH, "val_loop", "likewise"),
+        (f"{_LOOPS}.evaluation_loop._EvaluationLoop", "_results", "likewise"),
         (_FIT, "epoch_loop", "progress within an epoch"),
         (_FIT, "epoch_progress", "whether a run is between two epochs"),
         (_FIT, "restarted_mid_epoch", "an epoch that is resumed after its last batch is counted"),

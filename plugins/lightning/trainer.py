@@ -1,4 +1,4 @@
-"""What samestep reads from a Lightning Trainer: callbacks, optimizers, the run's length; and logging."""
+"""What samestep reads from a Lightning Trainer: callbacks, optimizers, and the run's length."""
 
 from __future__ import annotations
 
@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from pytorch_lightning import LightningModule, Trainer
+    from pytorch_lightning import Trainer
 else:
-    LightningModule = Trainer = Any
+    Trainer = Any
 
 
 def callbacks_of(trainer: Trainer) -> list[Any]:
     """All callbacks, including Lightning's own."""
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
     return callbacks
-
-
-def log(module: LightningModule, name: str, value: float) -> None:
-    """Log a value at the end of an epoch, in full precision."""
-    if module.trainer.barebones:
-        return
-    # A tensor of the default dtype would round the value; Apple's GPUs have no float64. All devices have the same
-    # value, so the maximum over them is that value.
-    dtype = torch.float32 if module.device.type == "mps" else torch.float64
-    several = module.trainer.world_size > 1
-    module.log(name, torch.tensor(value, dtype=dtype), on_step=False, on_epoch=True, reduce_fx="max", sync_dist=several)
 
 
 def may_be_short(trainer: Trainer) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -17,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from samestep import AdamW, CosineDecay, ExponentialDecay, ParameterRule, Recipe, epochs, percent, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
 
-from .tiny_training import sgd, train
+from .tiny_training import Ramp, Scored, sgd, train
 
 RECIPE = Recipe(
     AdamW(learning_rate=0.1, weight_decay=0.05),
@@ -107,3 +108,75 @@ def test_what_is_logged_was_used_whatever_is_computed_ahead(
     recipe = Recipe(learning_rate=ExponentialDecay(0.5, every=updates(1)))
     run = train(sgd(1.0), HyperparameterScheduler(recipe), epochs=3, max_steps=max_steps)
     assert float(run.trainer.callback_metrics["learning_rate"]) == 0.5 ** (max_steps - 1)
+
+
+class Own(pl.Callback):
+    """Logs values of the user's own under the names of samestep's, in one of the hooks."""
+
+    def __init__(self, hook: str, whole: bool = False, **how: Any) -> None:
+        def log(trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
+            own = dict.fromkeys(NAMES, 7.0 + trainer.current_epoch)
+            if whole:
+                module.log_dict(own, **how)
+            else:
+                for name, value in own.items():
+                    module.log(name, value, **how)
+
+        setattr(self, hook, log)
+
+
+class OwnInModule(Ramp):
+    def on_train_epoch_end(self) -> None:
+        self.log("learning_rate", 7.0 + self.current_epoch)
+
+
+class Validated(Scored):
+    def on_validation_epoch_end(self) -> None:
+        self.log("learning_rate", 7.0 + self.current_epoch)
+
+
+@pytest.mark.parametrize(
+    ("hook", "how"),
+    [
+        ("on_train_epoch_end", {}),
+        ("on_train_epoch_end", {"whole": True, "prog_bar": True}),
+        ("on_train_epoch_start", {}),
+        ("on_train_batch_end", {"on_step": True, "on_epoch": True}),
+        ("on_train_batch_start", {"on_step": True}),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_the_user_logs_under_the_same_name_is_logged(tmp_path: Path, hook: str, how: Any, first: bool) -> None:
+    logger, own = CSVLogger(tmp_path, name="", version=""), Own(hook, **how)
+    callbacks = [own, HyperparameterScheduler(RECIPE)]
+    run = train(build, *(callbacks if first else reversed(callbacks)), logger=logger, log_every_n_steps=1)
+    assert [float(run.trainer.callback_metrics[name]) for name in NAMES] == [9.0] * 3
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in NAMES:
+        assert {float(row[name]) for row in rows if row.get(name)} <= {7.0, 8.0, 9.0}
+
+
+@pytest.mark.parametrize("module", [OwnInModule(build), Validated(build, [0.0] * 3)], ids=["train", "validation"])
+def test_so_is_what_the_module_logs(tmp_path: Path, module: Ramp) -> None:
+    logger = CSVLogger(tmp_path, name="", version="")
+    run = train(None, HyperparameterScheduler(RECIPE), module=module, logger=logger)
+    assert run.trainer.callback_metrics["learning_rate"] == 9.0
+    assert float(run.trainer.callback_metrics["weight_decay"]) == last_of_each_epoch("weight_decay")[-1]
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["learning_rate"]) for row in rows if row.get("learning_rate")] == [7.0, 8.0, 9.0]
+
+
+def test_a_name_that_the_user_logs_in_some_epochs_is_samesteps_in_the_others(tmp_path: Path) -> None:
+    class Sometimes(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                self.log("learning_rate", 7.0)
+
+    logger = CSVLogger(tmp_path, name="", version="")
+    train(build, HyperparameterScheduler(RECIPE), Sometimes(), logger=logger)
+    with (tmp_path / "metrics.csv").open() as file:
+        found = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    first, _, last = last_of_each_epoch("learning_rate")
+    assert found == [first, 7.0, last]
