@@ -4,8 +4,13 @@
 accept. If both are installed, samestep's base class derives from both, and either accepts it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 modules: list[ModuleType] = []
 for _name in ("pytorch_lightning", "lightning.pytorch"):
@@ -20,7 +25,41 @@ if not modules:
         "samestep.lightning: found neither pytorch_lightning nor lightning; run pip install 'samestep[lightning]'.",
         name="pytorch_lightning",
     )
+_TRAINERS = tuple(module.Trainer for module in modules)
 
 
 class Callback(*(module.Callback for module in modules)):  # type: ignore[misc]
-    """The base class of the callbacks."""
+    """The base class of the callbacks; their hooks, and those of samestep's subclasses, demand a Trainer."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.__module__.startswith(f"{__package__}.")
+        for name, hook in list(vars(cls).items()) if own else ():
+            if name.startswith("on_") and name not in _EACH_BATCH:
+                setattr(cls, name, _of_trainer(name, hook))
+
+    def on_after_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse Fabric, which calls this by itself; a Trainer never does."""
+        raise trainer_error(type(self).__name__, "on_after_optimizer_step")
+
+
+_EACH_BATCH = "on_train_batch_start", "on_train_batch_end"  # they are quicker to check it themselves
+
+
+def _of_trainer(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(hook)
+    def checked(self: Callback, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(args[0] if args else kwargs.get("trainer"), _TRAINERS):
+            raise trainer_error(type(self).__name__, name)
+        return hook(self, *args, **kwargs)
+
+    return checked
+
+
+def trainer_error(who: str, hook: str) -> TypeError:
+    """A hook was called by something else than a Trainer."""
+    return TypeError(
+        f"{who}: found a call of {hook} without a Trainer, as by Fabric; give it to Trainer(callbacks=[...]), or "
+        f"write plan.value('learning_rate', epoch, update) of plan = recipe.plan(...) into optimizer.param_groups "
+        f"before each update."
+    )
