@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core import callbacks as shared
-from ..core.callbacks.errors import metric_error, warn_of_missing_score, warn_of_no_metric
+from ..core.callbacks.errors import metric_error, shorter_epoch_error, warn_of_missing_score, warn_of_no_metric
 from ..core.callbacks.optimizer_matching import Followed
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.callbacks.start import clock_of, start
 from ..core.checkpoints.resuming import Bases, check_loaded, driver_before, driver_of
-from ..core.checkpoints.saved import Driver, Progress, Saved
+from ..core.checkpoints.saved import Driver, LaterGroup, Progress, Saved
 from ..core.policies.policy import Policy
 from ..core.schedules.clock import Clock, Position
 from ..torch.base_values import Configured, bases_of, saved_bases, snapshot
 from ..torch.build import rewrite
 from ..torch.follower import TorchFollower
+from .base_callback import trainer_error
 from .logged import log
 from .monitored_metric import MonitoredMetric
-from .progress import ProgressKeeper
 from .resume_fixes import ResumeFixes
 from .trainer import callbacks_of, epochs_of_another_accumulation, has_epoch, may_be_short, updates_per_epoch
 from .training import Training
+from .unfrozen import Unfreezes
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -36,7 +37,7 @@ else:
 _MOMENTS = ("parameters",)
 
 
-class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
+class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
     """The hooks that all scheduling callbacks share."""
 
     _training: Training | None = None
@@ -89,7 +90,10 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
 
     def _follow(self, trainer: Trainer, training: Training, meant: Followed) -> TorchFollower:
         policy, optimizer, on_change = meant.policy, training.optimizers[meant.number], self._options.on_change
-        clock = clock_of(policy, meant.updates_per_epoch, training.updates, *training.length)
+        given, counted = meant.updates_per_epoch, training.updates
+        # The module may leave updates out, and only an update says that there is one too many.
+        fewer = training.leaves_out and given is not None and counted is not None and given < counted
+        clock = clock_of(policy, given, None if fewer else counted, *training.length)
         before, made = self._before(trainer), self._made_before(trainer, meant.number)
         where = Position(trainer.current_epoch, made or 0)
         progress = Progress() if before is None else before.optimizers.get(meant.number, Progress())
@@ -98,14 +102,15 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
             check_loaded(policy, saved, where, on_change, _MOMENTS)  # only now do we know which optimizer a key means
         reducers = [reducer._policy for reducer in self._reducers]
         groups = training.groups[meant.number]
+        later = {} if trainer.ckpt_path is None else {n: group.bases for n, group in progress.later.items()}
 
         def rewritten(new: Policy) -> None:
             nonlocal groups
-            rewrite(new, optimizer)
+            rewrite(new, optimizer, later)
             groups = snapshot(optimizer)
 
         def bases(policy: Policy) -> Bases:
-            return bases_of(policy, optimizer, groups)
+            return bases_of(policy, optimizer, groups, later)
 
         if saved is not None and saved.bases is None:
             saved = replace(saved, bases=saved_bases(optimizer, policy.driven))
@@ -115,14 +120,19 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
                 "a run resumed within an epoch under manual optimization, whose updates were not counted",
                 "resume from a checkpoint of an epoch's end, or write the schedule in whole epochs",
             )
+        began, now = saved.clock.updates_per_epoch if saved is not None else None, started.clock.updates_per_epoch
+        if made and began is not None and now is not None and now <= made < began and started.policy.counts_updates():
+            raise shorter_epoch_error(started.policy, where, began, now)
         return TorchFollower(
             started,
             meant.label,
             optimizer,
             verify=self._options.verify,
-            by_hand=training.by_hand,
+            by_hand=training.by_hand or fewer,
             others=training.others,
             unseen=training.unseen_updates(optimizer),
+            later=later,
+            elsewhere=training.elsewhere,
         )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -137,7 +147,19 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
     def _drivers_of(self, number: int) -> Sequence[Driver]:
         others = [reducer._policy for reducer in self._reducers if reducer is not self]
         clock = Clock() if self._training is None else self._training.clock
-        return [self._follower_of[number].driver(), *(driver_of(policy, clock) for policy in others)]
+        follower = self._follower_of[number]
+        follower.policy.made = follower.made
+        return [follower.driver(), *(driver_of(policy, clock) for policy in others)]
+
+    def _later_of(self, number: int) -> dict[int, LaterGroup]:
+        follower = self._follower_of[number]
+        groups = follower.optimizer.param_groups
+        paths = {} if self._training is None else self._training.paths
+        return {
+            index: LaterGroup(bases, tuple(paths[id(p)] for p in groups[index]["params"] if id(p) in paths))
+            for index, bases in follower.groups.later.items()
+            if index < len(groups)
+        }
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._take_scores_at_end(trainer)
@@ -149,14 +171,18 @@ class _Driver(ScheduleCallback, ResumeFixes, ProgressKeeper):
         for follower in self._followers:
             follower.begin_epoch(trainer.current_epoch)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
+        if self._training is None:
+            raise trainer_error(self._who, "on_train_batch_start")
         if self._counts_updates and self._is_new_epoch:
-            self._is_new_epoch = False
+            self._is_new_epoch, trainer = False, args[0]
             self._check_length(trainer, trainer.current_epoch)
         for follower in self._followers:
             follower.before_batch()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        if self._training is None:
+            raise trainer_error(self._who, "on_train_batch_end")
         for follower in self._followers:
             follower.after_batch()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def export_state(path: str | os.PathLike[str], model: LightningModule) -> None:
         raise hand_over_error("export_state", "a training without samestep callbacks", "train with one of them")
     saved = Saved.from_dict(checkpoint[KEY]).at_epoch(progress.completed + within)
     optimizers = _ours("export_state", trainer.optimizers)
+    saved = _without_later_groups(saved, optimizers)
     if any(is_sharded(parameter) for parameter in model.parameters()):
         raise hand_over_error("export_state", "a model sharded over devices", "export an unsharded one")
     path_of = {id(parameter): described.path for described, parameter in parameters(model)}
@@ -118,6 +120,22 @@ def import_state(path: str | os.PathLike[str], model: LightningModule, names: Na
     with replaced(target) as file:
         torch.save(checkpoint, file)
     return target
+
+
+def _without_later_groups(saved: Saved, optimizers: Sequence[Any]) -> Saved:
+    """What was saved, where each group that was added follows the recipe alone, as any group of the next run will."""
+    for number, progress in saved.optimizers.items():
+        spec, multipliers = optimizers[number].spec, optimizers[number].multipliers
+        for index, group in progress.later.items():
+            for name, base in group.bases.items():
+                if base != getattr(spec, name) * getattr(multipliers[index], name, 1.0):
+                    raise hand_over_error(
+                        "export_state",
+                        f"a parameter group that was added with a {name} of its own, {base!r}",
+                        "add groups with the numbers of the recipe and its rules alone",
+                    )
+    optimizers_of = {number: replace(progress, later={}) for number, progress in saved.optimizers.items()}
+    return replace(saved, optimizers=optimizers_of)
 
 
 def _ours(who: str, optimizers: Any) -> list[Any]:

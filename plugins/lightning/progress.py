@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.checkpoints.saved import KEY, Driver, Saved
+from ..core.checkpoints.saved import KEY, Driver, LaterGroup, Saved
 from ..torch.update_count import UpdateCount
 from .trainer import is_between_epochs
 
@@ -52,11 +52,16 @@ class ProgressKeeper(Callback):
         saved, begins = Saved(trainer.current_epoch), is_between_epochs(trainer)
         for number, count in self._counts.items():
             saved = saved.with_progress(number, 0 if begins else count.made, *self._drivers_of(number))
+            saved = saved.with_later(number, self._later_of(number))
         return saved
 
     def _drivers_of(self, number: int) -> Sequence[Driver]:
         """What this callback drives an optimizer by."""
         return ()
+
+    def _later_of(self, number: int) -> Mapping[int, LaterGroup]:
+        """The parameter groups that were added to an optimizer, by their numbers."""
+        return {}
 
     def _before(self, trainer: Trainer) -> Saved | None:
         """The saved state that this training continues from; None for a new run."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Trainer
+    from pytorch_lightning import LightningModule, Trainer
 else:
-    Trainer = Any
+    LightningModule = Trainer = Any
 
 
 def callbacks_of(trainer: Trainer) -> list[Any]:
@@ -49,6 +49,13 @@ def updates_per_epoch(trainer: Trainer, epoch: int) -> int | None:
         accumulated = accumulating.get_accumulate_grad_batches(epoch)
     # At the end of an epoch Lightning makes an update from the remaining batches.
     return -(-int(batches) // accumulated)
+
+
+def leaves_out_updates(module: LightningModule) -> bool:
+    """Whether a module has code by which an epoch may make fewer updates than it has batches for."""
+    base = next(each for each in type(module).__mro__ if each.__name__ == "LightningModule")
+    hooks = "optimizer_step", "on_train_batch_start"  # the latter may end the epoch
+    return any(getattr(type(module), hook) is not getattr(base, hook) for hook in hooks)
 
 
 def epochs_of_another_accumulation(trainer: Trainer) -> list[int]:

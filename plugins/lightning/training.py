@@ -14,7 +14,7 @@ from ..core.schedules.clock import Clock
 from ..torch.base_values import Configured
 from ..torch.unseen_updates import UnseenUpdates
 from .progress import ProgressKeeper
-from .trainer import callbacks_of, is_a, optimizers_of, paths_of, run_length, updates_per_epoch
+from .trainer import callbacks_of, is_a, leaves_out_updates, optimizers_of, paths_of, run_length, updates_per_epoch
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -22,11 +22,17 @@ else:
     LightningModule = Trainer = Any
 
 # Callbacks of Lightning that set the learning rate themselves.
-_OTHER_DRIVERS = ("BackboneFinetuning", "StochasticWeightAveraging")
+_OTHER_DRIVERS = ("StochasticWeightAveraging",)
 
 
 class Training:
     """The optimizers of a training, the policies they follow, and the run's length as far as the trainer knows it.
+
+    Attributes:
+        elsewhere: The ids of the parameters whose learning rate another callback drives.
+        updates: The number of updates in an epoch, as the trainer counts its batches; None if it does not know.
+        leaves_out: Whether the module may make fewer of them.
+        paths: The name of each parameter in the module, by its id.
 
     Args:
         trainer: The Trainer.
@@ -57,9 +63,15 @@ class Training:
         self._skips = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.by_hand = not module.automatic_optimization
         self.updates = updates_per_epoch(trainer, trainer.current_epoch)
+        self.leaves_out = leaves_out_updates(module)
         self.length = run_length(trainer, len(self.optimizers))
         self.clock = Clock(self.updates, *self.length)
         beside = [each for each in callbacks_of(trainer) if not isinstance(each, ProgressKeeper)]
+        # BackboneFinetuning drives the learning rate of the module's backbone itself.
+        tunes = any(is_a(each, "BackboneFinetuning") for each in callbacks_of(trainer))
+        backbone: Any = getattr(module, "backbone", None) if tunes else None
+        self.elsewhere = frozenset() if backbone is None else frozenset(map(id, backbone.parameters()))
+        self.paths = {id(parameter): name for name, parameter in module.named_parameters()}
         self.others = [type(each).__name__ for each in (*beside, module)]
         for driver in drivers:
             self._refuse_other_drivers(trainer, driver)

@@ -7,7 +7,7 @@ another training, in this process or by a state dict of their own, starts from t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -19,7 +19,8 @@ from ..core.callbacks.errors import other_spec_error
 from ..core.checkpoints.resuming import Bases
 from ..core.policies.policy import Policy
 from . import param_groups
-from .build import spec_difference
+from .build import multipliers_of, spec_difference
+from .optimizers.built_optimizer import BuiltOptimizer
 from .param_groups import base_key
 
 _WRITTEN: WeakKeyDictionary[torch.optim.Optimizer, list[dict[str, float]]] = WeakKeyDictionary()
@@ -65,13 +66,16 @@ def snapshot(optimizer: torch.optim.Optimizer) -> Snapshot:
     return found
 
 
-def bases_of(policy: Policy, optimizer: torch.optim.Optimizer, groups: Snapshot) -> Bases:
+def bases_of(
+    policy: Policy, optimizer: torch.optim.Optimizer, groups: Snapshot, later: Mapping[int, Mapping[str, float]]
+) -> Bases:
     """The base values of what a policy drives.
 
     Args:
         policy: The policy.
         optimizer: The optimizer that it drives.
         groups: What the optimizer's groups held as configured.
+        later: By number, the groups that the run had added before, with the base values of their own.
 
     Raises:
         ValueError: The optimizer is not that of the policy's spec; or a group lacks the hyperparameter, or its base
@@ -79,7 +83,7 @@ def bases_of(policy: Policy, optimizer: torch.optim.Optimizer, groups: Snapshot)
     """
     if policy.spec is not None:
         own = [{name: value.held if value.base is None else value.base for name, value in g.items()} for g in groups]
-        difference = spec_difference(policy.spec, optimizer, own)
+        difference = spec_difference(policy.spec, optimizer, own, later)
         if difference is not None:
             raise other_spec_error(policy, difference)
     for name in policy.driven:
@@ -88,9 +92,16 @@ def bases_of(policy: Policy, optimizer: torch.optim.Optimizer, groups: Snapshot)
             raise policy.error(
                 f"the optimizer {kind}, which has no {name}", "leave its schedule out, or use another optimizer"
             )
-    return {
-        name: policy.resolve_bases([_base(policy, name, group[name]) for group in groups]) for name in policy.driven
-    }
+    found = {}
+    for name in policy.driven:
+        configured = [number for number in range(len(groups)) if number not in later]
+        resolved = policy.resolve_bases([_base(policy, name, groups[number][name]) for number in configured])
+        bases = dict(zip(configured, resolved, strict=True))
+        found[name] = [
+            bases[n] if n in bases else later[n].get(name, _default(policy, optimizer, n, name, groups[n][name]))
+            for n in range(len(groups))
+        ]
+    return found
 
 
 def saved_bases(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[str, list[float]] | None:
@@ -168,3 +179,11 @@ def _base(policy: Policy, name: str, found: Value) -> float:
             "configure the optimizer with the base value, and without a scheduler or the state of another run",
         )
     return found.held
+
+
+def _default(policy: Policy, optimizer: torch.optim.Optimizer, number: int, name: str, found: Value) -> float:
+    """The base value of a group that was added without one: its spec's, or as the optimizer has made it."""
+    if not isinstance(optimizer, BuiltOptimizer):
+        return _base(policy, name, found)
+    base: float = getattr(optimizer.spec, name) * getattr(multipliers_of(optimizer)[number], name, 1.0)
+    return base

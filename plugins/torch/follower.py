@@ -7,18 +7,27 @@ optimization one batch can make several updates, so values are written before ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 
-from ..core.callbacks.errors import longer_epoch_error, other_value_error, unreached_error, unseen_update_error
+from ..core.callbacks.errors import (
+    late_group_error,
+    longer_epoch_error,
+    other_spec_error,
+    other_value_error,
+    unreached_error,
+    unseen_update_error,
+)
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import log_name
 from ..core.callbacks.start import StartedPolicy
 from ..core.checkpoints.resuming import Bases
 from ..core.schedules.clock import Position
 from . import base_values, param_groups
+from .build import spec_difference
+from .later_groups import LaterGroups
 from .unseen_updates import UnseenUpdates
 from .update_count import UpdateCount
 from .wrapped_steps import members, shares_groups
@@ -39,6 +48,8 @@ class TorchFollower(Follower):
         by_hand: Whether the user's code makes the updates (manual optimization).
         others: Names of everything else in this training that could write into the optimizer.
         unseen: Notices updates that cannot be counted; None where there is no telling.
+        later: By number, the groups that the run had added before, with their own base values.
+        elsewhere: The ids of the parameters whose learning rate something else drives; see `LaterGroups`.
 
     Raises:
         ValueError: The policy cannot drive this optimizer.
@@ -54,27 +65,28 @@ class TorchFollower(Follower):
         by_hand: bool = False,
         others: Sequence[str] = (),
         unseen: UnseenUpdates | None = None,
+        later: Mapping[int, Mapping[str, float]] = MappingProxyType({}),
+        elsewhere: Collection[int] = (),
     ) -> None:
         super().__init__(started, label)
         self.optimizer = optimizer
         self._verifies, self._by_hand, self._others = verify, by_hand, others
-        self._bases = started.bases
-        self._groups = len(optimizer.param_groups)
-        self._is_written = False
-        self._start_from(self._bases)
+        self.groups = LaterGroups(self.policy, optimizer, started.bases, later, elsewhere)
+        self._is_written = self._is_new_epoch = False
+        self._start_from(self.groups.driven_bases)
         due = getattr(optimizer, "due", None)
         if due is not None:
             due.driven(self.policy.driven)
         self._unseen = unseen if self._varies else None
         # What is written into an optimizer's groups may not reach the groups of the optimizer inside it.
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]
-        after = self._after_update if verify or self._apart else None
-        self.count = UpdateCount(optimizer, 0, after, self._before_update if by_hand else None)
+        before = self._before_update if by_hand else self._before_step
+        self.count = UpdateCount(optimizer, 0, self._after_update, before)
         base_values.keep(optimizer, self.bases)
 
     @property
     def bases(self) -> Bases:
-        return self._bases
+        return self.groups.bases
 
     @property
     def made(self) -> int:
@@ -90,6 +102,7 @@ class TorchFollower(Follower):
                 that used.
         """
         self.count.made = made
+        self.groups.take_elsewhere()
         self._compute(epoch, made)
         if continues and not self._is_over():
             self._write(made)
@@ -99,10 +112,18 @@ class TorchFollower(Follower):
         base_values.remember_written(self.optimizer)
 
     def begin_epoch(self, epoch: int) -> None:
+        if self.policy.streams:
+            self.policy.begun += self.count.made
         self.count.made = 0
+        self.groups.take_elsewhere()
         self.write_ahead(epoch)
+        self._is_new_epoch = True
 
     def before_batch(self) -> None:
+        if self._is_new_epoch:
+            self._is_new_epoch = False
+            if self.groups.take_elsewhere():  # it may be written after this callback's start of the epoch
+                self._compute(self._epoch, self.count.made)
         if self._verifies and self._is_written:
             self._verify()
         made, most = self.count.made, self._most_updates
@@ -113,6 +134,11 @@ class TorchFollower(Follower):
         if self._unseen is not None and not made:
             self._unseen.look()
 
+    def _before_step(self) -> None:
+        # Groups may have been added after this callback's start of the batch.
+        if len(self.optimizer.param_groups) != self.groups.count:
+            self._write(self.count.made)
+
     def _before_update(self) -> None:
         made, most = self.count.made, self._most_updates
         if most is not None and made >= most:
@@ -120,6 +146,8 @@ class TorchFollower(Follower):
         self._write(made)
 
     def _after_update(self) -> None:
+        if len(self.optimizer.param_groups) != self.groups.count:
+            raise late_group_error(self.policy)
         for each in self._apart:
             self._check_reached(each)
         if self._verifies:
@@ -135,8 +163,11 @@ class TorchFollower(Follower):
 
     def write_ahead(self, epoch: int) -> None:
         """Write the values of an epoch's first update."""
+        ending = self.count.made if self.policy.streams else 0  # of the epoch before, which has not been left yet
+        self.policy.begun += ending
         self._compute(epoch, 0)
         self._write(0)
+        self.policy.begun -= ending
 
     def _used(self) -> dict[str, list[float]]:
         last = max(self.made - 1, 0) if self._varies else 0
@@ -149,34 +180,50 @@ class TorchFollower(Follower):
     def _is_over(self) -> bool:
         return self._most_updates is not None and self.made >= self._most_updates
 
+    def _check_spec(self) -> None:
+        """Raise ValueError if a group that was added differs from the policy's spec in more than its base values."""
+        if self.policy.spec is None:
+            return
+        of_groups = [dict(zip(self.bases, bases, strict=True)) for bases in zip(*self.bases.values(), strict=True)]
+        difference = spec_difference(self.policy.spec, self.optimizer, of_groups, self.groups.later)
+        if difference is not None:
+            raise other_spec_error(self.policy, difference)
+
     def _values(self, epoch: int, update: int, count: int) -> _Columns:
         """By hyperparameter, the values of each parameter group for `count` updates from `update` on."""
+        position = Position(epoch, update)
         return [
-            (name, self.policy.reduced_columns(name, bases, Position(epoch, update), count))
-            for name, bases in self.bases.items()
+            (name, self.groups.elsewhere_too(name, self.policy.reduced_columns(name, bases, position, count)))
+            for name, bases in self.groups.bases.items()
         ]
 
     def _compute(self, epoch: int, update: int) -> None:
         """Compute the values of an epoch from `update` on, some updates ahead."""
         self._epoch, self._first, count = epoch, 0, 1
         # A schedule that is constant within epochs ignores the update: an epoch may be longer than the first.
-        if self._varies and self._most_updates is not None:
-            self._first, count = update, max(1, min(_AHEAD, self._most_updates - update))
+        if self._varies:
+            most = _AHEAD if self._most_updates is None else self._most_updates - update
+            self._first, count = update, max(1, min(_AHEAD, most))
+        if len(self.optimizer.param_groups) != self.groups.count:
+            self._take_new_groups()
+        try:
+            self._columns = self._values(epoch, self._first, count)
+        except ValueError:
+            if count == 1 or not self.policy.streams:
+                raise
+            count = 1  # the run may end before the value that cannot be used
+            self._columns = self._values(epoch, self._first, count)
         self._computed = count
-        self._columns = self._values(epoch, self._first, count)
-        self._checked_groups()
         # The common case is written without checking each group again.
         self._stored = param_groups.stored(self.optimizer, self._columns)
 
     def _write(self, update: int) -> None:
         """Write the values of an update of this epoch into the parameter groups."""
         index = update - self._first if self._varies else 0
-        if not 0 <= index < self._computed:
-            self._compute(self._epoch, update)
-            index = 0
         every = self.optimizer.param_groups
-        if len(every) != self._groups:
-            self._checked_groups()  # raises
+        if not 0 <= index < self._computed or len(every) != self.groups.count:
+            self._compute(self._epoch, update)
+            index = update - self._first if self._varies else 0
         self._index, self._is_written = index, True
         if self._stored is not None:
             for number, key, values in self._stored:
@@ -186,14 +233,11 @@ class TorchFollower(Follower):
             for group, column in zip(every, columns, strict=True):
                 param_groups.write(group, name, column[index])
 
-    def _checked_groups(self) -> list[dict[str, Any]]:
-        every = self.optimizer.param_groups
-        if len(every) != self._groups:
-            raise self.policy.error(
-                f"{len(every)} parameter groups, but training started with {self._groups}",
-                "add all parameter groups in configure_optimizers",
-            )
-        return every
+    def _take_new_groups(self) -> None:
+        """Follow groups that were added since."""
+        self.groups.take_new(self._columns[0][1][0][self._index] if self._is_written else None)
+        self._check_spec()
+        base_values.keep(self.optimizer, self.bases)
 
     def _check_reached(self, inner: torch.optim.Optimizer) -> None:
         """Raise ValueError if the optimizer inside this one has used other values."""
@@ -205,9 +249,10 @@ class TorchFollower(Follower):
 
     def _verify(self) -> None:
         """Raise ValueError if the optimizer does not hold what was written last."""
-        every = self._checked_groups()
+        every = self.optimizer.param_groups
         for name, columns in self._columns:
-            for number, (group, column) in enumerate(zip(every, columns, strict=True)):
+            # What has been added since then is only about to be written.
+            for number, (group, column) in enumerate(zip(every, columns, strict=False)):
                 planned = column[self._index]
                 if not param_groups.holds(group, name, planned):
                     found, called = param_groups.held(group, name), log_name(name, self._label, number)

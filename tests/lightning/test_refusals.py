@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
-from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent, updates
+from samestep import AdamW, CosineDecay, LinearDecay, Recipe, StepDecay, epochs, percent
 from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -18,7 +19,7 @@ from samestep.lightning import (
     build_optimizer,
 )
 
-from .tiny_training import Ramp, refusal, sgd, train
+from .tiny_training import AfterEveryBatch, Ramp, refusal, sgd, train
 
 WHOLE_RUN = Recipe(learning_rate=CosineDecay(over=percent(100)))
 PER_UPDATE = Recipe(learning_rate=LinearDecay(over=epochs(2), end=0.25))
@@ -43,12 +44,6 @@ def test_change_within_epochs_of_unknown_length() -> None:
     message = refusal(sgd(0.1), HyperparameterScheduler(PER_UPDATE), data=Stream())
     assert "training data of unknown length" in message
     assert "give updates_per_epoch=, or resolution='epoch'" in message
-
-
-def test_updates_in_epochs_of_unknown_length() -> None:
-    recipe = Recipe(learning_rate=StepDecay(0.5, every=updates(3)))
-    message = refusal(sgd(0.1), HyperparameterScheduler(recipe), data=Stream())
-    assert "'3 updates' needs the number of updates in an epoch" in message
 
 
 @pytest.mark.parametrize(
@@ -112,7 +107,10 @@ def test_a_torch_scheduler_beside_ours(callback: Any, name: str) -> None:
         ({"weight_decay": 0.01}, "weight_decay is 0.01 and not 0.05"),
         ({"betas": (0.9, 0.99)}, "betas is (0.9, 0.99) and not (0.8, 0.99)"),
         ({"eps": 1e-8}, "epsilon is 1e-08 and not 1e-06"),
-        ({"lr": 0.2, "betas": (0.9, 0.99)}, "learning_rate is 0.2 and not 0.1"),
+        (
+            {"lr": 0.2, "betas": (0.9, 0.99)},
+            "learning_rate is 0.2 and not 0.1, betas is (0.9, 0.99) and not (0.8, 0.99)",
+        ),
         ({"lr": torch.tensor(0.2)}, "learning_rate is 0.2 and not 0.1"),
     ],
 )
@@ -139,16 +137,17 @@ def test_an_optimizer_of_another_kind_than_the_spec(other: type[torch.optim.Opti
     assert f"not built from this recipe's spec: the optimizer is {other.__name__} and not AdamW;" in message
 
 
-def test_an_optimizer_of_the_spec_with_another_group_since() -> None:
+@pytest.mark.parametrize("own", [{}, {"lr": 0.2}])
+def test_an_optimizer_of_the_spec_with_another_group_since_is_followed(own: dict[str, float]) -> None:
     def configure(module: pl.LightningModule) -> torch.optim.Optimizer:
         _, second = module.parameters()
         second.requires_grad_(False)
         optimizer = build_optimizer(SPEC, module)
-        optimizer.add_param_group({"params": [second.requires_grad_(True)]})
+        optimizer.add_param_group({"params": [second.requires_grad_(True)], **own})
         return optimizer
 
-    message = refusal(configure, HyperparameterScheduler(Recipe(SPEC)))
-    assert "not built from this recipe's spec: the optimizer has 2 parameter groups and not 1;" in message
+    run = train(configure, HyperparameterScheduler(Recipe(SPEC)), weights=2)
+    assert run.trace.column("learning_rate/1") == [own.get("lr", 0.1)] * 15
 
 
 class Engine:
@@ -217,3 +216,51 @@ def test_a_refused_run_leaves_the_optimizer_as_it_was() -> None:
     other = Recipe(AdamW(learning_rate=0.2), learning_rate=StepDecay(0.5, every=epochs(1), first=epochs(0)))
     refusal(None, HyperparameterScheduler(other), module=Ramp(keep))
     assert kept[0].param_groups[0]["lr"] == 0.1
+
+
+class EverySecond(Ramp):
+    """Makes an update of every second batch."""
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        if batch_idx % 2:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        else:
+            optimizer_closure()
+
+
+class EndsEarly(Ramp):
+    """Ends an epoch after two of its batches."""
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        return -1 if batch_idx == 2 else None
+
+
+@pytest.mark.parametrize("module", [EverySecond, EndsEarly])
+def test_a_module_that_leaves_updates_out_is_told_what_can_be_done(module: type[Ramp]) -> None:
+    recipe = Recipe(learning_rate=LinearDecay("100%"))
+    with pytest.warns(UserWarning, match="found 2 updates in epoch 0, but updates_per_epoch is 4;.* set it to the num"):
+        train(None, HyperparameterScheduler(recipe), module=module(sgd(1.0)), batches=4)
+    run = train(None, HyperparameterScheduler(recipe, updates_per_epoch=2), module=module(sgd(1.0)), batches=4)
+    assert run.learning_rates() == recipe.plan(updates_per_epoch=2, epochs=3).values("learning_rate", base=1.0)
+
+
+@pytest.mark.parametrize("on_change", ["raise", "use_new", "use_saved"])
+def test_a_run_resumed_within_an_epoch_that_is_shorter_now(tmp_path: Path, on_change: Any) -> None:
+    recipe = Recipe(learning_rate=LinearDecay("100%"))
+    saver = AfterEveryBatch(tmp_path)
+    train(sgd(1.0), HyperparameterScheduler(recipe), saver, batches=4)
+    options = {"batches": 4, "limit_train_batches": 2}
+    message = refusal(
+        sgd(1.0),
+        HyperparameterScheduler(recipe, on_change=on_change),
+        weights=1,
+        fit={"ckpt_path": str(saver.path(7))},
+        **options,
+    )
+    assert message == (
+        "HyperparameterScheduler: found a run resumed after 3 of the 4 updates of epoch 1, and epochs of 2 now; resume "
+        "from a checkpoint of an epoch's end, or with as many batches as before."
+    )
+    scheduler = HyperparameterScheduler(recipe, on_change=on_change)
+    run = train(sgd(1.0), scheduler, fit={"ckpt_path": str(saver.path(8))}, **options)
+    assert run.positions() == [(2, 0), (2, 1)]

@@ -178,10 +178,6 @@ UNKNOWN = Recipe(learning_rate=LinearDecay(over=percent(100)))
             "not 8.0",
         ),
         (
-            lambda: HyperparameterScheduler({"generator": GENERATOR}),
-            "of 'generator': the learning_rate schedule: '4 up",
-        ),
-        (
             lambda: HyperparameterScheduler({"generator": Recipe(learning_rate=LinearDecay(over=epochs(2)))}),
             "of unknown length or manual optimization; give updates_per_epoch=, or resolution='epoch'",
         ),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import BackboneFinetuning, GradientAccumulationScheduler, StochasticWeightAveraging
+from pytorch_lightning.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 from pytorch_lightning.plugins import MixedPrecision
 
 from samestep import SGDW, Recipe
@@ -133,7 +133,6 @@ CALLBACKS: dict[str, Callable[[], Any]] = {
     "accumulation": lambda: GradientAccumulationScheduler({0: 1, 1: 2, 3: 4}),
     "accumulation of 2": lambda: GradientAccumulationScheduler({0: 2, 6: 4}),
     "swa": lambda: StochasticWeightAveraging(0.1),
-    "backbone": BackboneFinetuning,
 }
 
 

@@ -212,15 +212,6 @@ def test_a_schedule_for_what_the_optimizer_does_not_have_is_refused() -> None:
     assert "found the optimizer Rprop, which has no weight_decay" in message
 
 
-def test_a_parameter_group_that_is_added_later_is_refused() -> None:
-    class Adds(pl.Callback):
-        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-            trainer.optimizers[0].add_param_group({"params": [torch.nn.Parameter(torch.zeros(()))]})
-
-    with pytest.raises(ValueError, match="found 2 parameter groups, but training started with 1"):
-        train(None, Adds(), EpochGatedDecay(0.1, start_epoch=1), module=Ramp(sgd(1.0)))
-
-
 def halve(epoch: int, learning_rate: float) -> float:
     return learning_rate / 2
 

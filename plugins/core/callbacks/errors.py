@@ -36,6 +36,14 @@ def longer_epoch_error(policy: Policy, epoch: int, updates: int) -> ValueError:
     )
 
 
+def shorter_epoch_error(policy: Policy, where: Position, before: int, now: int) -> ValueError:
+    """A run is resumed within an epoch after more updates than such an epoch makes now."""
+    return policy.error(
+        f"a run resumed after {where.update} of the {before} updates of epoch {where.epoch}, and epochs of {now} now",
+        "resume from a checkpoint of an epoch's end, or with as many batches as before",
+    )
+
+
 def warn_of_shorter_epoch(policy: Policy, epoch: int, made: int, updates: int) -> None:
     """Warn of an epoch that made fewer updates than the plan was resolved for; training continues."""
     warnings.warn(
@@ -136,6 +144,15 @@ def unreached_error(policy: Policy, outer: str, inner: str, hyperparameter: str)
         f"the optimizer {outer} with another {hyperparameter} than the {inner} inside it, as each has its own "
         f"param_groups",
         f"let the {outer} use the param_groups of its {inner}, also after load_state_dict",
+    )
+
+
+def late_group_error(policy: Policy) -> ValueError:
+    """A parameter group was added while a batch was trained, after the values of its update had been written."""
+    return policy.error(
+        "a parameter group that was added while an update was being made, and had a part in it by the values it came "
+        "with",
+        "add it before the batch's forward pass, as in on_train_epoch_start or on_train_batch_start",
     )
 
 

@@ -47,7 +47,7 @@ def clock_of(policy: Policy, given: int | None, updates: int | None, epochs: int
     if given is not None and updates is not None and given != updates:
         raise policy.error(
             f"updates_per_epoch={given}, but the trainer makes {updates} updates in an epoch",
-            "leave updates_per_epoch= out",
+            "leave updates_per_epoch= out, or end the trainer's epoch after that many",
         )
     return Clock(given if updates is None else updates, epochs, most)
 
@@ -87,7 +87,41 @@ def start(
             rewrite(found.policy)
     found.policy.reduced_by = [reducer for reducer in reducers if reducer is not found.policy]
     found.policy.prepare(found.clock)
+    if found.policy.streams:
+        found.policy.begun = _made_before(found.policy, saved, where)
+    elif saved is not None and not policy.reduces and on_change != "use_new" and found.policy.counts_updates():
+        _check_streamed(found.policy, found.clock, saved, where)
     own = bases(found.policy)
     if saved is not None:
         own = resumed_bases(found.policy, saved, own, where, on_change)
     return StartedPolicy(*found, clock, own)
+
+
+def _check_streamed(policy: Policy, clock: Clock, saved: Driver, where: Position) -> None:
+    """Raise ValueError if a run that went by its number of updates had another at a position than one of this clock."""
+    expected = where.epoch * (clock.updates_per_epoch or 0) + where.update
+    if saved.state and saved.state[0] != expected:
+        raise policy.error(
+            f"a run of {saved.state[0]} updates up to {where}, and epochs of {clock.updates_per_epoch}, which make "
+            f"{expected}",
+            "leave the length of the training data unknown, write the schedule in epochs, or on_change='use_new'",
+        )
+
+
+def _made_before(policy: Policy, saved: Driver | None, where: Position) -> int:
+    """The updates that a run made before the epoch in which it continues."""
+    if saved is None or where == Position(0):
+        counted, length = where.epoch == 0, 0
+    elif saved.state:  # it went by their number
+        return int(saved.state[0]) - where.update
+    else:
+        counted, length = (
+            where.epoch == 0 or saved.clock.updates_per_epoch is not None,
+            saved.clock.updates_per_epoch or 0,
+        )
+    if not counted:
+        raise policy.error(
+            f"a run that continues in epoch {where.epoch}, the updates before which were not counted",
+            "give updates_per_epoch=, or write the schedule in epochs",
+        )
+    return where.epoch * length

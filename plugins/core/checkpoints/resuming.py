@@ -213,6 +213,8 @@ def _values(before: Policy, its: Clock, policy: Policy, clock: Clock, where: Pos
 def _value(policy: Policy, name: str, clock: Clock, where: Position) -> str | None:
     try:
         policy.prepare(clock)
+        if policy.streams:  # the loaded number of updates includes those of the epoch
+            where = Position(where.epoch)
         if policy.spec is None:
             return f"{policy.value(name, 1.0, where)!r} times its base value"
         return repr(policy.value(name, float(getattr(policy.spec, name)), where))

@@ -112,11 +112,44 @@ class Driver:
 
 
 @dataclass(frozen=True)
+class LaterGroup:
+    """A parameter group that was added to an optimizer while it trained.
+
+    Attributes:
+        bases: By hyperparameter, the base values that are the group's own.
+        parameters: The names of its parameters.
+    """
+
+    bases: Mapping[str, float]
+    parameters: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """This group as JSON-ready data."""
+        return {"bases": dict(self.bases), "parameters": list(self.parameters)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> LaterGroup:
+        """The group that `to_dict` wrote; raises ValueError if it is not one."""
+        bases, parameters = _fields(data, ("bases", "parameters"))
+        known = isinstance(bases, dict) and set(bases) <= set(HYPERPARAMETERS) and isinstance(parameters, list)
+        if not known or not {type(base) for base in bases.values()} <= {float}:
+            raise ValueError(f"found the parameter group {_shown(data)}; expected one that samestep wrote")
+        return cls(bases, tuple(parameters))
+
+
+@dataclass(frozen=True)
 class Progress:
-    """An optimizer's number of updates in the epoch, and what drove it."""
+    """An optimizer's number of updates in the epoch, what drove it, and the groups that it got while it trained."""
 
     update: int = 0
     drivers: tuple[Driver, ...] = ()
+    later: Mapping[int, LaterGroup] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """This as JSON-ready data; the later groups are left out if there are none, as before they were known."""
+        later = {str(number): group.to_dict() for number, group in self.later.items()}
+        drivers = [driver.to_dict() for driver in self.drivers]
+        return {"update": self.update, "drivers": drivers, **({"later": later} if later else {})}
 
     def driver(self, kind: str, hyperparameters: tuple[str, ...], reduces: bool = False) -> Driver | None:
         """What drove, or reduced, some of these hyperparameters; a policy of this kind comes before others."""
@@ -151,14 +184,24 @@ class Saved:
     def with_progress(self, number: int, update: int, *drivers: Driver) -> Saved:
         """A copy with an optimizer's progress, and with these drivers added, once each."""
         before = self.optimizers[number].drivers if number in self.optimizers else ()
+        later = self.optimizers[number].later if number in self.optimizers else {}
         distinct = {(each.kind, each.hyperparameters): each for each in (*before, *drivers)}
-        return replace(self, optimizers={**self.optimizers, number: Progress(update, tuple(distinct.values()))})
+        return replace(self, optimizers={**self.optimizers, number: Progress(update, tuple(distinct.values()), later)})
+
+    def with_later(self, number: int, later: Mapping[int, LaterGroup]) -> Saved:
+        """A copy with what one more callback knows of the groups that an optimizer got while it trained."""
+        progress = self.optimizers[number]
+        both = dict(progress.later)
+        for index, group in later.items():
+            known = both.get(index, LaterGroup({}))
+            both[index] = LaterGroup({**known.bases, **group.bases}, group.parameters)
+        return replace(self, optimizers={**self.optimizers, number: replace(progress, later=both)})
 
     def beside(self, others: Saved | None) -> Saved:
         """A copy with what others saved of the same run."""
         saved = self if others is None else replace(others, epoch=self.epoch)
         for number, progress in self.optimizers.items():
-            saved = saved.with_progress(number, progress.update, *progress.drivers)
+            saved = saved.with_progress(number, progress.update, *progress.drivers).with_later(number, progress.later)
         return saved
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,10 +209,7 @@ class Saved:
         data = {
             "version": VERSION,
             "epoch": self.epoch,
-            "optimizers": {
-                str(number): {"update": progress.update, "drivers": [each.to_dict() for each in progress.drivers]}
-                for number, progress in self.optimizers.items()
-            },
+            "optimizers": {str(number): progress.to_dict() for number, progress in self.optimizers.items()},
         }
         return seal(data)
 
@@ -195,8 +235,10 @@ class Saved:
             _, epoch, optimizers = _fields(unseal(data), ("version", "epoch", "optimizers"))
             progress = {}
             for number, each in optimizers.items():
-                update, drivers = _fields(each, ("update", "drivers"))
-                progress[_count(int(number))] = Progress(_count(update), tuple(map(read, drivers)))
+                groups = each.get("later", {})
+                update, drivers, _ = _fields({"later": groups, **each}, ("update", "drivers", "later"))
+                later = {_count(int(index)): LaterGroup.from_dict(group) for index, group in groups.items()}
+                progress[_count(int(number))] = Progress(_count(update), tuple(map(read, drivers)), later)
             return cls(_count(epoch), progress)
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
             raise _damaged(error) from None

@@ -30,6 +30,9 @@ class Policy(ABC):
         spec: The spec of the optimizer that it is for, or None for any.
         base: The base value of every parameter group, or None for the group's own.
         reduced_by: What reduces its values in this training.
+        streams: Whether a schedule needs the number of updates that the run has made, and that alone.
+        begun: If so, the number made before the present epoch.
+        made: The number made in it, as last noted.
         who: Its name in messages.
     """
 
@@ -39,6 +42,8 @@ class Policy(ABC):
     spec: Spec | None = None
     base: float | None = None
     reduced_by: Sequence[Reducer] = ()
+    streams = False
+    begun = made = 0
 
     def __init__(self, who: str) -> None:
         self.who = who

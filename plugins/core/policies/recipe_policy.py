@@ -10,6 +10,7 @@ from ..recipes.plan_values import PlanValues
 from ..recipes.recipe import UNCHANGED, Recipe
 from ..schedules.clock import Clock, Position
 from .policy import Policy
+from .streams import Part, stream_clock, streamed_names
 
 Resolution = Literal["update", "epoch"]
 
@@ -33,13 +34,23 @@ class RecipePolicy(Policy):
         self.spec, self.driven = recipe.optimizer, recipe.driven
 
     def prepare(self, clock: Clock) -> None:
+        self._streamed = streamed_names(self.recipe, clock)
+        self.streams = bool(self._streamed)
+        rest = set(self.driven) - self._streamed
         try:
-            self._plan = PlanValues(self.recipe, clock)
+            if self.streams and rest:
+                plan = PlanValues(Part(self.recipe, rest), clock)
+                stream = PlanValues(Part(self.recipe, self._streamed), stream_clock(clock))
+                self._plans = {**dict.fromkeys(rest, plan), **dict.fromkeys(self._streamed, stream)}
+                self._whole = None
+            else:
+                self._whole = PlanValues(self.recipe, stream_clock(clock) if self.streams else clock)
+                self._plans = dict.fromkeys(self.driven, self._whole)
         except ValueError as error:
             raise ValueError(f"{self.who}: {error}") from None
         if self.resolution == "update" and clock.updates_per_epoch is None:
-            for name in self.driven:
-                if not self._plan.constant_within_epochs(name):
+            for name in sorted(rest):
+                if not self._plans[name].constant_within_epochs(name):
                     raise self.error(
                         f"a {name} schedule that changes within an epoch, and training data of unknown length or "
                         f"manual optimization",
@@ -48,14 +59,26 @@ class RecipePolicy(Policy):
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         update = position.update if self.resolution == "update" else 0
-        return self._plan.value(hyperparameter, position.epoch, update, base)
+        if hyperparameter in self._streamed:
+            position = Position(0, self.begun + update)
+        else:
+            position = Position(position.epoch, update)
+        return self._plans[hyperparameter].value(hyperparameter, *position, base)
 
     def columns(self, hyperparameter: str, bases: Sequence[float], position: Position, count: int) -> list[list[float]]:
-        updates = self._plan.clock.updates_per_epoch
+        plan = self._plans[hyperparameter]
+        updates = plan.clock.updates_per_epoch
         if updates is None or not self.varies_within_epochs():
             return super().columns(hyperparameter, bases, position, count)
-        begin = position.epoch * updates + position.update
-        return self._plan.columns(hyperparameter, begin, begin + count, bases)
+        begin = self.begun if hyperparameter in self._streamed else position.epoch * updates
+        begin += position.update
+        return plan.columns(hyperparameter, begin, begin + count, bases)
+
+    def state(self) -> list[int]:
+        return [self.begun + self.made] if self.streams else []
+
+    def load_state(self, state: Sequence[Any]) -> None:
+        self.begun = next((made for made in state if type(made) is int), 0)
 
     def units(self) -> frozenset[str]:
         durations = (duration for name in self.driven for duration in self.recipe.schedule(name).durations())
@@ -64,7 +87,7 @@ class RecipePolicy(Policy):
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         for name, values in bases.items():
             try:
-                self._plan.check(name, max(values))
+                self._plans[name].check(name, max(values))
             except ValueError as error:
                 raise ValueError(f"{self.who}: {error}") from None
 
@@ -75,28 +98,31 @@ class RecipePolicy(Policy):
             for name, values in bases.items()
             if not any(values) and self.recipe.schedule(name) != UNCHANGED
         ]
-        if self._plan.clock.length() is not None:
-            found += [sentence for sentence in lint(self._plan) if sentence not in found]
-            found += self._beyond(training)
+        plan = self._whole
+        if plan is not None and plan.clock.length() is not None:
+            found += [sentence for sentence in lint(plan) if sentence not in found]
+            found += self._beyond(plan, training)
         return found
 
-    def _beyond(self, training: Clock) -> Iterator[str]:
+    def _beyond(self, plan: PlanValues, training: Clock) -> Iterator[str]:
         """Updates without effect after the end of the run that percentages refer to."""
-        own, now = self._plan.clock.length(), training.length()
+        own, now = plan.clock.length(), training.length()
         if own is None or now is None or now <= own or "learning_rate" not in self.driven:
             return
-        epoch, update = divmod(int(own), self._plan.clock.updates_per_epoch or 1)
-        if self._plan.multiplier("learning_rate", epoch, update) == 0:
+        epoch, update = divmod(int(own), plan.clock.updates_per_epoch or 1)
+        if plan.multiplier("learning_rate", epoch, update) == 0:
             yield (
                 f"learning_rate: it is 0 from {Position(epoch, update)} on, the end of the run that its percentages "
                 f"refer to: train no further, or write on_change='use_new'"
             )
 
     def varies_within_epochs(self) -> bool:
-        return self.resolution == "update" and not all(map(self._plan.constant_within_epochs, self.driven))
+        return self.resolution == "update" and not all(
+            plan.constant_within_epochs(name) for name, plan in self._plans.items()
+        )
 
     def counts_updates(self) -> bool:
-        return self.varies_within_epochs() or not all(map(self._plan.in_epochs_alone, self.driven))
+        return self.varies_within_epochs() or not all(plan.in_epochs_alone(name) for name, plan in self._plans.items())
 
     def settings(self) -> dict[str, Any] | None:
         try:
