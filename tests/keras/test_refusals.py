@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import pytest
 
-from samestep import AdamW, CosineDecay, Recipe, StepDecay, epochs, updates
+from samestep import AdamW, CosineDecay, Recipe, StepDecay, epochs
 from samestep.core.recipes.float32 import float32
 from samestep.keras import (
     EpochGatedDecay,
@@ -121,11 +121,6 @@ def test_a_schedule_that_changes_within_an_epoch_of_unknown_length(spec: AdamW) 
     message = refusal(probe(spec), callback, stream=True)
     assert "a weight_decay schedule that changes within an epoch, and training data of unknown length" in message
     assert "updates_per_epoch=, or resolution='epoch'" in message
-
-
-def test_a_schedule_in_updates_and_data_of_unknown_length(spec: AdamW) -> None:
-    callback = HyperparameterScheduler(Recipe(spec, learning_rate=StepDecay(0.5, every=updates(7))))
-    assert "'7 updates' needs the number of updates in an epoch" in refusal(probe(spec), callback, stream=True)
 
 
 @pytest.mark.parametrize(("accumulated", "made"), [(None, 6), (2, 3)])

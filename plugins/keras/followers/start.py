@@ -7,6 +7,7 @@ from ...core.callbacks.optimizer_matching import Followed
 from ...core.callbacks.schedule_callback import Options
 from ...core.callbacks.start import start
 from ...core.checkpoints.resuming import driver_before
+from ...core.checkpoints.saved import Driver
 from ...core.policies.policy import Policy
 from ...core.schedules.clock import Position
 from ..optimizers.scheduled import ScheduledOptimizer
@@ -58,5 +59,10 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
     if run.loaded and where.epoch and not epoch and on_change != "use_new":
         warn_of_first_epoch(policy, where.epoch)
     follower = TableFollower(started, meant.label, optimizer, model, others, options.verify)
-    run.driven_by(id(meant.callback), lambda: training.drivers_of(follower))
+
+    def drivers() -> list[Driver]:
+        follower.policy.made = run.position.update
+        return training.drivers_of(follower)
+
+    run.driven_by(id(meant.callback), drivers)
     return follower

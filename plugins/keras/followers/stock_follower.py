@@ -79,6 +79,12 @@ class StockFollower(Follower):
                 "build the optimizer with build_optimizer(spec, model), set steps_per_execution=1, or give "
                 "resolution='epoch'",
             )
+        if policy.streams and keras.backend.backend() == "tensorflow":
+            raise policy.error(
+                f"a learning_rate schedule in updates, training data of unknown length, and Keras' own {kind}, whose "
+                f"updates tensorflow counts one too many of in each epoch",
+                "build the optimizer with build_optimizer(spec, model), or give updates_per_epoch=",
+            )
         self.each_batch = self._varies
         self._columns = (self.clock.updates_per_epoch or 1) if self._varies else 1
         self._own_base, self._written, self._update = own_base, number(rate), 0
@@ -107,7 +113,8 @@ class StockFollower(Follower):
             self.check()
         self._epoch = epoch
         self._count.begin_epoch()
-        (self._values,) = self.policy.reduced_columns("learning_rate", [self._base], Position(epoch), self._columns)
+        if not self.policy.streams:
+            (self._values,) = self.policy.reduced_columns("learning_rate", [self._base], Position(epoch), self._columns)
         self._seen = self._count.total
         self._write(0)
 
@@ -118,7 +125,12 @@ class StockFollower(Follower):
 
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
         self._check_batch()
-        return super().end_epoch(may_be_short)
+        if self.policy.streams and self._update >= self.made > 0:
+            self._write(self.made - 1)  # Keras had begun a batch, and then found that there was none
+        used = super().end_epoch(may_be_short)
+        if self.policy.streams:
+            self.policy.begun += self.made
+        return used
 
     def check(self) -> None:
         variable = ops.convert_to_numpy(self._optimizer.learning_rate)
@@ -138,8 +150,14 @@ class StockFollower(Follower):
         self._seen = made
 
     def _used(self) -> Mapping[str, Sequence[float]]:
-        return {"learning_rate": [self._values[min(max(self.made - 1, 0), self._columns - 1)]]}
+        return {"learning_rate": [self._value(max(self.made - 1, 0))]}
+
+    def _value(self, update: int) -> float:
+        if self.policy.streams:
+            position = Position(self._epoch, update)
+            return self.policy.reduced_columns("learning_rate", [self._base], position, 1)[0][0]
+        return self._values[min(update, self._columns - 1)]
 
     def _write(self, update: int) -> None:
-        self._update, self._written = update, self._values[min(update, self._columns - 1)]
+        self._update, self._written = update, self._value(update)
         write_rate(self._optimizer, self._own_base, self._written)

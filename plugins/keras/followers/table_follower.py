@@ -21,6 +21,8 @@ from ..optimizers.scheduled import ScheduledOptimizer
 from ..optimizers.table import Rows
 from .values import other_value, reserve
 
+_STREAMED = 65536  # updates of an epoch of unknown length that are prepared
+
 
 def bases_of(policy: Policy, optimizer: ScheduledOptimizer) -> Bases:
     """The base values of what a policy drives; empty if the optimizer is not built."""
@@ -66,7 +68,7 @@ class TableFollower(Follower):
         if difference is not None:
             raise other_spec_error(policy, difference)
         optimizer.due.driven(policy.driven)
-        self._columns = (updates or 1) if self._varies else 1
+        self._columns = (updates or (_STREAMED if policy.streams else 1)) if self._varies else 1
         reserve(model, optimizer, self._columns)
         # The number of updates in an epoch, if only a change of the optimizer's variables explains another one: a
         # custom train_step may make any number.
@@ -110,8 +112,23 @@ class TableFollower(Follower):
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
         self._may_be_short = may_be_short
         used = super().end_epoch(may_be_short)
+        if self.policy.streams:
+            self._check_prepared()
+            self.policy.begun += self.made
         self._optimizer.run.end_epoch(self._epoch)
         return used
+
+    def _check_prepared(self) -> None:
+        """Raise ValueError if an epoch of unknown length went beyond the table while a schedule still changed."""
+        last = Position(self._epoch, self.made - 1)
+        for name in self.policy.driven if self.made > self._columns > 1 else ():
+            bases = self.bases[name]
+            if self.policy.reduced_columns(name, bases, last, 1) != [values[-1:] for values in self._written[name]]:
+                raise self.policy.error(
+                    f"{self.made} updates in an epoch of unknown length, of which the first {self._columns} can have "
+                    f"values of their own",
+                    "give fit(steps_per_epoch=...)",
+                )
 
     def check(self) -> None:
         if not self._verify:
