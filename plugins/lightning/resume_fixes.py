@@ -6,6 +6,9 @@ but the update would then only use the batches after the checkpoint.
 Resumed after the last batch of an epoch, Lightning continues with the next epoch but does not count it as started.
 Later checkpoints then take a half-trained epoch for a complete one, and resuming from them would start it again.
 
+After an exception within a batch, Lightning counts that batch, and the epoch, as begun for good. A run that goes on
+saves checkpoints from which Lightning would train one batch twice, or begin the epoch again.
+
 Resumed after an epoch in a run bounded only by max_steps, Lightning ends that epoch again and counts it twice. Data
 shuffled by epoch would then come in the order of another epoch.
 """
@@ -53,6 +56,7 @@ class ResumeFixes(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
         self._gradients = checkpoint.get(GRADIENTS)
+        _forget_broken_off(checkpoint.get("loops", {}).get("fit_loop", {}))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -108,3 +112,17 @@ def _count_epochs(trainer: Trainer) -> None:
     if loop.restarted_on_epoch_end and progress.current.processed > progress.current.completed:
         progress.current.processed -= 1
         progress.total.processed -= 1
+
+
+def _forget_broken_off(loop: Any) -> None:
+    """Take what exceptions broke off out of the progress in a checkpoint, from which Lightning finds its place."""
+    epochs, batches = (loop.get(key, {}) for key in ("epoch_progress", "epoch_loop.batch_progress"))
+    if epochs:
+        excess = max(epochs["total"]["started"] - epochs["total"]["processed"] - 1, 0)  # at most one is being trained
+        for progress in (epochs["total"], epochs["current"]):
+            progress["ready"] -= excess
+            progress["started"] -= excess
+    if batches:
+        total, current = batches["total"], batches["current"]
+        for key in ("ready", "started"):
+            total[key] = total["processed"] + current[key] - current["processed"]
