@@ -38,6 +38,10 @@ class Plan(PlanValues):
         with more than 20 drops is told as one stretch; of each hyperparameter, 50 changes at most. Without a spec,
         values are multiples of the base value.
 
+        Of a run of more than 100,000 updates whose values change within epochs, not every update is looked at, but
+        those around which parts of the schedule begin, end, drop or restart, up to 20,000, and 10,000 others. What is
+        said is true of these; an update that is named is searched for between them.
+
         Raises:
             ValueError: The number of epochs is unknown.
         """
@@ -47,7 +51,7 @@ class Plan(PlanValues):
         """Where two plans differ: one line per hyperparameter and per number of the spec that does, empty if none does.
 
         The line of a hyperparameter has the first update at which its values differ, and the one at which they are
-        furthest apart.
+        furthest apart. A long run is looked at as by `explain`.
 
         Raises:
             TypeError: `other` is not a plan.
@@ -73,8 +77,9 @@ class Plan(PlanValues):
     def lint(self) -> list[str]:
         """Possible mistakes, a sentence each.
 
-        A first or last update at 0, a gate that the run never reaches, a warmup longer than the run, an end that comes
-        early or never, changes that float32 cannot hold.
+        A learning rate of 0 (but for a first update alone, with which a warmup begins), a gate that the run never
+        reaches, a warmup longer than the run, an end that comes early or never, changes that float32 cannot hold, a
+        percentage below 1. A long run is looked at as by `explain`.
 
         Raises:
             ValueError: The number of epochs is unknown.
