@@ -45,7 +45,7 @@ def test_a_schedule_that_has_nothing_to_multiply_is_said(name: str) -> None:
     [
         Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
-        Recipe(learning_rate=LinearDecay("100%", end=0.1)),
+        Recipe(learning_rate=LinearDecay("50%", end=0.1)),
     ],
 )
 @pytest.mark.filterwarnings("error:.*possible mistakes")

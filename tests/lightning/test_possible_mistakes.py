@@ -66,7 +66,7 @@ def test_the_spec_s_zeros_are_said_with_all_that_lint_finds() -> None:
         Recipe(learning_rate=Warmup("2 updates") * CosineDecay("100%")),
         Recipe(learning_rate=LinearDecay("100%")),
         Recipe(learning_rate=StepDecay(0.5, epochs(1))),
-        Recipe(learning_rate=LinearDecay("100%", end=0.1)),
+        Recipe(learning_rate=LinearDecay("50%", end=0.1)),
         Recipe(AdamW(1.0, 0.1), weight_decay=StepDecay(0.5, epochs(1))),
     ],
 )

@@ -62,7 +62,7 @@ def diff(plan: PlanValues, other: PlanValues) -> str:
             "give both an optimizer, or neither."
         )
     total, theirs = plan.updates("diff()"), other.updates("diff()")
-    lines = []
+    lines: list[str] = []
     for name in HYPERPARAMETERS:
         lines += _difference(plan, other, name, min(total, theirs))
     if total != theirs:

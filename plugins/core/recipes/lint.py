@@ -20,12 +20,13 @@ from .zeros import zeros
 _SAMPLES = 1000
 
 
-def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None) -> list[str]:
+def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None, *, kept: bool = True) -> list[str]:
     """The findings, hyperparameter by hyperparameter.
 
     Args:
         plan: The plan.
         looks: What was seen of each hyperparameter, if it was looked at before.
+        kept: Whether to say that a ramp keeps its end value until the run's end, which is often meant.
     """
     total = plan.updates("lint()")
     found = []
@@ -36,7 +37,9 @@ def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None) -> list[str]
             places.setdefault(part.place, []).append(part)
         sentences = list(_percents(plan, name))
         for uses in places.values():
-            sentences += [*_never(uses, total), *_ramp(plan, uses, total)]
+            sentences += [*_never(uses, total), *_unreached(uses, total)]
+            if kept:
+                sentences += _kept(plan, uses, total)
         if name == "learning_rate":  # a weight decay or a momentum of 0 leaves an update something to do
             sentences += zeros(plan, seen, total)
         sentences += _lost(plan, name, total)
@@ -92,16 +95,25 @@ def _whole(uses: list[Part], total: int) -> str:
     return "its part of the run" if others or part.last < total - 1 or part.stopped else "the run"
 
 
-def _ramp(plan: PlanValues, uses: list[Part], total: int) -> Iterator[str]:
+def _unreached(uses: list[Part], total: int) -> Iterator[str]:
+    ramp = uses[0].schedule
+    if isinstance(ramp, Ramp) and _is_unreached(ramp, uses):
+        what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
+        yield f"{ramp!r}: {what} {_whole(uses, total)}, {text(ramp.final)} is never reached"
+
+
+def _is_unreached(ramp: Ramp, uses: list[Part]) -> bool:
+    return _known(uses) and all(_ends_before(ramp, use) for use in uses)
+
+
+def _kept(plan: PlanValues, uses: list[Part], total: int) -> Iterator[str]:
+    """Where a ramp has its end value long before the run ends."""
     ramp, part = uses[0].schedule, uses[-1]
-    if not isinstance(ramp, Ramp):
+    if not isinstance(ramp, Ramp) or ramp.final == 1.0 or _is_unreached(ramp, uses):
         return
     of_run, end = part.last == total - 1, _end(ramp, part)
     reached, began = _kept_from(ramp, uses)
-    if _known(uses) and all(_ends_before(ramp, use) for use in uses):
-        what = "the warmup is longer than" if isinstance(ramp, Warmup) else "its end lies after"
-        yield f"{ramp!r}: {what} {_whole(uses, total)}, {text(ramp.final)} is never reached"
-    elif of_run and reached is not None and reached < total - 1 and part.clock(part.last) > end and ramp.final != 1.0:
+    if of_run and reached is not None and reached < total - 1 and part.clock(part.last) > end:
         if not began:
             yield (
                 f"{ramp!r}: reaches its end value {text(ramp.final)} at {when(plan, reached)} and stays there for the "

@@ -133,7 +133,8 @@ def _within(part: Part, cycles: int) -> Iterable[Part | None]:
         case Sequence():
             starts = [Fraction(0), *(part.length(start) for start, _ in schedule.rest)]
             schedules = (schedule.first, *(following for _, following in schedule.rest))
-            spans = zip(schedules, starts, [*starts[1:], math.inf], strict=True)
+            ends: list[Fraction | float] = [*starts[1:], math.inf]
+            spans = zip(schedules, starts, ends, strict=True)
             return [part.within(index, *span) for index, span in enumerate(spans)]
         case Repeat():
             return _cycles(schedule, part, cycles)
