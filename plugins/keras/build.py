@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from ..core.arguments.check import checks_arguments
+from ..core.arguments.given import model_error
 from ..core.callbacks.due import Due, spec_of
 from ..core.recipes.recipe import Recipe
 from ..core.specs.parameter_rules import Parameter, assign
@@ -45,7 +46,7 @@ def build_optimizer(spec: Spec | Recipe, model: keras.Model, **options: Any) -> 
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
     if not isinstance(model, keras.Model):
-        raise TypeError(f"build_optimizer: found {model!r} ({type(model).__name__}); expected a keras.Model.")
+        raise model_error("build_optimizer", model, "keras")
     if model.built and spec.parameters:
         assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in parameters(model)])
     reference = weakref.ref(model)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from ..core import callbacks as shared
+from ..core.arguments.given import on_instances
 from ..core.callbacks.errors import metric_error, warn_of_no_metric
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.checkpoints.resuming import driver_before
@@ -22,6 +23,10 @@ class _Callback(keras.callbacks.Callback):
     """Shares a training with samestep's other callbacks, and acts before all other callbacks."""
 
     _training: Training
+
+    @on_instances
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         together = TrainedTogether(self)
@@ -106,6 +111,10 @@ class EpochGatedDecay(shared.EpochGatedDecay, _Driver):
 
 class LearningRateScheduler(shared.LearningRateScheduler, _Driver):
     __doc__ = shared.LearningRateScheduler.__doc__
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        self._tell(epoch, self._followers)
 
 
 class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):

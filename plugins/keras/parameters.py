@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from ..core.arguments.check import checks_arguments
+from ..core.arguments.given import model_error
 from ..core.recipes.float32 import shortest_decimal
 from ..core.specs.parameter_rules import Parameter, role_by_shape
 from ..core.specs.parameter_table import ParameterTable, extraction_error
@@ -56,7 +57,7 @@ def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
 
 @checks_arguments
 def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
-    """Print and return what `spec` sets for each trainable parameter of `model`.
+    """What `spec` sets for each trainable parameter of `model`: a table to print.
 
     Args:
         spec: The spec, with its rules.
@@ -70,9 +71,7 @@ def describe_parameters(spec: Spec, model: keras.Model) -> ParameterTable:
         ValueError: A rule matches nothing, or the model is not built.
     """
     _require_built(model, "describe_parameters")
-    table = ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
-    print(table)
-    return table
+    return ParameterTable.of(spec, [parameter for parameter, _ in parameters(model)])
 
 
 @checks_arguments
@@ -125,6 +124,8 @@ def extract_weight_decay(
 
 
 def _require_built(model: keras.Model, what: str) -> None:
+    if not isinstance(model, keras.Model):
+        raise model_error(what, model, "keras")
     if not model.built:
         raise ValueError(
             f"{what}: found the model {model.name!r}, which is not built and has no parameters yet; build it, or call "

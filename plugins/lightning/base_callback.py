@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from ..core.arguments.given import on_instances
+
 modules: list[ModuleType] = []
 for _name in ("pytorch_lightning", "lightning.pytorch"):
     try:
@@ -36,7 +38,13 @@ class Callback(*(module.Callback for module in modules)):  # type: ignore[misc]
         own = cls.__module__.startswith(f"{__package__}.")
         for name, hook in list(vars(cls).items()) if own else ():
             if name.startswith("on_") and name not in _EACH_BATCH:
-                setattr(cls, name, _of_trainer(name, hook))
+                checked = _of_trainer(name, hook)
+                # A Trainer that was given the class calls this last, whatever went wrong before.
+                setattr(cls, name, on_instances(checked) if name == "on_exception" else checked)
+
+    @on_instances
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: a Trainer that was given the class calls this first."""
 
     def on_after_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Refuse Fabric, which calls this by itself; a Trainer never does."""

@@ -236,6 +236,11 @@ class EpochGatedDecay(shared.EpochGatedDecay, _Driver):
 class LearningRateScheduler(shared.LearningRateScheduler, _Driver):
     __doc__ = shared.LearningRateScheduler.__doc__
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            self._tell(trainer.current_epoch, self._followers)
+
 
 class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
     __doc__ = shared.ReduceOnPlateau.__doc__
@@ -254,6 +259,7 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
 
     def _begin_run(self, trainer: Trainer, clock: Clock) -> None:
         """Begin a training, before any value is written."""
+        self._prints = trainer.is_global_zero
         before = self._before(trainer)
         progress = [] if before is None else before.optimizers.values()
         saved = [driver_before(self._policy, each.drivers) for each in progress]

@@ -22,7 +22,7 @@ from .optimizers.built_optimizer import BuiltOptimizer
 from .optimizers.record import TorchRecord
 from .optimizers.spec_optimizer import SpecOptimizer
 from .param_groups import base_key, number
-from .parameters import is_sharded, parameters, refuse_flattened
+from .parameters import checked_model, is_sharded, parameters, refuse_flattened
 
 
 @checks_arguments
@@ -55,7 +55,7 @@ def build_optimizer(spec: Spec | Recipe, model: torch.nn.Module, **options: Any)
     due, spec = Due.of(spec), spec_of(spec, "build_optimizer")
     record = record_of(RECORDS, spec, "build_optimizer")
     check_options(record.options, options)
-    known = parameters(model, frozen=True)
+    known = parameters(checked_model(model, "build_optimizer"), frozen=True)
     found = [parameter for _, parameter in known if parameter.requires_grad]
     if not found:
         raise ValueError("build_optimizer: found a model without trainable parameters; build the model first.")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..core.arguments.check import checks_arguments
+from ..core.arguments.given import model_error
 from ..core.specs.parameter_rules import Parameter
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
@@ -42,6 +43,13 @@ def parameters(model: nn.Module, frozen: bool = False) -> list[tuple[Parameter, 
     ]
 
 
+def checked_model(model: object, who: str) -> nn.Module:
+    """A model as given; raises TypeError if it is none."""
+    if not isinstance(model, nn.Module):
+        raise model_error(who, model, "lightning")
+    return model
+
+
 def is_sharded(parameter: torch.Tensor) -> bool:
     """Whether it is a DTensor, as after `fully_shard`: each device has a part, but the shape is the whole's."""
     if not torch.distributed.is_available():
@@ -72,7 +80,7 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
 
 @checks_arguments
 def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
-    """Print and return what `spec` sets for each trainable parameter of `model`.
+    """What `spec` sets for each trainable parameter of `model`: a table to print.
 
     Args:
         spec: The spec, with its rules.
@@ -85,12 +93,10 @@ def describe_parameters(spec: Spec, model: nn.Module) -> ParameterTable:
     Raises:
         ValueError: A rule matches nothing.
     """
-    known = parameters(model, frozen=True)
+    known = parameters(checked_model(model, "describe_parameters"), frozen=True)
     trained = [parameter.requires_grad for _, parameter in known]
     refuse_flattened(spec, [parameter for _, parameter in known if parameter.requires_grad], "describe_parameters")
-    table = ParameterTable.of(spec, [described for described, _ in known], trained)
-    print(table)
-    return table
+    return ParameterTable.of(spec, [described for described, _ in known], trained)
 
 
 @checks_arguments
@@ -113,6 +119,7 @@ def extract_weight_decay(
     """
     if optimizer is None:
         raise extraction_error("no optimizer", "give the torch optimizer whose groups have the weight decay")
+    model = checked_model(model, "extract_weight_decay")
     paths = {parameter: name.replace(".", "/") for name, parameter in model.named_parameters()}
     found = {}
     for group in optimizer.param_groups:

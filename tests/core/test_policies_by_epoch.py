@@ -157,7 +157,10 @@ def test_what_is_not_a_function_of_an_epoch_is_refused(function: Callable) -> No
 @pytest.mark.parametrize("function", [lambda epoch: epoch + "", lambda epoch, lr: lr + ""], ids=["one", "two"])
 def test_a_type_error_inside_the_users_function_is_the_users_own(function: Callable) -> None:
     scheduler = follow(function)
-    with pytest.raises(TypeError, match=r"^unsupported operand type\(s\) for \+: '(int|float)' and 'str'$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^unsupported operand type\(s\) for \+: '(int|float)' and 'str'\nraised by <lambda> for epoch 0$",
+    ):
         scheduler.value("learning_rate", 1.0, Position(0))
 
 

@@ -214,6 +214,8 @@ def test_the_tables_are_of_the_same_kind(networks: Any, capsys: pytest.CaptureFi
         room.describe_parameters(AdamW(parameters=RULES["roles"]), net)
         for room, net in zip(ROOMS, networks, strict=True)
     ]
+    for table in made:
+        print(table)
     printed = capsys.readouterr().out.splitlines()
     assert all(type(table) is ParameterTable for table in made)
     assert [line.split() for line in printed if line.startswith("path")] == [str(made[0]).splitlines()[0].split()] * 2

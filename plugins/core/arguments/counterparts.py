@@ -56,6 +56,7 @@ _LIBRARIES = (
     "torch",
     "transformers",
 )
+_BASES = {"LRScheduler", "LearningRateSchedule", "Optimizer", "Scheduler"}
 _ANY = "leave it out of the recipe, whose schedules drive any optimizer"
 
 
@@ -85,7 +86,10 @@ def mistaken(found: object, kind: str, example: str, known: Collection[str]) -> 
     if inspect.isroutine(found) and kind == "schedule":
         name = getattr(found, "__name__", "function")
         return f"found the function {name}; write EpochFunction({name if name.isidentifier() else 'function'})."
-    return f"found {found!r} ({type(found).__name__}); expected a {kind}, such as {example}."
+    shown = repr(found)
+    if "\n" in shown:  # a model
+        return f"found a {type(found).__name__}; expected a {kind}, such as {example}."
+    return f"found {shown} ({type(found).__name__}); expected a {kind}, such as {example}."
 
 
 def _foreign(found: object, kind: str) -> str:
@@ -96,6 +100,8 @@ def _foreign(found: object, kind: str) -> str:
         return ""
     names = [each.__name__ for each in getattr(of, "__mro__", (of,))]
     name = names[0]
+    if not {*names} & _BASES and name not in {**COUNTERPARTS, **CALLBACKS} and not inspect.isroutine(found):
+        return ""
     ours = next((COUNTERPARTS[each] for each in names if each in COUNTERPARTS), None)
     if name in CALLBACKS:
         remedy = f"give the trainer the callback {CALLBACKS[name]}"

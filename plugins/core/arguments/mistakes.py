@@ -31,7 +31,7 @@ def argument_error(who: str, signature: inspect.Signature, args: Sequence[Any], 
     if unknown:
         return unknown_error(who, parameters, unknown, [*placed, *kwargs])
     if surplus and len(surplus) <= len(free):
-        named = ", ".join(f"{name}={_SHORT.repr(value)}" for name, value in zip(free, surplus, strict=False))
+        named = ", ".join(f"{name}={_shown(value)}" for name, value in zip(free, surplus, strict=False))
         return TypeError(f"{who}: found {len(args)} arguments by position; write the last by name: {named}.")
     if surplus:
         expected = ", ".join([*places, *free])
@@ -70,14 +70,19 @@ def unknown_error(
             hints.append(alias.elsewhere.format(name))
         else:
             hints.append(f"expected {'some of ' + ', '.join(known) if known else 'no argument'}")
-    found = ", ".join(f"{_name(name)}={_SHORT.repr(value)}" for name, value in unknown.items())
+    found = ", ".join(f"{_name(name)}={_shown(value)}" for name, value in unknown.items())
     remedies = [*(["write " + ", ".join(dict.fromkeys(writes))] if writes else []), *dict.fromkeys(hints)]
     return TypeError(f"{who}: found {found}; {', and '.join(remedies)}.")
 
 
+def _shown(value: Any) -> str:
+    """A short repr in one line."""
+    return " ".join(_SHORT.repr(value).split())
+
+
 def _name(name: str) -> str:
     """A name as a message shows it; in data it can be any text."""
-    return name if name.isidentifier() and len(name) <= 60 else _SHORT.repr(name)
+    return name if name.isidentifier() and len(name) <= 60 else _shown(name)
 
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
@@ -105,7 +110,7 @@ def _written(name: str, value: Any, parameter: Any, target: str, alias: Alias) -
     if target in ("start", "end") and alias.value == "{0}":
         alias = alias._replace(value="", note=MULTIPLIER)
     note = f" ({alias.note})" if alias.note else ""
-    return f"{target}={alias.value.format(_SHORT.repr(value))}{note}"
+    return f"{target}={alias.value.format(_shown(value))}{note}"
 
 
 def _durations(name: str, value: Any) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..policies.function_policy import FunctionPolicy
 from ..policies.gated_decay import GatedDecayPolicy
 from ..schedules.epoch_function import EpochCallable
-from .schedule_callback import Argument, ScheduleCallback
+from .follower import Follower
+from .schedule_callback import Argument, ScheduleCallback, checked_verbose
 
 
 class EpochGatedDecay(ScheduleCallback):
@@ -64,27 +67,37 @@ class LearningRateScheduler(ScheduleCallback):
 
     The learning rate in epoch e is::
 
-        function(e)                                      for a function of one argument
-        function(e, learning rate in epoch e - 1)        for one of two, starting from the base value
+        schedule(e)                                      for a function of one argument
+        schedule(e, learning rate in epoch e - 1)        for one of two, starting from the base value
 
     Args:
-        function: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate. The two-argument
+        schedule: f(epoch) or f(epoch, learning_rate), without side effects, returning a learning rate. The two-argument
             form is applied to epochs 0 to e in turn, starting from the base value. The result depends only on the
             epoch: a second fit, an initial epoch above 0 and a resumed run get the value of an uninterrupted run.
+        verbose: 1 prints the learning rate of each epoch as Keras does, counting epochs from 1; 0 prints nothing.
         base: The learning rate before any decay; the optimizer's own by default.
 
     Raises:
-        TypeError: `function` is not such a function.
-        ValueError: At the start of training: parameter groups of different learning rates under a one-argument
-            function, which would make them all the same.
+        TypeError: `schedule` is not such a function.
+        ValueError: At the start of training: the function raises for an epoch of the run, or parameter groups
+            of different learning rates under a one-argument function, which would make them all the same.
 
     >>> LearningRateScheduler(lambda epoch, lr: lr * 0.1 if epoch % 5 == 0 and epoch != 0 else lr).base is None
     True
     """
 
-    function = Argument[EpochCallable]()
+    schedule = Argument[EpochCallable]()
+    verbose = Argument[int]()
     base = Argument[float | None]()
 
-    def __init__(self, function: EpochCallable, *, base: float | None = None) -> None:
-        policy = FunctionPolicy(function, base=base, who=self._who)
-        super().__init__(policy, {"function": function, "base": base})
+    def __init__(self, schedule: EpochCallable, verbose: int = 0, *, base: float | None = None) -> None:
+        policy = FunctionPolicy(schedule, base=base, who=self._who)
+        checked_verbose(self._who, verbose)
+        super().__init__(policy, {"schedule": schedule, "verbose": verbose, "base": base})
+
+    def _tell(self, epoch: int, followers: Sequence[Follower]) -> None:
+        """Print the learning rates of an epoch, if the user wants it."""
+        if self.verbose:
+            rates = [rate for each in followers for rate in each.first_values("learning_rate", epoch)]
+            told = ", ".join(dict.fromkeys(f"{rate:.10g}" for rate in rates)) or "what it is built with"
+            print(f"\nEpoch {epoch + 1}: {self._who} setting learning rate to {told}.")

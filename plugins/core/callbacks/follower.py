@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..checkpoints.resuming import Bases, driver_of
 from ..checkpoints.saved import Driver
+from ..schedules.clock import Position
 from .errors import longer_epoch_error, warn_of_possible_mistakes, warn_of_shorter_epoch
 from .optimizer_matching import log_name
 from .start import StartedPolicy
@@ -42,6 +43,11 @@ class Follower(ABC):
         mistakes = self.policy.possible_mistakes(bases, self._training)
         if mistakes:
             warn_of_possible_mistakes(self.policy, mistakes)
+
+    def first_values(self, hyperparameter: str, epoch: int) -> list[float]:
+        """The value of each parameter group for the first update of an epoch; none before the model is built."""
+        bases = self.bases.get(hyperparameter, ())
+        return [column[0] for column in self.policy.reduced_columns(hyperparameter, bases, Position(epoch), 1)]
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ from ..checkpoints.saved import Driver
 from ..policies.plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
 from ..policies.plateau_policy import PlateauPolicy, Reducible
 from ..schedules.clock import Clock, Position
-from .schedule_callback import Argument, OnChange, Options, ScheduleCallback, checked_on_change
+from .schedule_callback import Argument, OnChange, Options, ScheduleCallback, checked_on_change, checked_verbose
 
 
 class ReduceOnPlateau(ScheduleCallback):
@@ -36,6 +36,7 @@ class ReduceOnPlateau(ScheduleCallback):
         floor: The value below which no reduction goes.
         start_epoch: Scores of earlier epochs are ignored.
         base: The learning rate before any reduction; the optimizer's own by default.
+        verbose: 1 prints each reduction, counting epochs from 1 as Keras does; 0 prints nothing.
         on_change: What happens if the checkpoint was made with other arguments. "raise" is an error. "use_new" applies
             the new arguments, to the checkpoint's scores too; "use_saved" the checkpoint's.
 
@@ -51,6 +52,8 @@ class ReduceOnPlateau(ScheduleCallback):
     """
 
     on_change = Argument[OnChange]()
+    _told = -1  # the last epoch whose reduction was printed
+    _prints = True  # whether this process is the one that prints
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class ReduceOnPlateau(ScheduleCallback):
         floor: float = 0.0,
         start_epoch: int = 0,
         base: float | None = None,
+        verbose: int = 0,
         on_change: OnChange = "raise",
     ) -> None:
         arguments: dict[str, Any] = {
@@ -82,7 +86,9 @@ class ReduceOnPlateau(ScheduleCallback):
         }
         self._options = Options(checked_on_change(self._who, on_change))
         self._policy = PlateauPolicy(monitor, **arguments, who=self._who)
-        super().__init__(self._policy, {"monitor": monitor, **arguments, "on_change": on_change})
+        checked_verbose(self._who, verbose)
+        told = {"monitor": monitor, **arguments, "on_change": on_change, "verbose": verbose}
+        super().__init__(self._policy, told)
         self._given = self._policy.settings()
 
     @classmethod
@@ -140,6 +146,7 @@ class ReduceOnPlateau(ScheduleCallback):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        verbose: int = 0,
         hyperparameter: Reducible = "learning_rate",
         start_epoch: int = 0,
         base: float | None = None,
@@ -177,6 +184,7 @@ class ReduceOnPlateau(ScheduleCallback):
             threshold_mode="abs",
             cooldown=max(whole(cooldown, f"{cls.__name__}: cooldown") - 1, 0),
             floor=at_least_0(min_lr, f"{cls.__name__}: min_lr"),
+            verbose=verbose,
             start_epoch=start_epoch,
             base=base,
             on_change=on_change,
@@ -220,6 +228,12 @@ class ReduceOnPlateau(ScheduleCallback):
         {0: 0.25}
         """
         self._policy.observe(epoch, score)
+        reduced = self._policy.reductions(epoch + 1) > self._policy.reductions(epoch)
+        if self._arguments["verbose"] and self._prints and reduced and epoch != self._told:
+            self._told, (name,) = epoch, self._policy.driven
+            multiplier = self._policy.multiplier(epoch + 1)
+            told = f"reducing {name.replace('_', ' ')} to {multiplier:.10g} of its schedule"
+            print(f"\nEpoch {epoch + 1}: {self._who} {told}.")
 
     def _begin_scores(self, epoch: int, saved: Driver | None, clock: Clock, anew: bool) -> None:
         """Start a training.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, Literal, NamedTuple, Never, Self, TypeVar, get_args, overload
 
 from ..arguments.check import ChecksArguments
+from ..arguments.given import hook_error
 from ..policies.policy import Policy
 
 T = TypeVar("T")
@@ -80,9 +81,13 @@ class ScheduleCallback(ChecksArguments):
         return type(self).__name__
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
+        shown = {name: value for name, value in self._arguments.items() if name != "verbose" or value}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     def __getattr__(self, name: str) -> Any:
+        error = hook_error(self, name)
+        if error is not None:
+            raise error
         # Before 0.2 a callback was its policy.
         policies = {} if name.startswith("_") else vars(self).get("_policies", {})
         home = policies.get(None)
@@ -108,6 +113,14 @@ _FORMER = {
     "refuse": "error",
 }
 """Attributes of the callbacks of 0.1 that a policy has under another name; the others kept theirs."""
+
+
+def checked_verbose(who: str, verbose: Any) -> int:
+    """`verbose` as given; raises ValueError for anything but 0, 1 and 2, Keras' and a Trainer's levels."""
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"{who}: found verbose={verbose!r}; write verbose=1 to print each change, or verbose=0.")
+    checked: int = verbose
+    return checked
 
 
 def checked_on_change(who: str, on_change: Any) -> OnChange:

@@ -86,6 +86,7 @@ def start(
         if on_change in ("use_new", "use_saved") and found.policy.spec is not None:
             rewrite(found.policy)
     found.policy.reduced_by = [reducer for reducer in reducers if reducer is not found.policy]
+    found.policy.first_epoch = where.epoch
     found.policy.prepare(found.clock)
     if found.policy.streams:
         found.policy.begun = _made_before(found.policy, saved, where)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..arguments.check import ChecksArguments
+from ..arguments.given import hook_error
 from ..checkpoints.trace import Trace
 from ..schedules.durations import DurationLike, as_duration
 
@@ -64,3 +65,9 @@ class TraceRecorder(ChecksArguments):
             )
         (trace,) = self.traces.values()
         return trace
+
+    def __getattr__(self, name: str) -> Any:
+        error = hook_error(self, name)
+        if error is not None:
+            raise error
+        return object.__getattribute__(self, name)  # raises

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ..schedules.clock import Clock, Position
-from ..schedules.epoch_function import EpochCallable, EpochValues, takes_previous
+from ..schedules.epoch_function import EpochCallable, EpochValues, function_error, takes_previous
 from .policy import Policy
+
+_CHECKED = 10_000
+"""The most epochs for which the function is called before training; enough, and soon done."""
 
 
 class FunctionPolicy(Policy):
@@ -30,10 +33,12 @@ class FunctionPolicy(Policy):
             raise TypeError(f"{who}: {error}") from None
         self.function = function
         self.base = self._checked_base(base)
+        self._epochs = 0
         self._by_base: dict[float, EpochValues] = {}
 
     def prepare(self, clock: Clock) -> None:
-        """Do nothing: a function of the epoch does not depend on the run's length."""
+        """Note how many epochs are to come."""
+        self._epochs = clock.epochs or 0
 
     def value(self, hyperparameter: str, base: float, position: Position) -> float:
         if base not in self._by_base:
@@ -48,3 +53,9 @@ class FunctionPolicy(Policy):
                 f"which would make them the same",
                 "write the function as f(epoch, learning_rate)",
             )
+        for epoch in range(self.first_epoch, min(self._epochs, self.first_epoch + _CHECKED)):
+            for base in rates:
+                try:
+                    self.value("learning_rate", base, Position(epoch))
+                except Exception as error:
+                    raise function_error(self.who, error) from error

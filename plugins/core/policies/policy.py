@@ -33,6 +33,7 @@ class Policy(ABC):
         streams: Whether a schedule needs the number of updates that the run has made, and that alone.
         begun: If so, the number made before the present epoch.
         made: The number made in it, as last noted.
+        first_epoch: The epoch at which this training begins.
         who: Its name in messages.
     """
 
@@ -44,6 +45,7 @@ class Policy(ABC):
     reduced_by: Sequence[Reducer] = ()
     streams = False
     begun = made = 0
+    first_epoch: int = 0
 
     def __init__(self, who: str) -> None:
         self.who = who

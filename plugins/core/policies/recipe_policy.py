@@ -9,6 +9,7 @@ from ..recipes.lint import lint
 from ..recipes.plan_values import PlanValues
 from ..recipes.recipe import UNCHANGED, Recipe
 from ..schedules.clock import Clock, Position
+from ..schedules.epoch_function import function_error
 from .policy import Policy
 from .streams import Part, stream_clock, streamed_names
 
@@ -89,7 +90,9 @@ class RecipePolicy(Policy):
             try:
                 self._plans[name].check(name, max(values))
             except ValueError as error:
-                raise ValueError(f"{self.who}: {error}") from None
+                raise function_error(self.who, error) from None
+            except Exception as error:  # of a function of the user's
+                raise function_error(self.who, error) from error
 
     def possible_mistakes(self, bases: Mapping[str, Sequence[float]], training: Clock) -> list[str]:
         found = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arguments.check import ChecksArguments, check, checks_arguments, parameters_of
+from ..arguments.given import hook_error
 from ..arguments.mistakes import meant_by
 from ..schedules.clock import Clock
 from ..schedules.epoch_function import functions
@@ -69,6 +70,12 @@ class Recipe(ChecksArguments):
         given = {name: getattr(self, name) for name in ("optimizer", *HYPERPARAMETERS)}
         shown = [f"{name}={each!r}" for name, each in given.items() if each is not None and each != UNCHANGED]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __getattr__(self, name: str) -> Any:
+        error = hook_error(self, name)  # of a trainer that was given the recipe as a callback
+        if error is not None:
+            raise error
+        return object.__getattribute__(self, name)  # raises
 
     @property
     def driven(self) -> tuple[str, ...]:

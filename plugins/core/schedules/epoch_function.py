@@ -107,6 +107,15 @@ def functions(schedule: Schedule) -> dict[str, EpochCallable]:
     return found
 
 
+def function_error(who: str, error: Exception) -> ValueError:
+    """The error, before training, of a user's function that raises for an epoch of the run."""
+    notes = getattr(error, "__notes__", ())
+    if not notes:
+        return ValueError(f"{who}: {error}")  # what it returned is no value
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+    return ValueError(f"{who}: found {said}, {notes[-1]}; expected a number for each epoch of the run.")
+
+
 class EpochValues:
     """The value of each epoch under a user's function, as a pure function of the epoch.
 
@@ -133,7 +142,12 @@ class EpochValues:
         return values[epoch]
 
     def _asked(self, epoch: int, *previous: float) -> float:
-        found = self._function(epoch, *previous)
+        try:
+            found = self._function(epoch, *previous)
+        except Exception as error:
+            name = getattr(self._function, "__qualname__", type(self._function).__name__)
+            error.add_note(f"raised by {name} for epoch {epoch}")
+            raise
         value = real(found, f"the value of {self._function!r} at epoch {epoch}")
         if value < 0:
             raise ValueError(f"{self._function!r} returned {value} at epoch {epoch}; expected a number of at least 0.")

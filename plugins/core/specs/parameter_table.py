@@ -22,7 +22,7 @@ class ParameterRow(NamedTuple):
 
 
 class ParameterTable(tuple[ParameterRow, ...]):
-    """A row per trainable parameter of a model; prints as a table."""
+    """A row per trainable parameter of a model; prints, and shows in a notebook, as a table."""
 
     spec: Spec
 
@@ -56,6 +56,9 @@ class ParameterTable(tuple[ParameterRow, ...]):
 
     def __reduce__(self) -> Any:
         return _restored, (tuple(self), self.spec)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         mixed = any(row.l1_ratio for row in self)

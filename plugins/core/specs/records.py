@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, TypeVar
 
+from ..arguments.given import is_model
 from .spec import Spec
 
 
@@ -43,5 +44,7 @@ def record_of(known: dict[type[Spec], T], spec: object, who: str) -> T:
     """
     record = known.get(type(spec))  # type: ignore[arg-type]  # anything else has no record
     if record is None:
-        raise TypeError(f"{who}: found {spec!r} ({type(spec).__name__}); expected a spec, such as {Spec._example}.")
+        if is_model(spec):
+            raise TypeError(f"{who}: found the model {type(spec).__name__} first; write {who}(spec, model).")
+        raise TypeError(f"{who}: {Spec._mistaken(spec)}")
     return record

@@ -149,6 +149,6 @@ def check_options(known: Collection[str], options: Collection[str]) -> None:
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(
-            f"build_optimizer: found the options {unknown}; expected some of {list(known)}. Set hyperparameters in the "
-            f"spec."
+            f"build_optimizer: found the options {unknown}; expected some of {list(known)}: set hyperparameters in the "
+            f"spec, as in {Spec._example}."
         )
