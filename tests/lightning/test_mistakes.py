@@ -44,10 +44,21 @@ def two_epochs(epoch: int, rate: float) -> float:
     return rate
 
 
+def copied(kind: type) -> type:
+    """A class of the same name: a Trainer gives each callback the module's `log`, here the class."""
+    return type(kind.__name__, (kind,), {})
+
+
 # (what the Trainer is given, what it says)
 CALLBACKS: list[tuple[Any, str]] = [
-    (EpochGatedDecay, "found the class EpochGatedDecay among the callbacks; write EpochGatedDecay(...), an instance."),
-    (TraceRecorder, "found the class TraceRecorder among the callbacks; write TraceRecorder(...), an instance."),
+    (
+        copied(EpochGatedDecay),
+        "found the class EpochGatedDecay among the callbacks; write EpochGatedDecay(...), an instance.",
+    ),
+    (
+        copied(TraceRecorder),
+        "found the class TraceRecorder among the callbacks; write TraceRecorder(...), an instance.",
+    ),
     (
         theirs.EpochGatedDecay(0.1, start_epoch=1),
         "EpochGatedDecay: found a callback of samestep.keras given to a Lightning Trainer; write from "

@@ -36,7 +36,7 @@ MAKE: dict[str, Callable[[Any], Any]] = {
 PUBLIC = {
     "HyperparameterScheduler": {"recipe", "resolution", "updates_per_epoch", "verify", "on_change"},
     "EpochGatedDecay": {"factor", "start_epoch", "every_epochs", "floor", "base"},
-    "LearningRateScheduler": {"function", "base"},
+    "LearningRateScheduler": {"schedule", "verbose", "base"},
     "ReduceOnPlateau": {
         *("monitor", "plateau", "base", "on_change", "scores", "observe"),
         *("like_torch", "like_keras"),
