@@ -36,7 +36,7 @@ class _OnInstances:
 
     def __init__(self, hook: Callable[..., Any]) -> None:
         self._hook = hook
-        update_wrapper(self, hook)
+        update_wrapper(cast(Any, self), hook)
 
     def __get__(self, callback: object | None, owner: type) -> Callable[..., Any]:
         return partial(_refuse_class, owner) if callback is None else MethodType(self._hook, callback)
