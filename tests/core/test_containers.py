@@ -127,7 +127,10 @@ def test_hydra_makes_what_has_values_in_lists(config: dict[str, Any], expected: 
 
 def test_a_value_that_hydra_turned_into_a_dictionary_is_told_how_to_convert() -> None:
     config = OmegaConf.create(target("sequence", target("Constant", value=0.1), ["5 epochs", target("Constant")]))
-    with pytest.raises(Exception, match=r"found \{'value': 0.1\} \(DictConfig\); write Schedule.from_dict\(...\) .*"):
+    with pytest.raises(
+        Exception,
+        match=r"found \{'value': 0.1\} \(DictConfig\); expected a schedule, .* write Schedule.from_dict\(...\) .*",
+    ):
         instantiate(config)
     assert issubclass(DictConfig, Mapping)
     assert issubclass(ListConfig, Sequence)

@@ -58,8 +58,11 @@ def importing(statement: str) -> Callable[[], Any]:
 
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     # A recipe of something else.
-    (lambda: Recipe(AdamW), "Recipe.optimizer: found the class AdamW; write AdamW(...), an instance."),
-    (lambda: Recipe(AdamW(), StepDecay), "Recipe.learning_rate: found the class StepDecay; write StepDecay(...), an "),
+    (lambda: Recipe(AdamW), "Recipe.optimizer: found the class AdamW; expected a spec, such as AdamW"),
+    (
+        lambda: Recipe(AdamW(), StepDecay),
+        "Recipe.learning_rate: found the class StepDecay; expected a schedule, such as S",
+    ),
     (
         lambda: Recipe(STEPS),
         f"Recipe.optimizer: found {STEPS!r} (StepDecay); expected a spec: write learning_rate= bef",
@@ -76,17 +79,23 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: Recipe(AdamW().to_dict()), "Recipe.optimizer: found {'amsgrad': False, "),
     (lambda: Recipe(learning_rate=[STEPS]), f"Recipe.learning_rate: found [{STEPS!r}] (list); expected a schedule, s"),
     # Other libraries' objects.
-    (lambda: Recipe(TORCHS), "Recipe.optimizer: found torch's SGD; write samestep's SGDW(...)."),
-    (lambda: Recipe(torch.optim.AdamW), "Recipe.optimizer: found torch's AdamW; write samestep's AdamW(...)."),
-    (lambda: Recipe(torch.optim.Adagrad), "Recipe.optimizer: found torch's Adagrad; leave it out of the recipe, whose"),
+    (lambda: Recipe(TORCHS), "Recipe.optimizer: found torch's SGD; expected a spec, such as SGDW(...) of "),
+    (
+        lambda: Recipe(torch.optim.AdamW),
+        "Recipe.optimizer: found torch's AdamW; expected a spec, such as AdamW(...) of ",
+    ),
+    (
+        lambda: Recipe(torch.optim.Adagrad),
+        "Recipe.optimizer: found torch's Adagrad; expected a spec, such as AdamW(...), or none: ",
+    ),
     (lambda: Recipe(AdamW(), TORCHS), "Recipe.learning_rate: found torch's SGD; write Recipe(optimizer=SGDW(...))."),
     (
         lambda: Recipe(AdamW(), scheduler("StepLR", step_size=3)),
-        "Recipe.learning_rate: found torch's StepLR; write samestep's StepDecay(factor, every=...).",
+        "Recipe.learning_rate: found torch's StepLR; expected a schedule, such as ",
     ),
     (
         lambda: Recipe(AdamW(), scheduler("CosineAnnealingLR", T_max=3)),
-        "Recipe.learning_rate: found torch's CosineAnnealingLR; write samestep's CosineDecay(over, end=...).",
+        "Recipe.learning_rate: found torch's CosineAnnealingLR; expected a schedule, such as ",
     ),
     (
         lambda: Recipe(scheduler("OneCycleLR", max_lr=0.1, total_steps=10)),
@@ -98,16 +107,19 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: Recipe(AdamW(), keras.optimizers.schedules.CosineDecay(0.1, 100)),
-        "Recipe.learning_rate: found keras's CosineDecay; write samestep's CosineDecay(over, end=...).",
+        "Recipe.learning_rate: found keras's CosineDecay; expected a schedule, such as ",
     ),
     (
         lambda: Recipe(AdamW(), keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.5])),
-        "Recipe.learning_rate: found keras's PiecewiseConstantDecay; write samestep's sequence(Constant(1), (time, C",
+        "Recipe.learning_rate: found keras's PiecewiseConstantDecay; expected a schedule, such as ",
     ),
-    (lambda: Recipe(keras.optimizers.Nadam()), "Recipe.optimizer: found keras's Nadam; write samestep's NAdamW(...)."),
+    (
+        lambda: Recipe(keras.optimizers.Nadam()),
+        "Recipe.optimizer: found keras's Nadam; expected a spec, such as NAdamW(...) of ",
+    ),
     (
         lambda: Warmup("1 epoch").until("2 epochs") and sequence(keras.optimizers.schedules.CosineDecay(0.1, 100)),
-        "Sequence.first: found keras's CosineDecay; write samestep's CosineDecay(over, end=...).",
+        "Sequence.first: found keras's CosineDecay; expected a schedule, such as ",
     ),
     (
         lambda: Recipe(AdamW(), optax.adamw),
@@ -213,7 +225,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: AdamW(parameters=[{"role": "bias", "weight_decay": 0}]),
-        "AdamW.parameters: found {'role': 'bias', 'weight_decay': 0} (dict); write ParameterRule.from_dict(...) for",
+        "AdamW.parameters: found {'role': 'bias', 'weight_decay': 0} (dict); expected a rule, such as Param",
     ),
     (
         rules(ParameterRule(depth=["embeddings/**", "layer/*/**", "head/**"], learning_rate=0.5)),

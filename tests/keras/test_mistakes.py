@@ -100,17 +100,20 @@ CALLS: list[tuple[Callable[[keras.Model], Any], str]] = [
     ),
     (
         lambda model: build_optimizer(model, SPEC),  # type: ignore[arg-type]
-        "build_optimizer: found the model Sequential first; write build_optimizer(spec, model).",
+        "build_optimizer: found the model Sequential; expected a spec first: write build_optimizer(spec, model).",
     ),
     (
         lambda model: build_optimizer(AdamW, model),
-        "build_optimizer: found the class AdamW; write AdamW(...), an instan",
+        "build_optimizer: found the class AdamW; expected a spec, such as A",
     ),  # type: ignore[arg-type]
     (
         lambda model: build_optimizer("adamw", model),
         "build_optimizer: found 'adamw' (str); expected a spec, such as Ad",
     ),  # type: ignore[arg-type]
-    (lambda model: build_optimizer(sgd(), model), "build_optimizer: found keras's SGD; write samestep's SGDW(...)."),  # type: ignore[arg-type]
+    (
+        lambda model: build_optimizer(sgd(), model),
+        "build_optimizer: found keras's SGD; expected a spec, such as SGDW(...) of ",
+    ),  # type: ignore[arg-type]
     (lambda model: build_optimizer(SPEC, None), "build_optimizer: found None (NoneType); expected a keras.Model."),  # type: ignore[arg-type]
     (lambda model: build_optimizer(SPEC, network=model), "build_optimizer: found network=<Sequential name="),
     (lambda model: build_optimizer(SPEC, model, lr=0.1), "build_optimizer: found the options ['lr']; expected some of"),

@@ -71,13 +71,13 @@ def test_a_recipe_with_a_spec_and_a_stock_optimizer(policy: str, spec: AdamW) ->
     ("changed", "expected"),
     [
         ({"learning_rate": 0.25}, "learning_rate is 0.25 and not 0.125"),
-        ({"weight_decay": 0.2, "epsilon": 1e-6}, "weight_decay is 0.2 and not 0.1"),
+        ({"weight_decay": 0.2, "epsilon": 1e-6}, "weight_decay is 0.2 and not 0.1, epsilon is 1e-06 and not 1e-08"),
         ({"betas": (0.0, 0.9)}, "betas is (0.0, 0.9) and not (0.0, 0.0)"),
         ({"epsilon": 1e-6}, "epsilon is 1e-06 and not 1e-08"),
     ],
-    ids=["learning_rate", "weight_decay_before_epsilon", "betas", "epsilon"],
+    ids=["learning_rate", "weight_decay and epsilon", "betas", "epsilon"],
 )
-def test_an_optimizer_of_another_spec_names_the_first_difference(
+def test_an_optimizer_of_another_spec_names_each_difference(
     changed: dict[str, Any], expected: str, spec: AdamW
 ) -> None:
     other = AdamW(**{"learning_rate": 0.125, "weight_decay": 0.1, "betas": (0.0, 0.0), **changed})

@@ -109,14 +109,17 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: build_optimizer(MODEL, SPEC),  # type: ignore[arg-type]
-        "build_optimizer: found the model Sequential first; write build_optimizer(spec, model).",
+        "build_optimizer: found the model Sequential; expected a spec first: write build_optimizer(spec, model).",
     ),
-    (lambda: build_optimizer(AdamW, MODEL), "build_optimizer: found the class AdamW; write AdamW(...), an instance."),  # type: ignore[arg-type]
+    (lambda: build_optimizer(AdamW, MODEL), "build_optimizer: found the class AdamW; expected a spec, such as AdamW"),  # type: ignore[arg-type]
     (
         lambda: build_optimizer("adamw", MODEL),
         "build_optimizer: found 'adamw' (str); expected a spec, such as AdamW(...",
     ),  # type: ignore[arg-type]
-    (lambda: build_optimizer(torch.optim.AdamW, MODEL), "build_optimizer: found torch's AdamW; write samestep's AdamW"),  # type: ignore[arg-type]
+    (
+        lambda: build_optimizer(torch.optim.AdamW, MODEL),
+        "build_optimizer: found torch's AdamW; expected a spec, such as AdamW(...) of ",
+    ),  # type: ignore[arg-type]
     (lambda: build_optimizer(SPEC, None), "build_optimizer: found None (NoneType); expected a torch.nn.Module."),  # type: ignore[arg-type]
     (lambda: build_optimizer(SPEC, net=MODEL), "build_optimizer: found net=Sequential( (0): Linear"),
     (lambda: build_optimizer(SPEC, MODEL, lr=0.1), "build_optimizer: found the options ['lr']; expected some of ['for"),

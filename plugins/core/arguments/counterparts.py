@@ -57,7 +57,7 @@ _LIBRARIES = (
     "transformers",
 )
 _BASES = {"LRScheduler", "LearningRateSchedule", "Optimizer", "Scheduler"}
-_ANY = "leave it out of the recipe, whose schedules drive any optimizer"
+_ANY = "expected a spec, such as AdamW(...), or none: a recipe's schedules drive any optimizer"
 
 
 def mistaken(found: object, kind: str, example: str, known: Collection[str]) -> str:
@@ -73,13 +73,13 @@ def mistaken(found: object, kind: str, example: str, known: Collection[str]) -> 
     if foreign:
         return foreign
     if isinstance(found, type):
-        remedy = f"write {found.__name__}(...), an instance" if found.__name__ in known else f"write {example}"
-        return f"found the class {found.__name__}; {remedy}."
+        example = f"{found.__name__}(...), an instance" if found.__name__ in known else example
+        return f"found the class {found.__name__}; expected a {kind}, such as {example}."
     if isinstance(found, Mapping):
         owner = kind.capitalize() if kind in ("schedule", "spec") else example.partition("(")[0]
         return (
-            f"found {shortened(dict(found))} ({type(found).__name__}); write {owner}.from_dict(...) for what to_dict() "
-            f"wrote, or, in a file for Hydra, _convert_: all."
+            f"found {shortened(dict(found))} ({type(found).__name__}); expected a {kind}, such as {example}: write "
+            f"{owner}.from_dict(...) for what to_dict() wrote, or, in a file for Hydra, _convert_: all."
         )
     if isinstance(found, str) and nearest(found, known):
         example = f"{nearest(found, known)[0]}(...)"
@@ -106,7 +106,7 @@ def _foreign(found: object, kind: str) -> str:
     if name in CALLBACKS:
         remedy = f"give the trainer the callback {CALLBACKS[name]}"
     elif ours is not None and (kind == "spec") == (ours in _OPTIMIZERS):
-        remedy = f"write samestep's {ours}"
+        remedy = f"expected a {kind}, such as {ours} of samestep"
     elif ours is not None:
         remedy = f"write Recipe(optimizer={ours})" if ours in _OPTIMIZERS else f"write Recipe(learning_rate={ours})"
     else:

@@ -108,7 +108,7 @@ def _written(name: str, value: Any, parameter: Any, target: str, alias: Alias) -
     if name.startswith("beta") and target == "betas":
         return f"{target}={(value, 0.999) if '1' in name else (0.9, value)!r}"
     if target in ("start", "end") and alias.value == "{0}":
-        alias = alias._replace(value="", note=MULTIPLIER)
+        alias = Alias(alias.names, MULTIPLIER, value="")
     note = f" ({alias.note})" if alias.note else ""
     return f"{target}={alias.value.format(_shown(value))}{note}"
 

@@ -45,6 +45,8 @@ def record_of(known: dict[type[Spec], T], spec: object, who: str) -> T:
     record = known.get(type(spec))  # type: ignore[arg-type]  # anything else has no record
     if record is None:
         if is_model(spec):
-            raise TypeError(f"{who}: found the model {type(spec).__name__} first; write {who}(spec, model).")
+            raise TypeError(
+                f"{who}: found the model {type(spec).__name__}; expected a spec first: write {who}(spec, model)."
+            )
         raise TypeError(f"{who}: {Spec._mistaken(spec)}")
     return record
