@@ -30,17 +30,17 @@ def build_optimizer(spec: Spec | Recipe, model: keras.Model, **options: Any) -> 
     Args:
         spec: Every number of the optimizer, or the recipe that has it.
         model: The model whose parameters it updates.
-        **options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency` and
-            `name`. On the torch backend also torch's `foreach` and, for AdamW and SGDW, `fused`, which choose the
-            kernel; the fused one by default.
+        **options: Keras' own `gradient_accumulation_steps`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
+            `loss_scale_factor` and `name`. On the torch backend also torch's `foreach` and, for AdamW and SGDW,
+            `fused`, which choose the kernel; the fused one by default.
 
     Returns:
         The optimizer.
 
     Raises:
         TypeError: `spec` is not a spec or a recipe, `model` is not a Keras model, or an option is unknown.
-        ValueError: The recipe has no optimizer; or a rule matches nothing, which is raised at once if the model is
-            built, otherwise when it is.
+        ValueError: The recipe has no optimizer; a rule matches nothing, which is raised at once if the model is built,
+            otherwise when it is; or a loss that is scaled dynamically has a `loss_scale_factor` too.
     """
     due, spec = Due.of(spec), spec_of(spec, "build_optimizer")
     record = record_of(RECORDS, spec, "build_optimizer")
@@ -49,6 +49,12 @@ def build_optimizer(spec: Spec | Recipe, model: keras.Model, **options: Any) -> 
         raise model_error("build_optimizer", model, "keras")
     if model.built and spec.parameters:
         assign(spec.parameters, spec.l1_ratio, [parameter for parameter, _ in parameters(model)])
+    scaled = model.dtype_policy.name == "mixed_float16"
+    if scaled and options.get("loss_scale_factor") is not None:
+        raise ValueError(
+            f"build_optimizer: found loss_scale_factor={options['loss_scale_factor']!r} and a model whose policy is "
+            f"'mixed_float16', which scales its loss dynamically; leave it out."
+        )
     reference = weakref.ref(model)
 
     def found() -> list[tuple[Parameter, keras.Variable]]:
@@ -57,4 +63,4 @@ def build_optimizer(spec: Spec | Recipe, model: keras.Model, **options: Any) -> 
 
     optimizer = record.optimizer(spec, parameters=found, **options)
     optimizer.due = due
-    return ScaledOptimizer(optimizer) if model.dtype_policy.name == "mixed_float16" else optimizer
+    return ScaledOptimizer(optimizer) if scaled else optimizer

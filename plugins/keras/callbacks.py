@@ -16,6 +16,7 @@ from ..core.checkpoints.resuming import driver_before
 from .callback_list import TrainedTogether
 from .followers.recordings import Recording, record
 from .followers.start import KerasFollower, follow
+from .supported import check_trainable
 from .training import Training
 
 
@@ -88,6 +89,8 @@ class _Driver(ScheduleCallback, _Callback):
         training.has_started(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not batch:  # any callback may have changed it when the epoch began
+            check_trainable(self._who, self._training.model)
         if self._each_batch:
             _ = self.model  # on jax, this access syncs the variables and makes the step read them again
             for follower in self._each_batch:

@@ -55,7 +55,7 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
         return [only if only.paths else only._replace(paths=[parameter.path for parameter, _ in parameters(model)])]
     for optimizer in outer:
         _build_one_of_several(optimizer, model, who)
-    inner = [each for optimizer in outer for each in _within(optimizer)]
+    inner = [each for optimizer in outer for each in optimizers_within(optimizer)]
     found = [_trained(optimizer, model) for optimizer in {id(each): each for each in inner}.values()]
     return [each for each in found if each.paths]  # a MultiOptimizer may contain one without variables
 
@@ -123,7 +123,8 @@ def _is_default(optimizer: Optimizer) -> bool:
     return type(optimizer) is type(default) and bool(optimizer.get_config() == default.get_config())
 
 
-def _within(optimizer: Optimizer) -> list[Optimizer]:
+def optimizers_within(optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizers inside loss scaling and a MultiOptimizer, or the optimizer itself."""
     unscaled = _unscaled(optimizer)
     return list(unscaled.optimizers) if _is_multi(unscaled) else [unscaled]
 
@@ -133,7 +134,9 @@ def _outer(model: keras.Model) -> list[Optimizer]:
     own = [] if model.optimizer is None else [model.optimizer]
     if not has_own_train_step(model):
         return own
-    inside = [id(each) for optimizer in own for each in (optimizer, _unscaled(optimizer), *_within(optimizer))]
+    inside = [
+        id(each) for optimizer in own for each in (optimizer, _unscaled(optimizer), *optimizers_within(optimizer))
+    ]
     return own + list({id(each): each for each in _kept(model) if id(each) not in inside}.values())
 
 

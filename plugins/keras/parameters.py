@@ -38,6 +38,11 @@ def parameters(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     return found
 
 
+def paths_of(model: keras.Model) -> dict[int, str]:
+    """The paths of all parameters, including frozen ones, by the id of the variable."""
+    return {id(variable): parameter.path for parameter, variable in _of_layers(model)}
+
+
 def _of_layers(model: keras.Model) -> list[tuple[Parameter, keras.Variable]]:
     """The parameters of all layers, including frozen ones; duplicates of a path get a number."""
     found: list[tuple[Parameter, keras.Variable]] = []

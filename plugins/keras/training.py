@@ -23,6 +23,7 @@ from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside
 from .optimizers.run_state import RunState
 from .optimizers.scheduled import ScheduledOptimizer
+from .supported import check_training
 from .update_count import UpdateCount
 
 # Keras' own callbacks that set the learning rate, and what to write instead.
@@ -60,6 +61,7 @@ class Training:
     def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
         self.model, self.together = model, together
         found = optimizers_of(model, who)
+        check_training(who, model, together.callbacks)
         self.optimizers = [each.optimizer for each in found]
         self.counts = [
             each.count if isinstance(each, ScheduledOptimizer) else UpdateCount(each) for each in self.optimizers
@@ -83,6 +85,7 @@ class Training:
         self._started: int | None = None
         self._driven: Sequence[RunState] = ()
         for optimizer in self.scheduled:
+            optimizer.check_groups()
             optimizer.table.reset()  # a failed fit leaves its values behind
             optimizer.run.begin()
 

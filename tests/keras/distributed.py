@@ -30,7 +30,8 @@ def main() -> None:
     }
     found = {}
     for name, spec in specs.items():
-        for scaled in (False, True) if name == "AdamW with rules, clipped" else (False,):
+        # Under tensorflow's strategy loss scaling is refused.
+        for scaled in (False, True) if name == "AdamW with rules, clipped" and not TENSORFLOW else (False,):
             (weights, trace), (others, other) = trained(one, spec, scaled), trained(two, spec, scaled)
             found[f"{name}, scaled" if scaled else name] = {
                 "same values": trace == other and len(trace) == 16,
@@ -41,6 +42,11 @@ def main() -> None:
             trained(two, specs["NAdamW"], False, gradient_accumulation_steps=2)
         except ValueError as error:
             found["refused"] = str(error)
+        for name, compiled in {"loss scaling": {"scaled": True}, "steps_per_execution=2": {"executions": 2}}.items():
+            try:
+                recorded(two, **compiled)
+            except ValueError as error:
+                found[name] = str(error)
     print(json.dumps(found))
 
 
@@ -60,6 +66,22 @@ def strategies() -> tuple[Callable[[], Any], Callable[[], Any]]:
         return lambda: keras.distribution.DataParallel(devices=names).scope()
 
     return of(["cpu:0"]), of(["cpu:0", "cpu:1"])
+
+
+def recorded(scope: Callable[[], Any], scaled: bool = False, executions: int = 1) -> None:
+    """Train with a TraceRecorder alone."""
+    import keras
+
+    from samestep import SGDW
+    from samestep.keras import TraceRecorder, build_optimizer
+
+    with scope():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        optimizer = build_optimizer(SGDW(0.125), model)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.compile(optimizer, loss="mse", steps_per_execution=executions)
+        model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0, callbacks=[TraceRecorder()])
 
 
 def trained(scope: Callable[[], Any], spec: Any, scaled: bool, **options: Any) -> tuple[list[np.ndarray], Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import pytest
 
-from .trainers import BACKEND, DECAY, GOLDEN, RATE, RUN, WAYS, Kernels, Setting, driven, precision, start
+from .trainers import BACKEND, DECAY, GOLDEN, RATE, RUN, WAYS, Kernels, Setting, driven, half, precision, start
 
 ROWS = json.loads((Path(__file__).parent / "configurations.json").read_text())
 
@@ -84,4 +84,6 @@ def simulated(setting: Setting, rows: list[tuple[float, float]], updates: int, e
         rate, decay = rows[epoch * updates + update]
         weights *= weights.dtype.type(1 - rate * decay)
         weights[(update + skipped) * setting.examples // updates] -= weights.dtype.type(rate)
+        if half(setting) is not None:
+            weights = weights.astype(half(setting)).astype(weights.dtype)
     return [float(weight) for weight in weights]

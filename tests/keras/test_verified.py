@@ -39,7 +39,7 @@ def write(tamper: Tamper, table: np.ndarray) -> None:
     if ON_TORCH:
         tamper.model.optimizer.table._held = table
     else:
-        tamper.model.optimizer.table._table.assign(table)
+        tamper.model.optimizer.table._table.write(table)
 
 
 def held(tamper: Tamper) -> np.ndarray:
@@ -74,7 +74,7 @@ def rewritten(tamper: Tamper) -> None:
 
 def set_back_start(tamper: Tamper) -> None:
     """Where the epoch began, so that its updates are taken for later ones."""
-    tamper.model.optimizer.table._start.assign(0)
+    tamper.model.optimizer.table._start.write(np.array(0))
 
 
 def set_back(tamper: Tamper) -> None:

@@ -66,6 +66,13 @@ def precision(setting: Setting) -> str:
     return "float64" if "float64" in (setting.floatx, setting.policy) else "float32"
 
 
+def half(setting: Setting) -> Any:
+    """The dtype in which an update leaves the weights, if it is half as wide as the update's numbers."""
+    import ml_dtypes
+
+    return {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}.get(setting.policy)
+
+
 def start(setting: Setting) -> np.ndarray:
     """A weight of 0 for each batch of an epoch, and a last one of 1, whose gradient is always 0."""
     return np.array([[0.0]] * setting.examples + [[1.0]])

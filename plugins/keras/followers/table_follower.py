@@ -17,8 +17,9 @@ from ...core.policies.policy import Policy
 from ...core.schedules.clock import Position
 from ...core.specs.spec import HYPERPARAMETERS
 from ..models import has_own_train_step
+from ..optimizers.rows import Rows
 from ..optimizers.scheduled import ScheduledOptimizer
-from ..optimizers.table import Rows
+from .unused import warn_of_unused
 from .values import other_value, reserve
 
 _STREAMED = 65536  # updates of an epoch of unknown length that are prepared
@@ -62,7 +63,7 @@ class TableFollower(Follower):
         verify: bool,
     ) -> None:
         super().__init__(started, label)
-        self._optimizer, self._others, self._verify = optimizer, others, verify
+        self._optimizer, self._model, self._others, self._verify = optimizer, model, others, verify
         policy, updates = self.policy, self.clock.updates_per_epoch
         difference = None if policy.spec is None else policy.spec.difference(optimizer.spec)
         if difference is not None:
@@ -75,6 +76,7 @@ class TableFollower(Follower):
         self._sure_updates = None if has_own_train_step(model) else updates
         self._may_be_short = False
         self._written: dict[str, list[list[float]]] = {}
+        self._unchecked = keras.backend.backend() == "jax"  # where a parameter without a gradient has one of zeros
         self._checked = optimizer.built
         # Those of a checkpoint, in place of the optimizer's own.
         self._kept = {name: its for name, its in started.bases.items() if its != bases_of(policy, optimizer)[name]}
@@ -111,6 +113,11 @@ class TableFollower(Follower):
 
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
         self._may_be_short = may_be_short
+        if self.made < 1:  # the count was set back, and the updates have not used the values of this epoch
+            self._check_count()
+        if self._unchecked:
+            warn_of_unused(self.policy.who, self._optimizer, self._model)
+            self._unchecked = False
         used = super().end_epoch(may_be_short)
         if self.policy.streams:
             self._check_prepared()

@@ -8,8 +8,8 @@ from typing import Any
 from keras import ops
 
 from ...core.specs.adam_family import AdamFamily
+from .rows import Rows
 from .scheduled import ScheduledOptimizer
-from .table import Rows
 
 
 class Adam(ScheduledOptimizer):

@@ -10,7 +10,7 @@ from keras import ops
 from ...core.specs import adamw as specs
 from .adam_family import Adam
 from .record import KerasRecord
-from .table import Rows
+from .rows import Rows
 from .torch_updates import scalar_tensors
 
 
@@ -39,7 +39,7 @@ class AdamW(Adam):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         step_size, retention, towards_zero, correction, blend, epsilon = self._own(learning_rate, variable)
         index = self._get_variable_index(variable)
-        m, v = self._moved_moments(index, self._signed(gradient, variable), blend)
+        m, v = self._moved_moments(index, self._signed(gradient), blend)
         if self.spec.amsgrad:
             self.assign(self._largest[index], ops.maximum(self._largest[index], v))
             v = self._largest[index]

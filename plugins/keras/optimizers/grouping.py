@@ -25,13 +25,28 @@ class Grouping:
 
     def __init__(self, who: str, parameters: Parameters | None, saved: Sequence[Sequence[float]] | None = None) -> None:
         self._who, self.parameters, self.saved = who, parameters, saved
+        self._unfit: str | None = None  # why the saved multipliers cannot be used
 
     def variables(self) -> list[keras.Variable]:
         """The trainable variables, so far, of the model that the optimizer was made for."""
         return [] if self.parameters is None else [variable for _, variable in self.parameters()]
 
+    @property
+    def known(self) -> bool:
+        """Whether the multipliers are known: not if the optimizer was saved with those of other variables."""
+        return self._unfit is None
+
+    def check(self) -> None:
+        """Refuse an update of variables whose multipliers are unknown.
+
+        Raises:
+            ValueError: The optimizer was saved with multipliers of other variables.
+        """
+        if self._unfit is not None:
+            raise ValueError(self._unfit)
+
     def multipliers(self, spec: Spec, variables: Sequence[Any]) -> list[Multipliers]:
-        """The multipliers of each variable.
+        """The multipliers of each variable; none where the saved ones are of other variables, which `check` refuses.
 
         Raises:
             ValueError: The multipliers are unknown, or a rule matches nothing.
@@ -39,11 +54,13 @@ class Grouping:
         if not spec.parameters:
             return [Multipliers(l1_ratio=spec.l1_ratio)] * len(variables)
         if self.saved is not None:
+            self._unfit = None
             if len(self.saved) != len(variables):
-                raise ValueError(
-                    f"{self._who}: found {len(self.saved)} saved multipliers and {len(variables)} variables; "
-                    f"expected one per variable, of the model that the optimizer was saved with."
+                self._unfit = (
+                    f"{self._who}: found {len(self.saved)} saved multipliers and {len(variables)} trainable variables; "
+                    f"expected one per variable: compile the model with a new build_optimizer(spec, model)."
                 )
+                return []
             return [Multipliers(*saved) for saved in self.saved]
         if self.parameters is None:
             raise ValueError(

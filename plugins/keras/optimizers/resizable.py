@@ -60,3 +60,36 @@ class Resizable(keras.Variable):  # type: ignore[misc]
 
     def _restore_from_tensors(self, restored_tensors: Any) -> Any:
         return self.value
+
+
+class Guarded(Resizable):
+    """One that only its owner changes: a program that sets all of an optimizer's variables leaves it as it is."""
+
+    _own: np.ndarray
+
+    def __init__(self, value: np.ndarray, dtype: str, **options: Any) -> None:
+        self._own = value.astype(dtype)
+        super().__init__(value, dtype=dtype, **options)
+
+    def write(self, value: np.ndarray) -> None:
+        """Assign a value of the same shape."""
+        self._own = value.astype(self._dtype)
+        super().assign(self._own)
+
+    def resize(self, value: np.ndarray, dtype: str) -> None:
+        self._own = value.astype(dtype)
+        super().resize(value, dtype)
+
+    def assign(self, value: Any) -> Any:
+        if keras.backend.backend() == "jax":
+            self._put_back(value)
+        return self.value
+
+    def _put_back(self, value: Any) -> None:
+        """On jax, whose train step consumes a variable's array, and assigns what the step returned for it."""
+        import jax
+
+        if self._layout is None:
+            self._value = self._own  # a step takes it as it is; to make an array of it each time would be slow
+        elif not isinstance(value, jax.core.Tracer):
+            super().assign(self._own)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import keras
+import numpy as np
 from keras import ops
 
 from ...core.callbacks.due import Due
@@ -14,11 +15,14 @@ from ...core.callbacks.errors import other_moments_error
 from ...core.policies.policy import Policy
 from ...core.specs.spec import Spec
 from ..update_count import UpdateCount
-from . import saving, torch_updates
+from . import saving, settable, torch_updates
+from .changes import became, changed_error
 from .clipping import clipped
 from .grouping import Grouping, Parameters
+from .precision import computed_in, prepared, refuse_average, wide
+from .rows import Rows
 from .run_state import RunState
-from .table import EagerTable, GraphTable, Rows
+from .table import EagerTable, GraphTable
 from .tracing import outside_of_traces, rounded_sum
 
 
@@ -42,6 +46,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         table: The values that its updates use.
         run: The state of its run.
         due: The schedules that it was built for and that nothing drives yet.
+        plain: Whether it is built, for float32 variables alone.
     """
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose torch's kernel, on the torch backend
@@ -60,6 +65,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         super().__init__(learning_rate=self._next_learning_rate, **options)
         self.spec = spec
         self.foreach, self.fused = foreach, fused
+        self.plain = False
         self.count = UpdateCount(self)
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
         self.run = RunState(self.count)
@@ -73,10 +79,15 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             self._build(variables)
 
     def _build(self, variables: list[Any]) -> None:
+        dtypes = {keras.backend.standardize_dtype(variable.dtype) for variable in variables}
+        if self.use_ema:
+            refuse_average(self.name, dtypes)
+        groups = self._grouping.multipliers(self.spec, variables)
         super().build(variables)
-        self.table.set_precision(keras.backend.standardize_dtype(variable.dtype) for variable in variables)
-        if self.spec.parameters:
-            self.table.set_groups(self._grouping.multipliers(self.spec, variables))
+        self.plain = dtypes <= {"float32"}
+        self.table.set_precision(dtypes)
+        if groups and self.spec.parameters:
+            self.table.set_groups(groups)
         self._build_state(variables)
         self._kernel = self.foreach, self.fused
         if self._kernel == (None, None) and "fused" in self.kernels and keras.backend.backend() == "torch":
@@ -103,13 +114,17 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         if regroup and self.built:
             self.table.set_groups(self._grouping.multipliers(spec, self._trainable_variables))
 
+    def check_groups(self) -> None:
+        """Raise ValueError if it is unknown which rules of the spec apply to which variable."""
+        self._grouping.check()
+
     def variables_of_its_model(self) -> list[keras.Variable]:
         """The trainable variables, so far, of the model that the optimizer was made for."""
         return self._grouping.variables()
 
     def multipliers(self) -> Sequence[Sequence[float]] | None:
         """The multipliers of each variable; None if the spec has no rules or they are unknown."""
-        if not self.built or not self.spec.parameters:
+        if not self.built or not self.spec.parameters or not self._grouping.known:
             return self._grouping.saved
         return [self.table.groups[self.table.group(index)] for index in range(len(self._trainable_variables))]
 
@@ -130,43 +145,57 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         """Create the variables of the update."""
 
     def _next_learning_rate(self) -> Any:
-        return ops.convert_to_tensor(self.table.column()[0][0])
+        return self.learning_rate
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if settable.check(self, name, value):
+            super().__setattr__(name, value)
 
     @property
     def learning_rate(self) -> Any:
         """The learning rate of the next update."""
-        return self._next_learning_rate()
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        raise self._not_settable("learning_rate", value)
+        return self.table.current["learning_rate"]
 
     @property
     def weight_decay(self) -> Any:
         """The weight decay of the next update."""
-        return ops.convert_to_tensor(self.table.column()[0][1]) if hasattr(self, "table") else None
+        return self.table.current["weight_decay"]
 
-    @weight_decay.setter
-    def weight_decay(self, value: Any) -> None:
-        if value is not None:  # None is what Keras' own constructor writes
-            raise self._not_settable("weight_decay", value)
+    @property
+    def clipnorm(self) -> float | None:
+        """The spec's."""
+        return self.spec.clipnorm
 
-    def _not_settable(self, name: str, value: Any) -> TypeError:
-        return TypeError(
-            f"found {name} = {value!r} set on an optimizer of build_optimizer, whose values come from its spec; use "
-            f"a callback of samestep.keras, such as HyperparameterScheduler(Recipe({name}=...))."
-        )
+    @property
+    def clipvalue(self) -> float | None:
+        """The spec's."""
+        return self.spec.clipvalue
+
+    @property
+    def global_clipnorm(self) -> float | None:
+        """The spec's."""
+        return self.spec.global_clipnorm
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> NoReturn:
+        """Refused: the spec has rules for that."""
+        settable.refuse_exclusion()
+
+    def add_variable(self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **options: Any) -> Any:
+        return super().add_variable(shape, initializer, computed_in(dtype or keras.config.floatx()), **options)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         if self.due.names:
             self.due.warn()
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        self.check_groups()
+        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        grads = prepared(grads, variables, self.plain)
         if keras.backend.backend() != "tensorflow":
             super().apply(grads, trainable_variables)
             return
         import tensorflow as tf
 
-        # An embedding's gradient comes as slices; torch's is dense, and so are the moments.
-        grads = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
         # Data of unknown length ends with an error inside the compiled step. Nothing that counts updates may run before
         # it: without an order, `iterations` depends on no data and is one too high after every epoch, as with Keras'
         # own optimizers (3.15). The last variable's gradient is the first one computed; waiting for others would keep
@@ -174,8 +203,29 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         with tf.control_dependencies([g for g in grads if g is not None][-1:]):
             super().apply(grads, trainable_variables)
 
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        now, before = len(trainable_variables), len(self._trainable_variables)
+        if now != before and self.built and keras.backend.backend() != "tensorflow":  # which refuses it anyway
+            raise self._changed_error(f"{now} trainable variables instead of {before}")
+        return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+
+    def _check_variables_are_known(self, variables: list[Any]) -> None:
+        try:
+            super()._check_variables_are_known(variables)
+        except ValueError:  # Keras' message has all numbers of the first one
+            known = {id(variable) for variable in self._trainable_variables}
+            unknown = [getattr(each, "path", each.name) for each in variables if id(each) not in known]
+            raise self._changed_error(became("trainable", unknown)) from None
+
+    def _changed_error(self, found: str) -> ValueError:
+        return changed_error(self.name, "a new build_optimizer(spec, model)", found)
+
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         return clipped(self.spec, grads)
+
+    def _signed(self, gradient: Any) -> Any:
+        """The direction to go down: the gradient, negated if the spec maximizes."""
+        return -gradient if self.spec.maximize else gradient
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
         column: Any = self.table.column()
@@ -190,14 +240,9 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         """The `learning_rate` argument of `update_step`, shape (groups, ...), computed once for all variables."""
 
     def _own(self, scalars: Any, variable: Any) -> list[Any]:
-        """The `_scalars` of a variable's group, in the variable's dtype."""
+        """The `_scalars` of a variable's group, in the precision of its update."""
         group = self.table.group(self._get_variable_index(variable))
-        return list(ops.unstack(ops.cast(scalars[group], variable.dtype)))
-
-    def _signed(self, gradient: Any, variable: Any) -> Any:
-        """The gradient in a variable's dtype, negated if the spec maximizes."""
-        gradient = ops.cast(gradient, variable.dtype)
-        return -gradient if self.spec.maximize else gradient
+        return list(ops.unstack(ops.cast(scalars[group], computed_in(variable.dtype))))
 
     def _torch_update(self, grads: list[Any], variables: list[Any], column: list[list[float]]) -> None:
         """Make one update of all variables with torch's own kernels."""
@@ -209,16 +254,41 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
 
     def _decay_and_step(self, variable: Any, retention: Any, towards_zero: Any, *steps: Any) -> None:
         """variable <- variable * retention - towards_zero * sign(variable) - steps, one after the other."""
+        value = wide(variable)
         if any(multipliers.l1_ratio for multipliers in self.table.groups):
-            steps = (towards_zero * ops.sign(variable), *steps)
+            steps = (towards_zero * ops.sign(value), *steps)
         first, *others = steps
-        weights = rounded_sum(variable * retention, -first)
+        weights = rounded_sum(value * retention, -first)
         for step in others:
             weights = weights - step
         self.assign(variable, weights)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Do nothing: the update computes decay and step in one expression."""
+
+    def reset(self) -> None:
+        """Return to the state of a newly built optimizer: no moments, no updates, and the base values of the spec.
+
+        The weights stay as they are. While a callback drives the optimizer, the values stay the schedule's.
+        """
+        made = self.count.made
+        for variable in saving.own_variables(self):
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        self.set_product(None)
+        if self.run.is_driven:
+            self.count.start = -made  # the next update's position in the epoch stays the same
+            self.table.count_anew()
+        else:
+            self.run.forget()
+            self.table.reset()
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Assign arrays to `variables`, apart from the table's, which are ignored.
+
+        Raises:
+            ValueError: The optimizer is not built, or the arrays are not of its variables' number and shapes.
+        """
+        saving.set_weights(self, weights)
 
     def save_own_variables(self, store: Any) -> None:
         saving.save(self, store)

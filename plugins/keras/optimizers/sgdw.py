@@ -9,8 +9,8 @@ from keras import ops
 
 from ...core.specs import sgdw as specs
 from .record import KerasRecord
+from .rows import Rows
 from .scheduled import ScheduledOptimizer
-from .table import Rows
 from .tracing import rounded_sum
 
 
@@ -32,7 +32,7 @@ class SGDW(ScheduledOptimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate, retention, towards_zero, momentum = self._own(learning_rate, variable)
-        gradient = self._signed(gradient, variable)
+        gradient = self._signed(gradient)
         inside = self.spec.momentum_mode == "keras"
         direction = gradient = gradient * rate if inside else gradient
         if self._buffers:

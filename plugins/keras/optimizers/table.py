@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +19,10 @@ from keras import ops
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.specs.parameter_rules import Multipliers, by_multipliers
 from ...core.specs.spec import HYPERPARAMETERS, Spec
-from .resizable import Resizable
+from .current_value import CurrentValue
+from .resizable import Guarded, Resizable
+from .rows import Rows
+from .settable import refuse
 
 Source = Callable[[Sequence[float]], Sequence[Sequence[float]]]
 """Maps the groups' base values to each group's values, one per update; the last one applies from there on."""
@@ -29,37 +32,15 @@ def _constant(bases: Sequence[float]) -> list[list[float]]:
     return [[base] for base in bases]
 
 
-class Rows(NamedTuple):
-    """The table's values for an update, each of shape (groups,).
-
-    The last four are derived from the hyperparameters in float64 and rounded once, as torch does. Derived in float32,
-    they could be a different float32, in every update.
-
-    Attributes:
-        learning_rate: A hyperparameter.
-        weight_decay: A hyperparameter.
-        momentum: A hyperparameter.
-        retention: The factor that the weight decay multiplies a weight by.
-        towards_zero: What L1 decay subtracts as well.
-        blend: 1 - momentum, the share of the gradient in the moving average.
-        log_momentum: The momentum's logarithm.
-    """
-
-    learning_rate: Any
-    weight_decay: Any
-    momentum: Any
-    retention: Any
-    towards_zero: Any
-    blend: Any
-    log_momentum: Any
-
-
 class HyperparameterTable(ABC):
     """The values of each update of an epoch, for each parameter group; the last column also applies after it.
 
     Args:
         optimizer: The optimizer; its count says which update is next.
         spec: The spec, whose base values apply until a callback writes others.
+
+    Attributes:
+        current: Each hyperparameter's value in the next update, for the first group.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, spec: Spec) -> None:
@@ -71,6 +52,10 @@ class HyperparameterTable(ABC):
         self.columns = 1
         self.recorded_columns = 0
         self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
+        self.current = {
+            name: CurrentValue(name, lambda row=row: self.column()[0][row], refuse)
+            for row, name in enumerate(HYPERPARAMETERS)
+        }
 
     def set_groups(self, of_variables: Sequence[Multipliers]) -> None:
         """Make one group per distinct multipliers, which are given for each of the optimizer's variables."""
@@ -125,6 +110,10 @@ class HyperparameterTable(ABC):
     def reset(self) -> None:
         """Return to the base values."""
         self.begin_epoch(dict.fromkeys(HYPERPARAMETERS, _constant))
+
+    def count_anew(self) -> None:
+        """The optimizer's count has changed: the next update's position within the epoch has not."""
+        return
 
     def rows(self) -> np.ndarray:
         """The `Rows` of each group and column: shape (groups, 7, columns), float64."""
@@ -182,7 +171,7 @@ class GraphTable(HyperparameterTable):
         self._table: Any = None
         self._log: Any = None
         super().__init__(optimizer, spec)
-        self._start = self._variable(np.zeros((), "int32"), "int32", "epoch_start")
+        self._start = self._variable(Guarded, np.zeros((), "int32"), "int32", "epoch_start")
 
     @property
     def variables(self) -> Sequence[Any]:
@@ -207,26 +196,30 @@ class GraphTable(HyperparameterTable):
         return grown
 
     def _make_table(self) -> None:
-        self._table = self._sized(self._table, self.rows(), "hyperparameters")
+        self._table = self._sized(self._table, Guarded, self.rows(), "hyperparameters")
 
     def _make_log(self) -> None:
-        shape = (len(self.groups), len(HYPERPARAMETERS), self.recorded_columns)
+        # Savers such as Orbax refuse an array without elements.
+        shape = (len(self.groups), len(HYPERPARAMETERS), max(self.recorded_columns, 1))
         made = self._log is not None and (tuple(self._log.shape), self._log.dtype) == (shape, self._dtype)
-        # On tensorflow also without columns, so that a step traced now can record later.
+        # On tensorflow always, so that a step traced now can record later.
         if not made and (self.recorded_columns or keras.backend.backend() == "tensorflow"):
-            self._log = self._sized(self._log, np.zeros(shape), "used_hyperparameters")
+            self._log = self._sized(self._log, Resizable, np.zeros(shape), "used_hyperparameters")
 
-    def _sized(self, variable: Any, value: np.ndarray, name: str) -> Any:
+    def _sized(self, variable: Any, kind: type[Resizable], value: np.ndarray, name: str) -> Any:
         """A variable with this value: the given one, or a new one."""
         if variable is None:
-            return self._variable(value, self._dtype, name)
+            return self._variable(kind, value, self._dtype, name)
         variable.resize(value, self._dtype)
         return variable
 
     def begin_epoch(self, sources: Mapping[str, Source]) -> None:
         super().begin_epoch(sources)
-        self._start.assign(self._count.start)
-        self._table.assign(self.rows())
+        self.count_anew()
+        self._table.write(self.rows())
+
+    def count_anew(self) -> None:
+        self._start.write(np.array(self._count.start))
 
     def held(self) -> tuple[np.ndarray, int]:
         return ops.convert_to_numpy(self._table), int(ops.convert_to_numpy(self._start))
@@ -249,9 +242,10 @@ class GraphTable(HyperparameterTable):
         """The number of updates since the epoch began, in the graph."""
         return ops.cast(self._optimizer.iterations, "int32") - self._start
 
-    def _variable(self, value: np.ndarray, dtype: str, name: str) -> Any:
+    def _variable(self, kind: type[Resizable], value: np.ndarray, dtype: str, name: str) -> Any:
         """A new variable of the optimizer, which keeps its place for good."""
-        variable = Resizable(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
+        with keras.name_scope(self._optimizer.name, caller=self._optimizer):
+            variable = kind(value, dtype=dtype, trainable=False, name=name, aggregation="only_first_replica")
         self._optimizer._track_variable(variable)
         return variable
 

@@ -26,19 +26,26 @@ def update(optimizer: Any, grads: list[Any], variables: list[Any], column: list[
 
     from ...torch.kernels import Settings
 
+    half = torch.bfloat16, torch.float16
     indices = [optimizer._get_variable_index(variable) for variable in variables]
     groups = list(map(optimizer.table.group, indices))
     with torch.no_grad():
         for group, multipliers in enumerate(optimizer.table.groups):
             members = [n for n, found in enumerate(groups) if found == group]
-            if members:
-                rate, decay, momentum = column[group][:3]
-                optimizer._update_group(
-                    Settings(rate, decay, momentum, multipliers, *optimizer._kernel),
-                    [variables[n].value for n in members],
-                    [grads[n] for n in members],
-                    [indices[n] for n in members],
-                )
+            if not members:
+                continue
+            rate, decay, momentum = column[group][:3]
+            weights = [variables[n].value for n in members]
+            wide = weights if optimizer.plain else [w.float() if w.dtype in half else w for w in weights]
+            optimizer._update_group(
+                Settings(rate, decay, momentum, multipliers, *optimizer._kernel),
+                wide,
+                [grads[n] for n in members],
+                [indices[n] for n in members],
+            )
+            for weight, updated in zip(weights, wide, strict=True):
+                if updated is not weight:
+                    weight.copy_(updated)
 
 
 def scalar_tensors(value: float, count: int, device: Any) -> list[Any]:
