@@ -26,7 +26,7 @@ def made(spec: Spec, policy: str = "float32", **options: Any) -> keras.Model:
     layers = [keras.layers.Dense(4, activation="tanh", dtype=policy), keras.layers.Dense(1, dtype=policy)]
     model = keras.Sequential([keras.Input((3,)), *layers])
     model.dtype_policy = keras.dtype_policies.get(policy)
-    model.compile(build_optimizer(spec, model, **options), loss="mse")
+    model.compile(build_optimizer(spec, model, **options), loss="mse", run_eagerly=True)
     return model
 
 

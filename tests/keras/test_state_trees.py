@@ -42,7 +42,7 @@ def made(spec: Spec, multi: bool = False) -> keras.Model:
     if multi:
         others = {"model/head/.*": build_optimizer(spec, model, name="theirs")}
         optimizer = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, others), name="both")
-    model.compile(optimizer, loss="mse")
+    model.compile(optimizer, loss="mse", run_eagerly=True)
     return model
 
 

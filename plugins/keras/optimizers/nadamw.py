@@ -21,6 +21,7 @@ class NAdamW(Adam):
 
     spec: specs.NAdamW
     kernels = ("foreach",)
+    of_all = 2
 
     def _build_state(self, variables: list[Any]) -> None:
         super()._build_state(variables)

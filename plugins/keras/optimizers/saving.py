@@ -23,14 +23,11 @@ OPTIONS = (
 )
 """Keras' own options of an optimizer."""
 
-_TRAINED = "trainable_variables"  # how many the optimizer was built for
-
 
 def save(optimizer: Any, store: Any) -> None:
     """Write the variables of an optimizer, without its table, and the state of its run."""
     for index, variable in enumerate(own_variables(optimizer)):
         store[str(index)] = ops.convert_to_numpy(variable)
-    store[_TRAINED] = np.array(len(optimizer._trainable_variables))
     saved = optimizer.run.saved()
     if saved is not None:
         store[KEY] = saved
@@ -39,38 +36,33 @@ def save(optimizer: Any, store: Any) -> None:
 def load(optimizer: Any, store: Any) -> None:
     """Read what `save` wrote.
 
-    An optimizer that is not built yet is built for the model that it was made for. If other variables are trainable
-    now, their number says so, and the optimizer starts from scratch with a warning, as Keras' own do.
+    An optimizer that is not built yet is built for the model that it was made for. One whose config was loaded too, but
+    whose model trains other variables than when it was saved, starts from scratch with a warning, as Keras' own do.
 
     Raises:
         ValueError: The state is another optimizer's, or damaged. Nothing is changed.
     """
     names = set(store.keys())
-    trained = int(np.asarray(store[_TRAINED])) if _TRAINED in names else None
-    if trained is not None:
-        built_to_load(optimizer, trained)
+    saved = [store[str(index)] for index in range(len(names - {KEY}))]
+    built_to_load(optimizer, len(saved))
     if not optimizer.built or not names:
         # As with Keras' own optimizers: pretrained weights may come with another optimizer's state, or none.
         lacks = "saved state" if optimizer.built else "variables before build(model.trainable_variables)"
         warnings.warn(f"{optimizer.name} has no {lacks}: it starts from scratch.", stacklevel=3)
         return
-    trains = len(optimizer._trainable_variables)
-    if trained not in (None, trains):
-        warnings.warn(
-            f"{optimizer.name} was saved with {trained} trainable variables and has {trains} now: it starts from "
-            f"scratch.",
-            stacklevel=3,
-        )
-        return
     variables = own_variables(optimizer)
-    saved = [store[str(index)] for index in range(len(names - {KEY, _TRAINED}))]
     if [np.shape(value) for value in saved] != [tuple(variable.shape) for variable in variables]:
-        found = f"{len(saved)} saved variables; expected {len(variables)}"
-        if len(saved) == len(variables):
-            found = f"{len(saved)} saved variables of other shapes; expected"
+        if optimizer.saved_for is not None:
+            warnings.warn(
+                f"{optimizer.name} was saved with {optimizer.saved_for} trainable variables, which are not the "
+                f"{len(optimizer._trainable_variables)} of now: it starts from scratch.",
+                stacklevel=3,
+            )
+            return
         raise ValueError(
-            f"{optimizer.name}: found {found}, those of an optimizer of the same spec and options, built for the same "
-            f"model."
+            f"{optimizer.name}: found {len(saved)} saved variables"
+            f"{' of other shapes' if len(saved) == len(variables) else ''}; expected {len(variables)}, those of an "
+            f"optimizer of the same spec and options, built for the same model."
         )
     try:
         run = read(store[KEY]) if KEY in names else None
@@ -104,26 +96,27 @@ def set_weights(optimizer: Any, weights: Sequence[Any]) -> None:
         variable.assign(weight)
 
 
-def built_to_load(optimizer: Any, trained: int | None) -> None:
-    """Build an optimizer for the model that it was made for, if that has these variables already.
+def built_to_load(optimizer: Any, saved: int | None) -> None:
+    """Build an optimizer for the model that it was made for, if the saved variables can be those of that.
 
     Args:
         optimizer: The optimizer.
-        trained: The number of variables that it must have; None for any.
+        saved: The number of saved variables; None for any.
     """
     if not optimizer.built:
         variables = optimizer.variables_of_its_model()
-        if variables and trained in (None, len(variables)):
+        if variables and saved in (None, optimizer.number_of_variables(len(variables))):
             optimizer.build(variables)
 
 
 def config(optimizer: Any, kernels: Sequence[str]) -> dict[str, Any]:
-    """The spec, the options, and the variables' multipliers, as a saved optimizer is loaded without its model."""
+    """The spec, the options, and what is known of the variables, as a saved optimizer is loaded without its model."""
     multipliers = optimizer.multipliers()
     return {
         "spec": optimizer.spec.to_dict(),
         **{name: getattr(optimizer, name) for name in (*OPTIONS, *kernels)},
         "multipliers": None if multipliers is None else [list(each) for each in multipliers],
+        "saved_for": len(optimizer._trainable_variables) if optimizer.built else optimizer.saved_for,
     }
 
 

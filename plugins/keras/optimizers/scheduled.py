@@ -37,6 +37,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         spec: The spec; without a callback, its base values apply.
         parameters: Returns the model's parameters, for the rules of the spec.
         multipliers: The variables' saved multipliers, if the optimizer is loaded.
+        saved_for: The number of variables that it was built for, likewise.
         foreach: torch's option of that name, on the torch backend.
         fused: Likewise.
         **options: Keras' own options.
@@ -50,6 +51,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     """
 
     kernels: ClassVar[tuple[str, ...]] = ()  # options that choose torch's kernel, on the torch backend
+    of_all: ClassVar[int] = 1  # variables that it has once, whatever it updates: the number of updates
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         *,
         parameters: Parameters | None = None,
         multipliers: Sequence[Sequence[float]] | None = None,
+        saved_for: int | None = None,
         foreach: bool | None = None,
         fused: bool | None = None,
         **options: Any,
@@ -65,7 +68,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         super().__init__(learning_rate=self._next_learning_rate, **options)
         self.spec = spec
         self.foreach, self.fused = foreach, fused
-        self.plain = False
+        self.plain, self.saved_for = False, saved_for
         self.count = UpdateCount(self)
         self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
         self.run = RunState(self.count)
@@ -121,6 +124,11 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     def variables_of_its_model(self) -> list[keras.Variable]:
         """The trainable variables, so far, of the model that the optimizer was made for."""
         return self._grouping.variables()
+
+    def number_of_variables(self, updated: int) -> int:
+        """How many variables, without the table, it has if it is built for so many."""
+        each = len(self.spec.moments) + bool(self.use_ema) + bool(self.gradient_accumulation_steps)
+        return self.of_all + updated * each
 
     def multipliers(self) -> Sequence[Sequence[float]] | None:
         """The multipliers of each variable; None if the spec has no rules or they are unknown."""
@@ -297,7 +305,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         saving.load(self, store)
 
     def get_config(self) -> dict[str, Any]:
-        """The spec, the options, and the variables' multipliers, as a saved optimizer is loaded without its model."""
+        """The spec, the options, and what is known of the variables: a saved optimizer is loaded without its model."""
         return saving.config(self, self.kernels)
 
     @classmethod
