@@ -81,6 +81,8 @@ def test_a_loaded_model_trains_on_as_if_it_had_not_been_saved(wrapper: str, tmp_
     assert fit(loaded, HyperparameterScheduler(RECIPE), epochs=3, initial_epoch=2) == whole
 
 
+# The second of the loaded models is trained without the schedule that it was saved with.
+@pytest.mark.filterwarnings("ignore:(?s).*found an update with an optimizer of build_optimizer")
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_loaded_model_has_the_base_values_and_not_those_of_the_epoch_it_was_saved_in(
     wrapper: str, tmp_path: Path

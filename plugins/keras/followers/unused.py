@@ -25,7 +25,7 @@ def warn_of_unused(who: str, optimizer: ScheduledOptimizer, model: keras.Model) 
     """
     paths = paths_of(model)
     table, moments = optimizer.table, list(optimizer.moments().values())
-    if not optimizer.count.total or not max(getattr(optimizer.spec, "betas", (optimizer.spec.momentum,))):
+    if not optimizer.count.total or not any([*getattr(optimizer.spec, "betas", ()), *table.base["momentum"]]):
         return
     unused = [
         paths.get(id(variable), variable.path)

@@ -27,7 +27,7 @@ class NAdamW(Adam):
         super()._build_state(variables)
         self._product = self.add_variable((), initializer="ones", dtype="float32", name="product")
 
-    def product(self) -> float | None:
+    def product(self) -> float:
         # Before the first update it is 1, also if the program has set all of the optimizer's variables to 0.
         return float(ops.convert_to_numpy(self._product)) if self.count.total else 1.0
 

@@ -105,7 +105,7 @@ def built_to_load(optimizer: Any, saved: int | None) -> None:
     """
     if not optimizer.built:
         variables = optimizer.variables_of_its_model()
-        if variables and saved in (None, optimizer.number_of_variables(len(variables))):
+        if variables and (saved is None or saved == optimizer.number_of_variables(len(variables))):
             optimizer.build(variables)
 
 

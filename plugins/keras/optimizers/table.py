@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -53,9 +54,11 @@ class HyperparameterTable(ABC):
         self.recorded_columns = 0
         self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
         self.current = {
-            name: CurrentValue(name, lambda row=row: self.column()[0][row], refuse)
-            for row, name in enumerate(HYPERPARAMETERS)
+            name: CurrentValue(name, partial(self._next, row), refuse) for row, name in enumerate(HYPERPARAMETERS)
         }
+
+    def _next(self, row: int) -> Any:
+        return self.column()[0][row]
 
     def set_groups(self, of_variables: Sequence[Multipliers]) -> None:
         """Make one group per distinct multipliers, which are given for each of the optimizer's variables."""
