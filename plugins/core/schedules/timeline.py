@@ -19,7 +19,7 @@ from .ticks import Ticks
 
 CYCLES = 200  # of a repeat, of which later ones are not looked at, but for the last
 _DROPS = 10_000  # of a staircase, likewise
-_COUNTED = 5000  # cycles that grow, until the first that the run asks for
+_COUNTED = 500  # cycles that grow, until the first that the run asks for
 
 
 class Part(NamedTuple):
