@@ -24,7 +24,14 @@ from .base_callback import trainer_error
 from .logged import log
 from .monitored_metric import MonitoredMetric
 from .resume_fixes import ResumeFixes
-from .trainer import callbacks_of, epochs_of_another_accumulation, has_epoch, may_be_short, updates_per_epoch
+from .trainer import (
+    callbacks_of,
+    epochs_of_another_accumulation,
+    has_epoch,
+    may_be_short,
+    refuse_other_optimizers,
+    updates_per_epoch,
+)
 from .training import Training
 from .unfrozen import Unfreezes
 
@@ -42,6 +49,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
 
     _training: Training | None = None
     _followers: Sequence[TorchFollower] = ()
+    _optimizers: Sequence[torch.optim.Optimizer] = ()
     _follower_of: dict[int, TorchFollower]  # by the optimizer's number
     _reducers: Sequence[ReduceOnPlateau] = ()
     _configured: Sequence[Configured] = ()  # by the first driver, for all
@@ -57,7 +65,16 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        try:
+            self._start(trainer, pl_module)
+        except Exception:
+            for reducer in self._reducers:
+                reducer._was_refused()
+            raise
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         training = self._begin_training(trainer, pl_module)
+        self._optimizers = training.optimizers
         self._counts = {}
         self._followers = followers = list[TorchFollower]()
         self._follower_of = {}
@@ -166,6 +183,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        refuse_other_optimizers(trainer, self._optimizers, self._who)
         self._is_new_epoch = True
         self._take_scores_at_end(trainer)
         for follower in self._followers:
@@ -187,6 +205,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
             follower.after_batch()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        refuse_other_optimizers(trainer, self._optimizers, self._who)
         following = trainer.current_epoch + 1
         continues = has_epoch(trainer, following)
         short = may_be_short(trainer)
@@ -214,6 +233,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
             each.remove()
         self._configured = ()
         self._followers, self._reducers, self._training = (), (), None
+        self._follower_of, self._optimizers = {}, ()
 
     def _check_length(self, trainer: Trainer, epoch: int) -> None:
         """Refuse an epoch whose number of updates differs from what the plan was resolved for."""
@@ -254,12 +274,14 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
-        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-        self._was_broken_off = epochs["ready"] > epochs["processed"]
+        if trainer.state.fn == "fit":
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+            self._was_broken_off = epochs["ready"] > epochs["processed"]
 
     def _begin_run(self, trainer: Trainer, clock: Clock) -> None:
         """Begin a training, before any value is written."""
         self._prints = trainer.is_global_zero
+        self._enter(trainer)
         before = self._before(trainer)
         progress = [] if before is None else before.optimizers.values()
         saved = [driver_before(self._policy, each.drivers) for each in progress]
@@ -302,7 +324,8 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
         self.observe(self._epoch, score)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._metric is not None:  # not in the sanity check, which precedes the training
+        # Not in the sanity check, which precedes the training, nor in another Trainer's validation during it.
+        if self._metric is not None and self._drives(trainer):
             self._is_scored = True
             self._take_score(trainer)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
+from ..core.callbacks.errors import second_training_error
+from ..core.callbacks.memory import Memory
 from ..core.checkpoints.saved import KEY, Driver, LaterGroup, Saved
 from ..torch.update_count import UpdateCount
 from .trainer import is_between_epochs
@@ -25,27 +28,50 @@ class ProgressKeeper(Callback):
     """
 
     _counts: dict[int, UpdateCount]  # by the optimizer's number
-    _ended: Saved | None = None  # of a training that has ended
+    _ended: Memory[Saved]  # by the Trainer, of trainings that have ended
+    _driven: ref[Trainer] | None = None  # the Trainer of the training in progress
     _restored: Saved | None = None  # of a checkpoint
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._counts = {}
+        self._counts, self._ended = {}, Memory()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_driven": None}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        saved = self._so_far(trainer) if self._counts else self._ended
+        saved = self._so_far(trainer) if self._counts and self._drives(trainer) else self._ended.get(trainer)
         if saved is not None:
             others = Saved.from_dict(checkpoint[KEY]) if KEY in checkpoint else None
             checkpoint[KEY] = saved.beside(others).to_dict()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn != "fit":  # a model that is only tested may have had any recipe
+            return
+        self._begin(trainer)
         self._restored = None
-        if trainer.state.fn != "fit" or KEY not in checkpoint:  # a model that is only tested may have had any recipe
+        if KEY not in checkpoint:
             return
         try:
             self._restored = Saved.from_dict(checkpoint[KEY])
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
+        for number, count in self._counts.items():  # a tool of Lightning takes back the updates that it has tried
+            count.made = self._restored.position(number).update
+
+    def _begin(self, trainer: Trainer) -> None:
+        """Begin a training; raises ValueError if another one has not ended."""
+        other = None if self._driven is None else self._driven()
+        if other is not None and other is not trainer and other.state.status == "running":
+            raise second_training_error(type(self).__name__)
+        self._driven = ref(trainer)
+
+    def _drives(self, trainer: Trainer) -> bool:
+        """Whether this is the training in progress."""
+        return self._driven is not None and self._driven() is trainer
 
     def _so_far(self, trainer: Trainer) -> Saved:
         """The run's progress, and what drives it."""
@@ -65,7 +91,9 @@ class ProgressKeeper(Callback):
 
     def _before(self, trainer: Trainer) -> Saved | None:
         """The saved state that this training continues from; None for a new run."""
-        return self._restored if trainer.ckpt_path is not None else self._ended if trainer.current_epoch else None
+        if trainer.ckpt_path is not None:
+            return self._restored
+        return self._ended.get(trainer) if trainer.current_epoch else None
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
         """The updates that an optimizer made in this epoch before training began; None if unknown.
@@ -86,12 +114,13 @@ class ProgressKeeper(Callback):
         self._end(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._end(trainer)
+        if self._drives(trainer):  # not one that was refused within another
+            self._end(trainer)
 
     def _end(self, trainer: Trainer) -> None:
         """Stop counting; keep the counts for a later checkpoint or fit."""
         for count in self._counts.values():
             count.remove()
         if self._counts:
-            self._ended = self._so_far(trainer)
-        self._counts, self._restored = {}, None
+            self._ended[trainer] = self._so_far(trainer)
+        self._counts, self._restored, self._driven = {}, None, None

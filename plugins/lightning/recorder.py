@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from ..core.schedules.clock import Position
 from ..torch import param_groups
 from ..torch.update_count import UpdateCount
 from .progress import ProgressKeeper
-from .trainer import optimizers_of, paths_of
+from .trainer import optimizers_of, paths_of, refuse_other_optimizers
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -24,8 +25,10 @@ else:
 class TraceRecorder(shared.TraceRecorder, ProgressKeeper):
     __doc__ = shared.TraceRecorder.__doc__
 
+    _optimizers: Sequence[torch.optim.Optimizer] = ()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        found = optimizers_of(trainer, type(self).__name__)
+        self._optimizers = found = optimizers_of(trainer, type(self).__name__)
         self.traces = {label: Trace() for label in labels(paths_of(pl_module, found))}
         self._counts = {
             number: self._follow(trainer, number, *pair)
@@ -41,6 +44,11 @@ class TraceRecorder(shared.TraceRecorder, ProgressKeeper):
         count = UpdateCount(optimizer, self._made_before(trainer, number) or 0, record)
         return count
 
+    def _end(self, trainer: Trainer) -> None:
+        super()._end(trainer)
+        self._optimizers = ()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        refuse_other_optimizers(trainer, self._optimizers, type(self).__name__)
         for count in self._counts.values():
             count.made = 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..core.callbacks.errors import other_optimizer_error
+
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 else:
@@ -99,6 +101,12 @@ def optimizers_of(trainer: Trainer, who: str) -> list[torch.optim.Optimizer]:
                 f"ModelParallelStrategy()."
             )
     return found
+
+
+def refuse_other_optimizers(trainer: Trainer, started: Sequence[torch.optim.Optimizer], who: str) -> None:
+    """Raise ValueError if the Trainer has other optimizers than those that training started with."""
+    if list(map(id, trainer.optimizers)) != list(map(id, started)):
+        raise other_optimizer_error(who, trainer.current_epoch)
 
 
 def paths_of(module: torch.nn.Module, found: Sequence[torch.optim.Optimizer]) -> list[list[str]]:

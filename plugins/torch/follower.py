@@ -7,6 +7,7 @@ optimization one batch can make several updates, so values are written before ea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -33,6 +34,7 @@ from .update_count import UpdateCount
 from .wrapped_steps import members, shares_groups
 
 _AHEAD = 1024  # number of updates computed at a time
+_FIRST = 2  # number of updates at an epoch's start before which other values are noticed; with verify=True all are
 
 _Columns = list[tuple[str, list[list[float]]]]  # by hyperparameter: for each group, the values of some updates
 
@@ -71,6 +73,8 @@ class TorchFollower(Follower):
         super().__init__(started, label)
         self.optimizer = optimizer
         self._verifies, self._by_hand, self._others = verify, by_hand, others
+        # Other values are noticed before each of these updates of an epoch, and at its end.
+        self._verified_below = math.inf if verify else _FIRST
         self.groups = LaterGroups(self.policy, optimizer, started.bases, later, elsewhere)
         self._is_written = self._is_new_epoch = False
         self._start_from(self.groups.driven_bases)
@@ -102,6 +106,7 @@ class TorchFollower(Follower):
                 that used.
         """
         self.count.made = made
+        self._verified_below = max(self._verified_below, made + _FIRST)
         self.groups.take_elsewhere()
         self._compute(epoch, made)
         if continues and not self._is_over():
@@ -115,6 +120,9 @@ class TorchFollower(Follower):
         if self.policy.streams:
             self.policy.begun += self.count.made
         self.count.made = 0
+        if self._is_written:
+            self._verify(self.groups.elsewhere)
+        self._verified_below = max(self._verified_below, _FIRST)
         self.groups.take_elsewhere()
         self.write_ahead(epoch)
         self._is_new_epoch = True
@@ -124,9 +132,9 @@ class TorchFollower(Follower):
             self._is_new_epoch = False
             if self.groups.take_elsewhere():  # it may be written after this callback's start of the epoch
                 self._compute(self._epoch, self.count.made)
-        if self._verifies and self._is_written:
-            self._verify()
         made, most = self.count.made, self._most_updates
+        if made < self._verified_below:
+            self.check()
         if most is None or made < most:
             self._write(made)
         elif not self._by_hand:
@@ -156,6 +164,8 @@ class TorchFollower(Follower):
     def after_batch(self) -> None:
         if self._varies:
             made, most = self.count.made, self._most_updates
+            if made <= self._verified_below:
+                self.check()
             if self._unseen is not None and not made and self._unseen.found():
                 raise unseen_update_error(self.policy, type(self.optimizer).__name__)
             if most is None or made < most:
@@ -247,13 +257,23 @@ class TorchFollower(Follower):
                     kinds = type(self.optimizer).__name__, type(inner).__name__
                     raise unreached_error(self.policy, *kinds, name)
 
-    def _verify(self) -> None:
-        """Raise ValueError if the optimizer does not hold what was written last."""
+    def check(self) -> None:
+        if self._is_written:
+            self._verify()
+
+    def _verify(self, elsewhere: Collection[int] = ()) -> None:
+        """Raise ValueError if the optimizer does not hold what was written last.
+
+        Args:
+            elsewhere: The groups whose learning rate may have been written since.
+        """
         every = self.optimizer.param_groups
         for name, columns in self._columns:
             # What has been added since then is only about to be written.
             for number, (group, column) in enumerate(zip(every, columns, strict=False)):
                 planned = column[self._index]
+                if name == "learning_rate" and number in elsewhere:
+                    continue
                 if not param_groups.holds(group, name, planned):
                     found, called = param_groups.held(group, name), log_name(name, self._label, number)
                     where = Position(self._epoch, self.made)

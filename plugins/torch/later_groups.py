@@ -32,6 +32,7 @@ class LaterGroups:
     Attributes:
         bases: By hyperparameter, the base value of each group.
         count: The number of groups.
+        elsewhere: The groups whose learning rate something else drives.
         later: By number, the groups that came later, with the base values that are their own and not the spec's.
 
     Raises:
@@ -50,7 +51,7 @@ class LaterGroups:
         every = optimizer.param_groups
         self.later = {number: dict(own) for number, own in later.items() if number < len(every)}
         self.count = len(every)
-        self._elsewhere: list[int] = []
+        self.elsewhere: list[int] = []
         self._held = 0.0
         self.bases = {name: list(values) for name, values in bases.items()}
         own = {id(p) for group in every for p in group["params"]}
@@ -91,25 +92,25 @@ class LaterGroups:
 
     def take_elsewhere(self) -> bool:
         """Take the learning rate that something else has written for this epoch; returns whether there is any."""
-        if not self._elsewhere:
+        if not self.elsewhere:
             return False
         every = self._optimizer.param_groups
-        if self.count - 1 not in self._elsewhere:
+        if self.count - 1 not in self.elsewhere:
             raise self._policy.error(
                 "BackboneFinetuning, which writes into the last parameter group, and a group after the backbone's",
                 "add the other group before the backbone is unfrozen",
             )
         self._held = param_groups.held(every[self.count - 1], "learning_rate")
-        for number in self._elsewhere:
+        for number in self.elsewhere:
             param_groups.write(every[number], "learning_rate", self._held)
         return True
 
     def elsewhere_too(self, name: str, columns: Columns) -> Columns:
         """The columns of all groups, with those learning rates that something else drives as it wrote them."""
-        if name != "learning_rate" or not self._elsewhere:
+        if name != "learning_rate" or not self.elsewhere:
             return columns
         held = [self._held] * len(columns[0])
-        return [held if number in self._elsewhere else column for number, column in enumerate(columns)]
+        return [held if number in self.elsewhere else column for number, column in enumerate(columns)]
 
     def _base(self, number: int, name: str) -> float:
         group = self._optimizer.param_groups[number]
@@ -125,15 +126,15 @@ class LaterGroups:
         """Find the groups whose learning rate something else drives."""
         if "learning_rate" in self._policy.driven:
             groups = self._optimizer.param_groups
-            self._elsewhere = [n for n in sorted(self.later) if all(id(p) in self._ids for p in groups[n]["params"])]
-            if self._elsewhere:
-                self._held = param_groups.held(groups[self._elsewhere[-1]], "learning_rate")
+            self.elsewhere = [n for n in sorted(self.later) if all(id(p) in self._ids for p in groups[n]["params"])]
+            if self.elsewhere:
+                self._held = param_groups.held(groups[self.elsewhere[-1]], "learning_rate")
 
     @property
     def driven_bases(self) -> dict[str, list[float]]:
         """The base values from which the policy starts: without those of learning rates that something else drives."""
         ours = {
-            name: [base for n, base in enumerate(bases) if name != "learning_rate" or n not in self._elsewhere]
+            name: [base for n, base in enumerate(bases) if name != "learning_rate" or n not in self.elsewhere]
             for name, bases in self.bases.items()
         }
         return {name: bases for name, bases in ours.items() if bases}
@@ -144,7 +145,7 @@ class LaterGroups:
             return
         assert reached is not None  # for the type checker
         new = enumerate(self.bases["learning_rate"][first:], first)
-        if any(number not in self._elsewhere and base == reached / _DENOMINATOR for number, base in new):
+        if any(number not in self.elsewhere and base == reached / _DENOMINATOR for number, base in new):
             warnings.warn(
                 f"{self._policy.who}: found a parameter group added with a tenth of {reached!r}, the learning rate "
                 f"that the schedule has reached, as its base value, which the schedule multiplies again; give "

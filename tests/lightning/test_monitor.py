@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
@@ -103,23 +102,3 @@ def test_monitor_and_trace_agree_for_every_group(tmp_path: Path) -> None:
     run, rows = monitored(tmp_path, True, sgd(0.3, 1.7), decay, weights=2, batches=2)
     assert [float(row["lr-SGD/pg1"]) for row in rows] == run.trace.column("learning_rate")
     assert [float(row["lr-SGD/pg2"]) for row in rows] == run.trace.column("learning_rate/1")
-
-
-class Meddler(Callback):
-    """Writes a learning rate of its own between updates and between epochs."""
-
-    def meddle(self, trainer: Any, *_: Any) -> None:
-        trainer.optimizers[0].param_groups[0]["lr"] = 9.0
-
-    on_train_start = on_train_batch_end = on_train_epoch_end = meddle
-
-
-@pytest.mark.parametrize("interval", ["step", "epoch"])
-def test_a_value_that_something_else_wrote_is_neither_used_nor_logged(tmp_path: Path, interval: str) -> None:
-    callbacks = [EpochGatedDecay(0.5, start_epoch=1), Meddler()]
-    logger = CSVLogger(tmp_path, name="", version="")
-    monitor = LearningRateMonitor(logging_interval=interval)
-    run = train(sgd(1.0), *callbacks, monitor, logger=logger, log_every_n_steps=1, batches=2)
-    assert run.learning_rates() == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
-    times = 2 if interval == "step" else 1
-    assert [float(row["lr-SGD"]) for row in logged(logger)] == [v for v in (1.0, 0.5, 0.25) for _ in range(times)]

@@ -35,14 +35,14 @@ class Meddler(Callback):
     """Writes a learning rate of its own just before an update, after every callback has had its say."""
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        if trainer.global_step == 1:
+        if trainer.global_step == 2:
             optimizer.param_groups[0]["lr"] = 0.125
 
 
 def test_trace_holds_what_was_used_and_not_what_was_planned() -> None:
-    run = train(sgd(1.0), EpochGatedDecay(0.5, start_epoch=1), Meddler(), batches=2, epochs=2)
-    assert run.learning_rates() == [1.0, 0.125, 0.5, 0.5]
-    assert run.trace.column("learning_rate") == [1.0, 0.125, 0.5, 0.5]
+    run = train(sgd(1.0), EpochGatedDecay(0.5, start_epoch=1), Meddler(), batches=4, epochs=2)
+    assert run.learning_rates() == [1.0, 1.0, 0.125, 1.0, 0.5, 0.5, 0.5, 0.5]
+    assert run.trace.column("learning_rate") == run.learning_rates()
 
 
 def test_trace_without_any_scheduler() -> None:

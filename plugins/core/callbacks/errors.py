@@ -28,6 +28,22 @@ def super_error(who: str, hook: str) -> ValueError:
     return ValueError(f"{who}: found {hook} without a call of super().{hook}(...); call it first.")
 
 
+def second_training_error(who: str) -> ValueError:
+    """A callback is given to a training while another one that it drives has not ended."""
+    return ValueError(
+        f"{who}: found another training with this callback, which already drives one that has not ended; give each "
+        f"training callbacks of its own."
+    )
+
+
+def other_optimizer_error(who: str, epoch: int) -> ValueError:
+    """An optimizer was replaced during training."""
+    return ValueError(
+        f"{who}: found another optimizer in epoch {epoch} than the one that training started with; end the training, "
+        f"and start a new one with the other optimizer."
+    )
+
+
 def longer_epoch_error(policy: Policy, epoch: int, updates: int) -> ValueError:
     """An epoch makes more updates than the plan was resolved for."""
     return policy.error(

@@ -10,6 +10,7 @@ from ..checkpoints.saved import Driver
 from ..policies.plateau import Mode, Plateau, ThresholdMode, at_least_0, whole
 from ..policies.plateau_policy import PlateauPolicy, Reducible
 from ..schedules.clock import Clock, Position
+from .memory import Memory
 from .schedule_callback import Argument, OnChange, Options, ScheduleCallback, checked_on_change, checked_verbose
 
 
@@ -90,6 +91,8 @@ class ReduceOnPlateau(ScheduleCallback):
         told = {"monitor": monitor, **arguments, "on_change": on_change, "verbose": verbose}
         super().__init__(self._policy, told)
         self._given = self._policy.settings()
+        self._memory = Memory[PlateauPolicy]()
+        self._former = self._policy  # until a training has started
 
     @classmethod
     @checks_arguments
@@ -234,6 +237,16 @@ class ReduceOnPlateau(ScheduleCallback):
             multiplier = self._policy.multiplier(epoch + 1)
             told = f"reducing {name.replace('_', ' ')} to {multiplier:.10g} of its schedule"
             print(f"\nEpoch {epoch + 1}: {self._who} {told}.")
+
+    def _enter(self, training: object) -> None:
+        """Continue with the scores of this training: those of another one stay with that."""
+        self._former = self._policy
+        self._policy = self._memory.enter(training, self._policy, self._policy.from_settings(self._given or {}))
+
+    def _was_refused(self) -> None:
+        """A training that began was refused: nothing of its checkpoint stays."""
+        self._policy, self._policies = self._former, {None: self._former}
+        self._memory.undo()
 
     def _begin_scores(self, epoch: int, saved: Driver | None, clock: Clock, anew: bool) -> None:
         """Start a training.
