@@ -11,8 +11,11 @@ import samestep
 PLUGINS = Path(samestep.__file__).parent
 
 
+PUBLIC = {"_asdict", "_fields", "_make", "_replace"}  # methods of named tuples
+
+
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name.isidentifier()
+    return name not in PUBLIC and name.startswith("_") and not name.startswith("__") and name.isidentifier()
 
 
 def used_in(room: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from torch import nn
@@ -61,24 +62,33 @@ def _turned(name: str, shape: tuple[int, ...], axes: tuple[int, ...] = _TURNED) 
     return Part(name, tuple(shape[axis] for axis in axes), axes)
 
 
+_OF_ATTENTION = {"q_proj_weight": "query", "k_proj_weight": "key", "v_proj_weight": "value"}
+
+
 def _of_attention(module: nn.MultiheadAttention, name: str, shape: tuple[int, ...]) -> Iterator[Part]:
     width = module.embed_dim
-    for number, each in enumerate(("query", "key", "value")):
+    for number, (own, each) in enumerate(_OF_ATTENTION.items()):
         blocks = ((number * width, (number + 1) * width),)
         if name == "in_proj_weight":
             yield Part(f"{each}/kernel", (width, width), _TURNED, blocks)
         elif name == "in_proj_bias":
             yield Part(f"{each}/bias", (width,), blocks=blocks)
-        elif name == f"{each[0]}_proj_weight":
+        elif name == own:
             yield _turned(f"{each}/kernel", shape)
+
+
+_OF_RNN = re.compile(r"(\w+)_l(\d+)(_reverse)?")
 
 
 def _of_rnn(module: nn.RNNBase, name: str, shape: tuple[int, ...]) -> Iterator[Part]:
     """A cell for each layer and direction: "0/forward_layer/cell/kernel", of which the first parts may be missing."""
     if module.proj_size:
         return
-    within, _, layer = name.removesuffix("_reverse").rpartition("_l")
-    way = "backward_layer/" if name.endswith("_reverse") else "forward_layer/"
+    found = _OF_RNN.fullmatch(name)
+    if found is None:
+        return
+    within, layer, backward = found.groups()
+    way = "backward_layer/" if backward else "forward_layer/"
     prefix = f"{layer}/" * (module.num_layers > 1) + way * module.bidirectional
     for part in _of_cell(module.mode, within, shape):
         yield part._replace(name=f"{prefix}cell/{part.name}")

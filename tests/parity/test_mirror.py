@@ -125,12 +125,6 @@ def fit_keras(callbacks: list[Any], spec: AdamW | None, known_length: bool, batc
             "a learning_rate schedule that changes within an epoch, and training data of unknown length",
         ),
         (
-            lambda room: [room.HyperparameterScheduler(Recipe(learning_rate=StepDecay(0.1, every=updates(3))))],
-            SPEC,
-            False,
-            "'3 updates' needs the number of updates in an epoch, which is unknown; give updates_per_epoch=",
-        ),
-        (
             lambda room: [room.HyperparameterScheduler(RATE, updates_per_epoch=3)],
             SPEC,
             True,

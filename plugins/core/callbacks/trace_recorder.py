@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..arguments.check import ChecksArguments
 from ..arguments.given import hook_error
 from ..checkpoints.trace import Trace
-from ..schedules.durations import DurationLike, as_duration
+from ..schedules.durations import Duration, DurationLike, as_duration
 
 
 class Interval(NamedTuple):
@@ -44,16 +44,21 @@ class TraceRecorder(ChecksArguments):
 
     def __init__(self, *, every: DurationLike = "1 update") -> None:
         super().__init__()
-        self.every = as_duration(every, f"{type(self).__name__}: every")
-        amounts = {unit: getattr(self.every, unit) for unit in self.every.units}
+        self._every = as_duration(every, f"{type(self).__name__}: every")
+        amounts = {unit: getattr(self._every, unit) for unit in self._every.units}
         if list(amounts) not in (["updates"], ["epochs"]) or any(each.denominator != 1 for each in amounts.values()):
             raise ValueError(
-                f"{type(self).__name__}: found every='{self.every}'; write a whole number of updates or of epochs, "
+                f"{type(self).__name__}: found every='{self._every}'; write a whole number of updates or of epochs, "
                 f"such as '100 updates' or '1 epoch'."
             )
-        updates = int(self.every.updates)
-        self._interval = Interval(1, updates) if updates else Interval(int(self.every.epochs), None)
+        updates = int(self._every.updates)
+        self._interval = Interval(1, updates) if updates else Interval(int(self._every.epochs), None)
         self.traces = {"": Trace()}
+
+    @property
+    def every(self) -> Duration:
+        """Which updates are recorded."""
+        return self._every
 
     @property
     def trace(self) -> Trace:
