@@ -15,10 +15,18 @@ class TrainedTogether:
     Args:
         callback: One of them, in its `on_train_begin`. If the user's own code calls its hooks, there is no list and no
             other callback.
+
+    Attributes:
+        in_fit: Whether Keras' own fit of the callback's model calls it.
     """
 
     def __init__(self, callback: keras.callbacks.Callback) -> None:
-        self._list = _list_that_begins(callback)
+        callers = list(_callers())
+        self._list = _list_that_begins(callback, callers)
+        self.in_fit = any(
+            name == "fit" and module.startswith("keras.") and caller is callback.model
+            for name, module, caller in callers
+        )
         self.callbacks = [callback] if self._list is None else list(_flat(self._list))
 
     def others(self, callback: keras.callbacks.Callback) -> list[str]:
@@ -70,20 +78,31 @@ class Ahead(keras.callbacks.Callback):
         self._list.callbacks = [each for each in self._list.callbacks if each is not self]
 
 
-def _list_that_begins(callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
+def _callers() -> Iterator[tuple[str, str, Any]]:
+    """The functions on the call stack, from the innermost one: name, module, and `self` of a method."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        yield frame.f_code.co_name, str(frame.f_globals.get("__name__")), frame.f_locals.get("self")
+        frame = frame.f_back
+
+
+def _list_that_begins(
+    callback: keras.callbacks.Callback, callers: Sequence[tuple[str, str, Any]]
+) -> keras.callbacks.CallbackList | None:
     """The list whose `on_train_begin` is calling this callback; the outermost one if lists are nested.
 
     Keras gives a callback its model and the run's `params`, but no way to the list (3.10 to 3.15), so it is looked up
     on the call stack.
     """
     found = None
-    frame = inspect.currentframe()
-    while frame is not None:
-        calling = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
+    for name, _, caller in callers:
         # A fit inside a callback's hook has its own list; one further out belongs to another fit.
-        if isinstance(calling, keras.callbacks.CallbackList) and (found is None or found in calling.callbacks):
-            found = calling
-        frame = frame.f_back
+        if (
+            name == "on_train_begin"
+            and isinstance(caller, keras.callbacks.CallbackList)
+            and (found is None or found in caller.callbacks)
+        ):
+            found = caller
     return found
 
 

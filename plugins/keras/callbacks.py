@@ -97,7 +97,7 @@ class _Driver(ScheduleCallback, _Callback):
                 follower.before_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
-        self._training.check_set_aside(self._who)
+        self._training.check_updates(self._who, epoch)
         for follower in self._followers:
             used = follower.end_epoch(self._training.may_be_short)
             if logs is not None:
@@ -199,6 +199,6 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
                 recording.after_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
-        self._training.check_set_aside(type(self).__name__)
+        self._training.check_updates(type(self).__name__, epoch)
         for recording in self._recordings:
             recording.end_epoch()

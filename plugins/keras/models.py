@@ -37,8 +37,14 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
     Raises:
         ValueError: There is no optimizer, or there are several and the parameters of one are unknown.
     """
-    aside = set_aside(model)
-    outer = [each for each in _outer(model) if each is not aside]
+    if model is None:
+        raise ValueError(
+            f"{who}: found no model; in a loop of your own give it to the callbacks, as in "
+            f"keras.callbacks.CallbackList(callbacks, model=model)."
+        )
+    compiled = hasattr(model, "optimizer")
+    aside = set_aside(model) if compiled else None
+    outer = [each for each in _outer(model) if each is not aside] if compiled else []
     if not outer:
         raise ValueError(f"{who}: found no optimizer; give one to compile().")
     if outer != [model.optimizer] and keras.backend.backend() == "jax":

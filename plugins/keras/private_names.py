@@ -26,6 +26,7 @@ PRIVATE_NAMES = tuple(
         ("keras.src.layers.rnn.conv_lstm", "ConvLSTMCell", _KERAS, "the role of its parameters"),
         (_OPTIMIZER, "_trainable_variables", _KERAS, "which parameters an optimizer updates, by their order"),
         (_OPTIMIZER, "_get_variable_index", _KERAS, "which moments are those of a variable"),
+        (_OPTIMIZER, "_iterations", _KERAS, "whether there was any gradient, also one that is only accumulated"),
         (_OPTIMIZER, "_learning_rate", _KERAS, "whether the learning rate of Keras' own optimizer is a variable"),
         (_OPTIMIZER, "_variables", _KERAS, "what Keras' loss scaling saves, without the optimizer inside"),
         (_OPTIMIZER, "_track_variable", _KERAS, "the variables of the table are the optimizer's"),

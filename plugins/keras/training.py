@@ -18,6 +18,7 @@ from ..core.checkpoints.saved import Driver
 from ..core.policies.plateau_policy import PlateauPolicy
 from ..core.policies.policy import Policy
 from ..core.schedules.clock import Clock
+from .activity import STATELESS, Activity
 from .callback_list import Ahead, TrainedTogether
 from .followers.base_rates import base_rate
 from .models import has_own_train_step, optimizers_of, set_aside
@@ -81,6 +82,7 @@ class Training:
         self._aside = None if aside is None else UpdateCount(aside)
         if self._aside is not None:
             self._aside.begin_epoch()
+        self._activity = Activity(model, self.optimizers, together.in_fit)
         self.ahead: Ahead | None = None
         self._started: int | None = None
         self._driven: Sequence[RunState] = ()
@@ -115,14 +117,22 @@ class Training:
         """Whether an epoch may make fewer updates than planned: training was stopped, or loss scaling skips some."""
         return bool(self.model.stop_training) or hasattr(self.model.optimizer, "inner_optimizer")
 
-    def check_set_aside(self, who: str) -> None:
-        """Raise ValueError if an optimizer that was assumed to be unused has made updates."""
+    def check_updates(self, who: str, epoch: int) -> None:
+        """Raise ValueError at the end of an epoch if its updates were made by other optimizers, or with other values.
+
+        Args:
+            who: The callback's name in messages.
+            epoch: The epoch.
+        """
         if self._aside is not None and self._aside.made:
             raise ValueError(
                 f"{who}: found updates by {self.model.optimizer.name!r}, the optimizer of compile(), which seemed "
                 f"unused beside those that the model keeps as attributes; keep it as an attribute too, as in "
                 f"model.main_optimizer = model.optimizer."
             )
+        self._activity.check(who, epoch)
+        if not self.together.in_fit and any(each.table.is_of_another_epoch() for each in self.scheduled):
+            raise ValueError(f"{who}: found optimizer.variables from before epoch {epoch}; {STATELESS}.")
 
     def is_to_start(self, epoch: int) -> bool:
         """Whether to start the followers at this epoch: the first one, or again if an optimizer was loaded in it."""

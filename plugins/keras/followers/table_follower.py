@@ -113,7 +113,8 @@ class TableFollower(Follower):
 
     def end_epoch(self, may_be_short: bool) -> dict[str, float]:
         self._may_be_short = may_be_short
-        if self.made < 1:  # the count was set back, and the updates have not used the values of this epoch
+        if self.made < 1 and self._model.trainable_variables:
+            # The count was set back, and the updates have not used the values of this epoch.
             self._check_count()
         if self._unchecked:
             warn_of_unused(self.policy.who, self._optimizer, self._model)

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+
+
+def refuse_others(optimizer: keras.optimizers.Optimizer, values: Sequence[Any]) -> None:
+    """Refuse values of an optimizer's variables that were taken before the table got its present shape.
+
+    Args:
+        optimizer: The optimizer, or what scales its loss.
+        values: What `stateless_apply` is given for its variables.
+
+    Raises:
+        ValueError: They are. Keras' own error prints the whole table.
+    """
+    own = optimizer.variables
+    if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in own]:
+        raise ValueError(
+            f"{optimizer.name}: found other values than those of optimizer.variables, such as those from before "
+            f"training began; in a loop of your own with stateless_apply, take them after on_epoch_begin."
+        )
 
 
 class Resizable(keras.Variable):  # type: ignore[misc]
@@ -66,6 +85,7 @@ class Guarded(Resizable):
     """One that only its owner changes: a program that sets all of an optimizer's variables leaves it as it is."""
 
     _own: np.ndarray
+    _returned: Any = None  # on jax, what a step was given for it, and returned
 
     def __init__(self, value: np.ndarray, dtype: str, **options: Any) -> None:
         self._own = value.astype(dtype)
@@ -73,8 +93,16 @@ class Guarded(Resizable):
 
     def write(self, value: np.ndarray) -> None:
         """Assign a value of the same shape."""
-        self._own = value.astype(self._dtype)
+        self._own, self._returned = value.astype(self._dtype), None
         super().assign(self._own)
+
+    @property
+    def was_other(self) -> bool:
+        """Whether steps, on jax, had another value than the owner's; what they returned tells, once it is assigned."""
+        found = self._returned
+        if found is None or getattr(found, "is_deleted", bool)():  # a later step has consumed it
+            return False
+        return not np.array_equal(np.asarray(found), self._own, equal_nan=True)
 
     def resize(self, value: np.ndarray, dtype: str) -> None:
         self._own = value.astype(dtype)
@@ -89,7 +117,10 @@ class Guarded(Resizable):
         """On jax, whose train step consumes a variable's array, and assigns what the step returned for it."""
         import jax
 
+        traced = isinstance(value, jax.core.Tracer)
+        if not traced:
+            self._returned = value
         if self._layout is None:
             self._value = self._own  # a step takes it as it is; to make an array of it each time would be slow
-        elif not isinstance(value, jax.core.Tracer):
+        elif not traced:
             super().assign(self._own)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from . import settable
+from .resizable import refuse_others
 from .saving import OPTIONS, built_to_load
 from .tracing import outside_of_traces
 
@@ -50,6 +51,10 @@ class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
             self.step_counter.assign(0)
             self.dynamic_scale.assign(self.initial_scale)
         self.inner_optimizer.reset()
+
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        refuse_others(self, optimizer_variables)
+        return super().stateless_apply(optimizer_variables, grads, trainable_variables)
 
     def save_own_variables(self, store: Any) -> None:
         for index, variable in enumerate(self._variables):

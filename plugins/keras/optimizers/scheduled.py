@@ -20,6 +20,7 @@ from .changes import became, changed_error
 from .clipping import clipped
 from .grouping import Grouping, Parameters
 from .precision import computed_in, prepared, refuse_average, wide
+from .resizable import refuse_others
 from .rows import Rows
 from .run_state import RunState
 from .table import EagerTable, GraphTable
@@ -215,6 +216,7 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
         now, before = len(trainable_variables), len(self._trainable_variables)
         if now != before and self.built and keras.backend.backend() != "tensorflow":  # which refuses it anyway
             raise self._changed_error(f"{now} trainable variables instead of {before}")
+        refuse_others(self, optimizer_variables)
         return super().stateless_apply(optimizer_variables, grads, trainable_variables)
 
     def _check_variables_are_known(self, variables: list[Any]) -> None:

@@ -138,6 +138,10 @@ class HyperparameterTable(ABC):
     def variables(self) -> Sequence[Any]:
         """The table's variables, which are not saved."""
 
+    def is_of_another_epoch(self) -> bool:
+        """Whether updates were made with the values of another epoch, as far as what was assigned since tells."""
+        return False
+
     @abstractmethod
     def held(self) -> tuple[np.ndarray, int]:
         """The values that this epoch's updates read, in the table's precision, and the number of updates before it."""
@@ -223,6 +227,9 @@ class GraphTable(HyperparameterTable):
 
     def count_anew(self) -> None:
         self._start.write(np.array(self._count.start))
+
+    def is_of_another_epoch(self) -> bool:
+        return self._start.was_other or self._table.was_other
 
     def held(self) -> tuple[np.ndarray, int]:
         return ops.convert_to_numpy(self._table), int(ops.convert_to_numpy(self._start))
