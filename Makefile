@@ -22,7 +22,7 @@ test-lightning:
 test-parity:
 	$(BIN)/python -m pytest -q tests/parity tests/examples
 test-keras-%:
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras tests/conformance/keras
 
 # The sweeps of which the tests run a sample; they take a quarter of an hour and write docs/soak.md.
 soak: .venv/installed
