@@ -30,14 +30,10 @@ RECIPE = Recipe(
     AdamW(learning_rate=1e-3, weight_decay=0.1),
     learning_rate=Warmup(over=updates(50)) * CosineDecay(over=epochs(EPOCHS), end=0.1),
 )
-NAMES = {  # the module's parameters in the file, and the order of their axes there
-    "hidden/weight": ("hidden/kernel", (1, 0)),
-    "classes/weight": ("classes/kernel", (1, 0)),
-}
 
 
 class Module(pl.LightningModule):
-    """The network in Lightning."""
+    """The network in Lightning, whose layers have the same names as in Keras."""
 
     def __init__(self, weights: dict[str, np.ndarray]) -> None:
         super().__init__()
@@ -112,7 +108,7 @@ def main() -> None:
         )
         dataset = torch.utils.data.TensorDataset(torch.tensor(inputs), torch.tensor(classes))
         loader = torch.utils.data.DataLoader(dataset, batch_size=32)
-        trainer.fit(module, loader, ckpt_path=samestep.lightning.import_state(file, module, NAMES))
+        trainer.fit(module, loader, ckpt_path=samestep.lightning.import_state(file, module))
 
     first = recorder.trace[0]
     print(f"Lightning continues at {first.position} with the learning rate {first.values['learning_rate']:.6f}")

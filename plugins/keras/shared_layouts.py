@@ -32,8 +32,7 @@ def layouts(model: keras.Model) -> dict[str, Layout]:
     for prefix, layer in layers_within(model):
         for variable, parts in _of_layer(layer):
             if id(variable) in paths and parts:
-                named = tuple(part._replace(name=f"{prefix}{part.name}") for part in parts)
-                found.setdefault(paths[id(variable)], named)
+                found.setdefault(paths[id(variable)], tuple(part.within(prefix) for part in parts))
     return found
 
 

@@ -24,7 +24,7 @@ def layouts(model: nn.Module) -> dict[str, Layout]:
         owner = place.owner
         if isinstance(place.module, nn.modules.linear.NonDynamicallyQuantizableLinear):  # that of an attention
             owner = f"{owner.removesuffix('out_proj/')}attention_output/"
-        parts = tuple(part._replace(name=f"{owner}{part.name}") for part in _parts(place))
+        parts = tuple(part.within(owner) for part in _parts(place))
         if parts:
             found[place.path] = parts
     return found
@@ -82,16 +82,14 @@ _OF_RNN = re.compile(r"(\w+)_l(\d+)(_reverse)?")
 
 def _of_rnn(module: nn.RNNBase, name: str, shape: tuple[int, ...]) -> Iterator[Part]:
     """A cell for each layer and direction: "0/forward_layer/cell/kernel", of which the first parts may be missing."""
-    if module.proj_size:
-        return
     found = _OF_RNN.fullmatch(name)
-    if found is None:
+    if found is None or module.proj_size:
         return
     within, layer, backward = found.groups()
     way = "backward_layer/" if backward else "forward_layer/"
     prefix = f"{layer}/" * (module.num_layers > 1) + way * module.bidirectional
     for part in _of_cell(module.mode, within, shape):
-        yield part._replace(name=f"{prefix}cell/{part.name}")
+        yield part.within(f"{prefix}cell/")
 
 
 def _of_cell(kind: str, name: str, shape: tuple[int, ...]) -> Iterator[Part]:
@@ -102,5 +100,4 @@ def _of_cell(kind: str, name: str, shape: tuple[int, ...]) -> Iterator[Part]:
         third = shape[0] // 3
         blocks = (third, 2 * third), (0, third), (2 * third, shape[0])
     if name in own:
-        part = _turned(own[name], shape) if len(shape) == 2 else Part(own[name], shape)
-        yield part._replace(blocks=blocks)
+        yield Part(own[name], shape[::-1], _TURNED if len(shape) == 2 else (), blocks)

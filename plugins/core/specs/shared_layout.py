@@ -24,6 +24,10 @@ class Part(NamedTuple):
     axes: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
 
+    def within(self, prefix: str) -> Part:
+        """The part of a layer that lies in others."""
+        return self._replace(name=f"{prefix}{self.name}")
+
 
 Layout = tuple[Part, ...]
 """The parts of a parameter, which together are all of it."""
