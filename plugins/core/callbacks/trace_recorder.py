@@ -30,7 +30,6 @@ class TraceRecorder(ChecksArguments):
             ones.
 
     Attributes:
-        every: The argument.
         traces: The traces of the latest training run, by the submodel that each optimizer trains; "" for a single
             optimizer.
 
