@@ -22,7 +22,7 @@ class TrainedTogether:
 
     def __init__(self, callback: keras.callbacks.Callback) -> None:
         callers = list(_callers())
-        self._list = _list_that_begins(callback, callers)
+        self._list, self._enclosing = _lists_that_run(callers)
         self.in_fit = any(
             name == "fit" and module.startswith("keras.") and caller is callback.model
             for name, module, caller in callers
@@ -33,6 +33,10 @@ class TrainedTogether:
         """The class names of all others, without Keras' own progress bar and history."""
         kept = (keras.callbacks.History, keras.callbacks.ProgbarLogger, Ahead)
         return [type(each).__name__ for each in self.callbacks if each is not callback and type(each) not in kept]
+
+    def is_within(self, other: TrainedTogether) -> bool:
+        """Whether this training runs within a hook of another one."""
+        return any(each is other._list for each in self._enclosing)
 
     def go_ahead(self, owners: Sequence[Owner]) -> Ahead | None:
         """Have these called before all callbacks of the list; None if there is no list."""
@@ -46,6 +50,8 @@ class TrainedTogether:
 
 class Owner(Protocol):
     """Something called before all callbacks of a list."""
+
+    def _check_is_of(self, ahead: Ahead) -> None: ...
 
     def _start(self, epoch: int) -> None: ...
 
@@ -63,6 +69,7 @@ class Ahead(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for owner in self._owners:
+            owner._check_is_of(self)
             owner._start(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -71,6 +78,7 @@ class Ahead(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for owner in self._owners:
+            owner._check_is_of(self)
             owner._end_epoch(epoch, logs)
 
     def remove(self) -> None:
@@ -86,24 +94,24 @@ def _callers() -> Iterator[tuple[str, str, Any]]:
         frame = frame.f_back
 
 
-def _list_that_begins(
-    callback: keras.callbacks.Callback, callers: Sequence[tuple[str, str, Any]]
-) -> keras.callbacks.CallbackList | None:
-    """The list whose `on_train_begin` is calling this callback; the outermost one if lists are nested.
+def _lists_that_run(
+    callers: Sequence[tuple[str, str, Any]],
+) -> tuple[keras.callbacks.CallbackList | None, list[keras.callbacks.CallbackList]]:
+    """The list whose `on_train_begin` is calling, the outermost one if lists are nested; and those it runs within.
 
     Keras gives a callback its model and the run's `params`, but no way to the list (3.10 to 3.15), so it is looked up
     on the call stack.
     """
-    found = None
+    found, enclosing = None, list[keras.callbacks.CallbackList]()
     for name, _, caller in callers:
+        if not isinstance(caller, keras.callbacks.CallbackList) or not name.startswith("on_"):
+            continue
         # A fit inside a callback's hook has its own list; one further out belongs to another fit.
-        if (
-            name == "on_train_begin"
-            and isinstance(caller, keras.callbacks.CallbackList)
-            and (found is None or found in caller.callbacks)
-        ):
+        if name == "on_train_begin" and not enclosing and (found is None or found in caller.callbacks):
             found = caller
-    return found
+        else:
+            enclosing.append(caller)
+    return found, enclosing
 
 
 def _flat(callback_list: keras.callbacks.CallbackList) -> Iterator[keras.callbacks.Callback]:

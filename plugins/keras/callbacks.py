@@ -10,10 +10,10 @@ import keras
 
 from ..core import callbacks as shared
 from ..core.arguments.given import on_instances
-from ..core.callbacks.errors import metric_error, warn_of_no_metric
+from ..core.callbacks.errors import metric_error, second_training_error, super_error, warn_of_no_metric
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.checkpoints.resuming import driver_before
-from .callback_list import TrainedTogether
+from .callback_list import Ahead, TrainedTogether
 from .followers.recordings import Recording, record
 from .followers.start import KerasFollower, follow
 from .supported import check_trainable
@@ -23,7 +23,13 @@ from .training import Training
 class _Callback(keras.callbacks.Callback):
     """Shares a training with samestep's other callbacks, and acts before all other callbacks."""
 
-    _training: Training
+    _begun: Training | None = None
+
+    @property
+    def _training(self) -> Training:
+        if self._begun is None:
+            raise super_error(type(self).__name__, "on_train_begin")
+        return self._begun
 
     @on_instances
     def set_model(self, model: keras.Model) -> None:
@@ -34,10 +40,13 @@ class _Callback(keras.callbacks.Callback):
         ours = [each for each in together.callbacks if isinstance(each, _Callback)]
         if ours[0] is not self:
             return  # the first one has set it up for all
+        for each in ours:
+            if each._begun is not None and together.is_within(each._begun.together):
+                raise second_training_error(type(each).__name__)
         training = Training(type(self).__name__, self.model, self.params or {}, together)
         training.ahead = together.go_ahead(ours)
         for each in ours:
-            each._training = training
+            each._begun = training
             each._begin()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -50,14 +59,22 @@ class _Callback(keras.callbacks.Callback):
     def _begin(self) -> None:
         """Begin a training."""
 
+    def _check_is_of(self, ahead: Ahead | None) -> None:
+        """Raise ValueError if another training has begun since."""
+        if self._training.ahead is not ahead or (ahead is None and self.model is not self._training.model):
+            raise second_training_error(type(self).__name__)
+
     def _start(self, epoch: int) -> None:
         """Begin an epoch, before all other callbacks."""
+        self._training.check_optimizers(type(self).__name__, epoch)
 
     def _end_batch(self) -> None:
         """End a batch, before all other callbacks."""
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
         """End an epoch, before all other callbacks."""
+        self._training.check_optimizers(type(self).__name__, epoch)
+        self._training.check_updates(type(self).__name__, epoch)
 
 
 class _Driver(ScheduleCallback, _Callback):
@@ -67,6 +84,7 @@ class _Driver(ScheduleCallback, _Callback):
     _each_batch: Sequence[KerasFollower] = ()  # those that write values before each batch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._check_is_of(self._training.ahead)
         for reducer in self._training.reducers:
             reducer._take_score()
         self._start(epoch)
@@ -75,9 +93,18 @@ class _Driver(ScheduleCallback, _Callback):
 
     def _start(self, epoch: int) -> None:
         """Start all followers: by now the first epoch is known and everything is loaded."""
-        training = self._training
-        if not training.is_to_start(epoch):
+        super()._start(epoch)
+        if not self._training.is_to_start(epoch):
             return
+        try:
+            self._start_all(epoch)
+        except Exception:
+            for reducer in self._training.reducers:
+                reducer._was_refused()
+            raise
+
+    def _start_all(self, epoch: int) -> None:
+        training = self._training
         for reducer in training.reducers:
             reducer._begin_run(epoch)
         for driver in training.drivers:
@@ -91,13 +118,14 @@ class _Driver(ScheduleCallback, _Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if not batch:  # any callback may have changed it when the epoch began
             check_trainable(self._who, self._training.model)
+            self._training.check_optimizers(self._who)
         if self._each_batch:
             _ = self.model  # on jax, this access syncs the variables and makes the step read them again
             for follower in self._each_batch:
                 follower.before_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
-        self._training.check_updates(self._who, epoch)
+        super()._end_epoch(epoch, logs)
         for follower in self._followers:
             used = follower.end_epoch(self._training.may_be_short)
             if logs is not None:
@@ -127,11 +155,12 @@ class ReduceOnPlateau(shared.ReduceOnPlateau, _Driver):
     _logs: Mapping[str, Any] = MappingProxyType({})  # of that epoch
 
     def _begin(self) -> None:
-        self._logs = {}
+        self._logs, self._former = {}, None
 
     def _begin_run(self, epoch: int) -> None:
         """Begin a training at this epoch, before any value is written."""
         training = self._training
+        self._enter(training.model)
         runs = [optimizer.run for optimizer in training.scheduled]
         saved = [driver_before(self._policy, run.before) for run in runs]
         loaded = any(run.loaded for run in runs)
@@ -185,6 +214,8 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
         self.traces = {name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._check_is_of(self._training.ahead)
+        self._start(epoch)
         for recording in self._recordings:
             recording.begin_epoch(epoch)
 
@@ -199,6 +230,6 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
                 recording.after_batch()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
-        self._training.check_updates(type(self).__name__, epoch)
+        super()._end_epoch(epoch, logs)
         for recording in self._recordings:
             recording.end_epoch()

@@ -135,6 +135,11 @@ def optimizers_within(optimizer: Optimizer) -> list[Optimizer]:
     return list(unscaled.optimizers) if _is_multi(unscaled) else [unscaled]
 
 
+def inner_optimizers(model: keras.Model) -> list[Optimizer]:
+    """All optimizers that the model's train step may call, without what is around them."""
+    return [inner for outer in _outer(model) for inner in optimizers_within(outer)]
+
+
 def _outer(model: keras.Model) -> list[Optimizer]:
     """The optimizers that the model's train step may call, each once, including loss scaling."""
     own = [] if model.optimizer is None else [model.optimizer]

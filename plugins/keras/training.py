@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from ..core.callbacks.errors import other_driver_error
+from ..core.callbacks.errors import other_driver_error, other_optimizer_error, warn_of_first_epoch
 from ..core.callbacks.follower import Follower
 from ..core.callbacks.optimizer_matching import Matching, labels
 from ..core.callbacks.reduce_on_plateau import ReduceOnPlateau
@@ -20,8 +20,8 @@ from ..core.policies.policy import Policy
 from ..core.schedules.clock import Clock
 from .activity import STATELESS, Activity
 from .callback_list import Ahead, TrainedTogether
-from .followers.base_rates import base_rate
-from .models import has_own_train_step, optimizers_of, set_aside
+from .followers.base_rates import Rate
+from .models import has_own_train_step, inner_optimizers, optimizers_of, set_aside
 from .optimizers.run_state import RunState
 from .optimizers.scheduled import ScheduledOptimizer
 from .supported import check_training
@@ -46,7 +46,7 @@ class Training:
     Attributes:
         optimizers: The optimizers that update the model.
         counts: The update count of each optimizer.
-        base_rates: Each optimizer's learning rate before any decay; None if the spec has it or it is unknown.
+        rates: The learning rate of each optimizer as training begins.
         labels: Each optimizer's name in logs.
         batches: The number of batches in an epoch; None if unknown.
         drivers: samestep's scheduling callbacks.
@@ -67,10 +67,8 @@ class Training:
         self.counts = [
             each.count if isinstance(each, ScheduledOptimizer) else UpdateCount(each) for each in self.optimizers
         ]
-        self.base_rates = [
-            None if isinstance(each, ScheduledOptimizer) else base_rate(each, count)
-            for each, count in zip(self.optimizers, self.counts, strict=True)
-        ]
+        self.rates = [Rate(*pair) for pair in zip(self.optimizers, self.counts, strict=True)]
+        self._all_optimizers = inner_optimizers(model)
         paths = [each.paths for each in found]
         self.labels = labels(paths)
         self._epochs, self.batches = params.get("epochs"), params.get("steps")
@@ -85,6 +83,7 @@ class Training:
         self._activity = Activity(model, self.optimizers, together.in_fit)
         self.ahead: Ahead | None = None
         self._started: int | None = None
+        self._has_warned, self._epoch = False, 0
         self._driven: Sequence[RunState] = ()
         for optimizer in self.scheduled:
             optimizer.check_groups()
@@ -116,6 +115,18 @@ class Training:
     def may_be_short(self) -> bool:
         """Whether an epoch may make fewer updates than planned: training was stopped, or loss scaling skips some."""
         return bool(self.model.stop_training) or hasattr(self.model.optimizer, "inner_optimizer")
+
+    def check_optimizers(self, who: str, epoch: int | None = None) -> None:
+        """Raise ValueError if the model has other optimizers, in this epoch, than those that training began with."""
+        self._epoch = self._epoch if epoch is None else epoch
+        if list(map(id, inner_optimizers(self.model))) != list(map(id, self._all_optimizers)):
+            raise other_optimizer_error(who, self._epoch)
+
+    def warn_of_first_epoch(self, policy: Policy, trained: int) -> None:
+        """Warn, once, of a training that starts at epoch 0 with an optimizer loaded after some epochs."""
+        if not self._has_warned:
+            self._has_warned = True
+            warn_of_first_epoch(policy, trained)
 
     def check_updates(self, who: str, epoch: int) -> None:
         """Raise ValueError at the end of an epoch if its updates were made by other optimizers, or with other values.

@@ -101,6 +101,8 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
             for driver in drivers:
                 driver._training, driver._reducers = training, reducers
             for reducer in reducers:
+                reducer._former = None
+            for reducer in reducers:
                 reducer._begin_run(trainer, training.clock)
         assert self._training is not None  # for the type checker
         return self._training

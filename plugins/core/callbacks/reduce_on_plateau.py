@@ -92,7 +92,7 @@ class ReduceOnPlateau(ScheduleCallback):
         super().__init__(self._policy, told)
         self._given = self._policy.settings()
         self._memory = Memory[PlateauPolicy]()
-        self._former = self._policy  # until a training has started
+        self._former: PlateauPolicy | None = None  # before the present training
 
     @classmethod
     @checks_arguments
@@ -245,8 +245,10 @@ class ReduceOnPlateau(ScheduleCallback):
 
     def _was_refused(self) -> None:
         """A training that began was refused: nothing of its checkpoint stays."""
-        self._policy, self._policies = self._former, {None: self._former}
-        self._memory.undo()
+        if self._former is not None:
+            self._policy, self._policies = self._former, {None: self._former}
+            self._former = None
+            self._memory.undo()
 
     def _begin_scores(self, epoch: int, saved: Driver | None, clock: Clock, anew: bool) -> None:
         """Start a training.

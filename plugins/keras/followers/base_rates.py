@@ -15,20 +15,30 @@ from .values import number
 _KNOWN: WeakKeyDictionary[Optimizer, tuple[float | None, float]] = WeakKeyDictionary()
 
 
-def base_rate(optimizer: Optimizer, count: UpdateCount) -> float | None:
-    """The learning rate before any decay of an optimizer about to be trained; None if unknown.
+class Rate:
+    """The learning rate of an optimizer about to be trained, before BackupAndRestore or the like restores another one.
 
-    Call this before a callback such as BackupAndRestore restores another run's learning rate.
+    Args:
+        optimizer: The optimizer.
+        count: Its update count.
+
+    Attributes:
+        base: The learning rate before any decay; None if unknown.
+        held: The one that it holds; None if it is not a variable, as with build_optimizer.
+        updates: The number of all its updates so far.
     """
-    rate = optimizer._learning_rate
-    if not isinstance(rate, keras.Variable):
-        return None
-    found = number(rate)
-    base, written = _KNOWN.get(optimizer, (None, None))
-    if written is None or float32(written) != float32(found):
-        # Not decayed yet, or set since: a fresh optimizer's own learning rate is its base value.
-        return found if count.total == 0 else None
-    return base
+
+    def __init__(self, optimizer: Optimizer, count: UpdateCount) -> None:
+        self.base: float | None = None
+        self.held: float | None = None
+        self.updates = count.total
+        if not isinstance(optimizer._learning_rate, keras.Variable):
+            return
+        self.held = number(optimizer._learning_rate)
+        self.base, written = _KNOWN.get(optimizer, (None, None))
+        if written is None or float32(written) != float32(self.held):
+            # Not decayed yet, or set since: a fresh optimizer's own learning rate is its base value.
+            self.base = None if self.updates else self.held
 
 
 def write_rate(optimizer: Optimizer, base: float | None, rate: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...core.callbacks.errors import warn_of_first_epoch
 from ...core.callbacks.optimizer_matching import Followed
 from ...core.callbacks.schedule_callback import Options
 from ...core.callbacks.start import start
@@ -46,7 +45,7 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
 
     if not isinstance(optimizer, ScheduledOptimizer):
         started = start(policy, clock, None, Position(epoch), on_change, rewrite, training.reducing, lambda _: {})
-        return StockFollower(started, meant.label, optimizer, model, count, training.base_rates[number], others)
+        return StockFollower(started, meant.label, optimizer, model, count, training.rates[number], others)
     run = optimizer.run
     saved = driver_before(policy, run.before)
     if not run.loaded and not epoch:
@@ -57,7 +56,7 @@ def follow(training: Training, meant: Followed, options: Options, others: list[s
         policy, clock, saved, where, on_change, rewrite, training.reducing, lambda policy: bases_of(policy, optimizer)
     )
     if run.loaded and where.epoch and not epoch and on_change != "use_new":
-        warn_of_first_epoch(policy, where.epoch)
+        training.warn_of_first_epoch(policy, where.epoch)
     follower = TableFollower(started, meant.label, optimizer, model, others, options.verify)
 
     def drivers() -> list[Driver]:

@@ -20,7 +20,7 @@ from ...core.callbacks.start import StartedPolicy
 from ...core.checkpoints.resuming import Bases
 from ...core.schedules.clock import Position
 from ..update_count import UpdateCount
-from .base_rates import write_rate
+from .base_rates import Rate, write_rate
 from .values import number, other_value
 
 
@@ -33,7 +33,7 @@ class StockFollower(Follower):
         optimizer: The optimizer to drive.
         model: The model it trains.
         count: The optimizer's update count.
-        own_base: The optimizer's learning rate before any decay; None if unknown.
+        began: The optimizer's learning rate when training began.
         others: The class names of the other callbacks that could write values.
 
     Attributes:
@@ -50,7 +50,7 @@ class StockFollower(Follower):
         optimizer: Optimizer,
         model: keras.Model,
         count: UpdateCount,
-        own_base: float | None,
+        began: Rate,
         others: Sequence[str],
     ) -> None:
         super().__init__(started, label)
@@ -87,13 +87,15 @@ class StockFollower(Follower):
             )
         self.each_batch = self._varies
         self._columns = (self.clock.updates_per_epoch or 1) if self._varies else 1
-        self._own_base, self._written, self._update = own_base, number(rate), 0
-        base = own_base if policy.base is None else policy.base
+        self._own_base, self._written, self._update = began.base, number(rate), 0
+        if began.held is not None and began.updates == count.total:
+            self._written = began.held  # nothing has been loaded since, and nothing else may have written it
+        base = began.base if policy.base is None else policy.base
         if base is None:
             raise policy.error(
                 f"an optimizer that has already made {count.total} updates, whose learning rate before any decay is "
                 f"unknown",
-                "give base=, or build a fresh optimizer",
+                "build a fresh optimizer" if policy.kind == "recipe" else "give base=, or build a fresh optimizer",
             )
         self._base = base
         self._start_from({"learning_rate": [self._base]})
