@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.callbacks.errors import other_optimizer_error
+from ..torch.module_paths import paths
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -111,5 +112,5 @@ def refuse_other_optimizers(trainer: Trainer, started: Sequence[torch.optim.Opti
 
 def paths_of(module: torch.nn.Module, found: Sequence[torch.optim.Optimizer]) -> list[list[str]]:
     """The paths of each optimizer's parameters."""
-    path = {parameter: name.replace(".", "/") for name, parameter in module.named_parameters()}
+    path = paths(module)
     return [[path[p] for group in optimizer.param_groups for p in group["params"] if p in path] for optimizer in found]

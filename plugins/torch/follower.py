@@ -78,9 +78,10 @@ class TorchFollower(Follower):
         self.groups = LaterGroups(self.policy, optimizer, started.bases, later, elsewhere)
         self._is_written = self._is_new_epoch = False
         self._start_from(self.groups.driven_bases)
-        due = getattr(optimizer, "due", None)
-        if due is not None:
-            due.driven(self.policy.driven)
+        for each in members(optimizer):
+            due = getattr(each, "due", None)
+            if due is not None:
+                due.driven(self.policy.driven)
         self._unseen = unseen if self._varies else None
         # What is written into an optimizer's groups may not reach the groups of the optimizer inside it.
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]

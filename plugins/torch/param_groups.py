@@ -106,7 +106,8 @@ def skipped(optimizer: torch.optim.Optimizer) -> bool:
 
 def values(group: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a parameter group, as it holds them."""
-    held = {name: group[key] for name, key in KEYS.items() if key in group}
+    # Some optimizers have None for a learning rate that they compute themselves.
+    held = {name: group[key] for name, key in KEYS.items() if group.get(key) is not None}
     return {**held, "momentum": group["betas"][0]} if "betas" in group else held
 
 

@@ -12,6 +12,7 @@ from ..core.arguments.given import model_error
 from ..core.specs.parameter_rules import Parameter
 from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
+from .module_paths import paths
 from .roles import places, role_of
 
 # Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
@@ -35,10 +36,20 @@ def parameters(model: nn.Module, frozen: bool = False) -> list[tuple[Parameter, 
     Args:
         model: The module.
         frozen: Whether to list those that require no gradient as well.
+
+    Raises:
+        ValueError: A lazy module has not made its parameters yet.
     """
+    every = list(places(model))
+    for place in every:
+        if isinstance(place.parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(
+                f"found the parameter {place.path!r}, which a lazy module has yet to make; call the model on a batch "
+                f"first."
+            )
     return [
         (Parameter(place.path, tuple(place.parameter.shape), role_of(place)), place.parameter)
-        for place in places(model)
+        for place in every
         if frozen or place.parameter.requires_grad
     ]
 
@@ -120,7 +131,7 @@ def extract_weight_decay(
     if optimizer is None:
         raise extraction_error("no optimizer", "give the torch optimizer whose groups have the weight decay")
     model = checked_model(model, "extract_weight_decay")
-    paths = {parameter: name.replace(".", "/") for name, parameter in model.named_parameters()}
+    path = paths(model)
     found = {}
     for group in optimizer.param_groups:
         decay = float(group.get("weight_decay", 0))
@@ -130,13 +141,13 @@ def extract_weight_decay(
             raise extraction_error(
                 f"a {type(optimizer).__name__} whose weight decay is decoupled", "set weight_decay= in a spec"
             )
-        others = [parameter for parameter in group["params"] if parameter not in paths]
+        others = [parameter for parameter in group["params"] if parameter not in path]
         if others:
             raise extraction_error(
                 f"{len(others)} parameters of the optimizer that are not in the model",
                 "give the model that has them all",
             )
-        found.update({paths[parameter]: (0.0, decay) for parameter in group["params"]})
+        found.update({path[parameter]: (0.0, decay) for parameter in group["params"]})
     if zero:
         for group in optimizer.param_groups:
             if group.get("weight_decay"):

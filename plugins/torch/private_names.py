@@ -7,7 +7,7 @@ from ..core.private_names import PrivateName
 _SEEN = "torch 2.13"
 
 PRIVATE_NAMES = tuple(
-    PrivateName(owner, name, _SEEN, why)
+    PrivateName(owner, name, "Lightning 2.6.6" if owner.startswith("lightning") else _SEEN, why)
     for owner, name, why in (
         ("torch", "_foreach_mul", "updates of many tensors at once"),
         ("torch", "_foreach_mul_", "likewise"),
@@ -23,6 +23,7 @@ PRIVATE_NAMES = tuple(
         ("torch.optim.Optimizer", "_optimizer_step_pre_hooks", "a wrapper that lacks them is given them"),
         ("torch.optim.Optimizer", "_optimizer_step_post_hooks", "likewise"),
         ("torch.Tensor", "_version", "weights that were written by no counted update are noticed"),
+        ("lightning_fabric.wrappers", "_FabricModule", "it is no part of a parameter's path"),
         ("torch.optim.AdamW", "_init_group", "an optimizer keeps the state that torch's class has"),
         ("torch.optim.NAdam", "_init_group", "likewise"),
         ("torch.optim.AdamW", "_step_supports_amp_scaling", "a scaler is to skip an update itself"),

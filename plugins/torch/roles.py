@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ..core.specs.parameter_rules import Role, role_by_axes, role_by_shape
+from .module_paths import canonical_path
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
@@ -47,8 +48,8 @@ def places(model: nn.Module) -> Iterator[Place]:
                 # Its parameters stand for one of the layer above: "layer.parametrizations.weight.original".
                 above, _, parametrized = prefix.rpartition("parametrizations.")
                 owner, own = above.removesuffix("."), f"{parametrized}.{name}"
-            layer = f"{owner}.".replace(".", "/") if owner else ""
-            yield Place(path.replace(".", "/"), parameter, modules[owner], own, layer)
+            layer = canonical_path(model, f"{owner}.") if owner else ""
+            yield Place(canonical_path(model, path), parameter, modules[owner], own, layer)
 
 
 def role_of(place: Place) -> Role:

@@ -11,7 +11,7 @@ import torch
 from samestep import AdamW, InverseTimeDecay, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, LearningRateScheduler, build_optimizer
 
-from .tiny_training import sgd, train
+from .tiny_training import refusal, sgd, train
 
 RATIOS = (0.3, 1.7)
 HALVE = Recipe(learning_rate=StepDecay(0.5, every=epochs(1)))
@@ -100,3 +100,18 @@ def test_built_optimizer_keeps_floats() -> None:
     group = run.trainer.optimizers[0].param_groups[0]
     assert type(group["lr"]) is float
     assert type(group["weight_decay"]) is float
+
+
+def test_a_learning_rate_that_an_optimizer_computes_itself_is_none_that_a_schedule_can_drive() -> None:
+    """Adafactor of transformers has None for it."""
+    from transformers import Adafactor
+
+    def adafactor(module: Any) -> Adafactor:
+        return Adafactor(module.parameters(), weight_decay=0.5, relative_step=True, scale_parameter=False)
+
+    decay = Recipe(weight_decay=LinearDecay("2 epochs"))
+    run = train(adafactor, HyperparameterScheduler(decay, resolution="epoch", verify=True), batches=2, epochs=2)
+    assert run.trace.column("weight_decay") == [0.5, 0.5, 0.25, 0.25]
+    assert set(run.trace.entries[0].values) == {"weight_decay"}
+    message = refusal(adafactor, HyperparameterScheduler(Recipe(learning_rate=LinearDecay("2 epochs"))))
+    assert "found the optimizer Adafactor, which has no learning_rate" in message

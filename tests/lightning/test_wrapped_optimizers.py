@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.plugins import MixedPrecision
 from torch.optim import SGD, Optimizer
 
-from samestep import LinearDecay, Recipe, Warmup, updates
-from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, TraceRecorder
+from samestep import SGDW, LinearDecay, Recipe, Warmup, updates
+from samestep.lightning import EpochGatedDecay, HyperparameterScheduler, TraceRecorder, build_optimizer
 
 from .optimizer_wrappers import SAM, Accelerated, ByItself, Combined, Counting, ForgetfulSAM, Lookahead, OldLookahead
 from .tiny_training import QUIET
@@ -283,6 +283,14 @@ def test_hooks_of_the_user_are_called_as_before() -> None:
     module = Moving(make)
     train(module, driver(module), TraceRecorder())
     assert called == ["own"] * 8  # torch's doing: twice an update
+
+
+def test_an_optimizer_inside_knows_that_it_is_driven() -> None:
+    """It was built for a recipe, and would warn of a forgotten callback."""
+    recipe = Recipe(SGDW(0.8), learning_rate=LinearDecay("100%"))
+    module = Moving(lambda parameters: Lookahead(build_optimizer(recipe, torch.nn.ParameterList(parameters))))
+    train(module, driver(module))
+    assert module.moved == PLANNED
 
 
 def test_updates_alone_are_counted() -> None:
