@@ -6,12 +6,12 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test test-core test-lightning test-parity soak lint bench docs clean
+.PHONY: demo test test-core test-lightning test-parity test-conformance-torch soak lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
 # The suites run two at a time, each on one core; what each prints comes when it is done.
-SUITES := lightning keras-tensorflow keras-jax keras-torch core parity
+SUITES := lightning keras-tensorflow keras-jax keras-torch core parity conformance-torch
 test: .venv/installed
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
@@ -21,6 +21,8 @@ test-lightning:
 	$(BIN)/python -m pytest -q tests/lightning
 test-parity:
 	$(BIN)/python -m pytest -q tests/parity tests/examples
+test-conformance-torch:
+	$(BIN)/python -m pytest -q tests/conformance/torch
 test-keras-%:
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras tests/conformance/keras
 

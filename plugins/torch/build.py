@@ -21,7 +21,7 @@ from .optimizers import RECORDS
 from .optimizers.built_optimizer import BuiltOptimizer
 from .optimizers.record import TorchRecord
 from .optimizers.spec_optimizer import SpecOptimizer
-from .param_groups import base_key, number
+from .param_groups import number
 from .parameters import checked_model, is_sharded, parameters, refuse_flattened
 
 
@@ -160,25 +160,9 @@ def rewrite(policy: Policy, optimizer: Any, own: Mapping[int, Collection[str]] =
     expressed = isinstance(optimizer, SpecOptimizer) or record.expresses(spec, every)
     if type(spec) is not type(built) or not rules or not expressed:
         raise other_moments_error(policy, built)
-    arguments = record.arguments(spec)
-    for index, (group, multipliers) in enumerate(zip(optimizer.param_groups, every, strict=True)):
-        kept = own.get(index, ())
-        for key, base in arguments.items():
-            field = record.fields.get(key, key)
-            if field in kept:
-                continue
-            value = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
-            if key == "betas" and "momentum" in kept:
-                value = (group[key][0], *base[1:])
-            if isinstance(group[key], torch.Tensor):
-                group[key].fill_(value)
-            else:
-                group[key] = value
-        for name in HYPERPARAMETERS:
-            if name not in kept:
-                group.pop(base_key(name), None)
+    record.write(spec, optimizer.param_groups, every, own)
     optimizer.spec = spec
-    optimizer.defaults.update(arguments)  # for groups that are still to come
+    optimizer.defaults.update(record.arguments(spec))  # for groups that are still to come
     if isinstance(optimizer, BuiltOptimizer):
         if not spec.parameters:
             optimizer.assigned = dict.fromkeys(optimizer.assigned, plain)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from ...core.specs.parameter_rules import Multipliers, by_multipliers
+from ...core.specs.spec import HYPERPARAMETERS
 from ..kernels import can_fuse
 from ..layouts import refuse_other_shapes
-from ..param_groups import keep_given, number
+from ..param_groups import base_key, keep_given, number, write
 
 _OPTIONS = {"foreach", "fused", "capturable", "differentiable"}  # they choose a kernel
 _OWN = {"lr", "weight_decay", "momentum", "betas"}  # of betas the first
@@ -27,6 +28,7 @@ class BuiltOptimizer(torch.optim.Optimizer):
         built: The number of groups that it was built with; those after them were added later.
     """
 
+    record: ClassVar[Any]  # of its kind
     spec: Any
     assigned: Mapping[Any, Multipliers]
     multipliers: list[Multipliers]
@@ -121,6 +123,35 @@ class BuiltOptimizer(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         refuse_other_shapes(self)
         self.find_multipliers()
+        # torch gives the product of momenta the dtype and the device of its weight.
+        keys = [key for group in state_dict["param_groups"] for key in group["params"]]
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        for key, weight in zip(keys, weights, strict=True):
+            product = state_dict["state"].get(key, {}).get(self.record.product)
+            if isinstance(product, torch.Tensor):
+                self.state[weight][self.record.product] = product.clone()
+
+    def reset(self) -> None:
+        """Put the optimizer into the state that it had when it was built, as for another fold of a cross-validation.
+
+        It has no moments and has made no updates, and the parameter groups have the spec's base values; a group that
+        was added later has its own. The weights stay as they are.
+        """
+        self.state.clear()
+        self.find_multipliers()
+        own = {}
+        for index, group in enumerate(self.param_groups[self.built :], start=self.built):
+            own[index] = [name for name in HYPERPARAMETERS if base_key(name) in group]
+            for name in own[index]:
+                write(group, name, group[base_key(name)])
+        self.record.write(self.spec, self.param_groups, self.multipliers, own)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # torch ends here when it loads a state. For what an older one lacks, it would take its class's first meaning.
+        for loaded, own in zip(state.get("param_groups", ()), vars(self).get("param_groups", ()), strict=False):
+            for key in self.record.numbers:
+                loaded.setdefault(key, own[key])
+        super().__setstate__(state)
 
     def __getstate__(self) -> dict[str, Any]:
         # torch keeps only defaults, state and groups.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from ...core.specs.parameter_rules import Multipliers
-from ...core.specs.spec import Spec
+from ...core.specs.spec import HYPERPARAMETERS, Spec
+from ..param_groups import base_key
+from .built_optimizer import BuiltOptimizer
 from .spec_optimizer import SpecOptimizer
 
 
@@ -33,7 +36,7 @@ class TorchRecord:
 
     kind: type[Spec]
     torch_class: type[torch.optim.Optimizer]
-    native: type[torch.optim.Optimizer] | None
+    native: type[BuiltOptimizer] | None
     own: type[SpecOptimizer]
     fields: Mapping[str, str]
     options: tuple[str, ...]
@@ -43,9 +46,51 @@ class TorchRecord:
     counts: bool = True
     product: str | None = None
 
+    def __post_init__(self) -> None:
+        for built in (self.native, self.own):
+            if built is not None:
+                built.record = self
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The arguments of torch's class that the spec decides."""
+        return (*self.fields, *self.constants)
+
     def arguments(self, spec: Spec) -> dict[str, Any]:
         """The numbers of a spec as arguments of torch's class."""
         return {**{key: getattr(spec, name) for key, name in self.fields.items()}, **self.constants}
+
+    def write(
+        self,
+        spec: Spec,
+        groups: Sequence[dict[str, Any]],
+        every: Sequence[Multipliers],
+        own: Mapping[int, Collection[str]] = MappingProxyType({}),
+    ) -> None:
+        """Write the numbers of a spec into parameter groups, as base values.
+
+        Args:
+            spec: The spec.
+            groups: The parameter groups.
+            every: The multipliers of each.
+            own: By the number of a group, the hyperparameters whose values are its own and stay.
+        """
+        for index, (group, multipliers) in enumerate(zip(groups, every, strict=True)):
+            kept = own.get(index, ())
+            for key, base in self.arguments(spec).items():
+                field = self.fields.get(key, key)
+                if field in kept:
+                    continue
+                value = base * getattr(multipliers, field) if field in ("learning_rate", "weight_decay") else base
+                if key == "betas" and "momentum" in kept:
+                    value = (group[key][0], *base[1:])
+                if isinstance(group[key], torch.Tensor):
+                    group[key].fill_(value)
+                else:
+                    group[key] = value
+            for name in HYPERPARAMETERS:
+                if name not in kept:
+                    group.pop(base_key(name), None)
 
     def expresses(self, spec: Spec, every: Sequence[Multipliers]) -> bool:
         """Whether torch's own class can make the updates of a spec with these groups' multipliers."""
