@@ -1,4 +1,4 @@
-"""Everything that needs a GPU: resuming after any batch, loss scaling that skips updates, and both frameworks' parity.
+"""What needs a GPU: resuming after any batch, loss scaling that skips updates, both frameworks' parity, the kernels.
 
 python benchmarks/on_gpu.py trains PyTorch Lightning on the first GPU, and Keras on each backend that sees one. It
 prints the tables of docs/gpu.md and writes nothing.
@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import kernels
 import numpy as np
 
 from samestep import AdamW, CosineDecay, LinearDecay, Recipe, Warmup, percent, updates
@@ -174,6 +175,8 @@ def main() -> None:
             with np.load(f"{folder}/weights.npz") as theirs:
                 where = done.stderr.strip().splitlines()[-1]
                 print(f"| Keras, {where}, {precision} matmul | {apart(dict(theirs), ours):.1e} |", flush=True)
+    print()
+    kernels.table("cuda")  # python benchmarks/kernels.py cpu does the same without a GPU
     return None
 
 
