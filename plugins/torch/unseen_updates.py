@@ -27,21 +27,26 @@ class UnseenUpdates:
         # FullyShardedDataParallel puts other memory into its flattened parameters.
         self._weights = [p for p in every if id(p) not in theirs and not getattr(p, "_fsdp_flattened", False)]
         self._groups = optimizer.param_groups
-        self._before: list[tuple[Tensor, int]] = []
+        self._before: list[tuple[Tensor, tuple[int, int]]] = []
 
     def look(self) -> None:
         """Remember the weights."""
-        self._before = [(_some(weight), weight._version) for weight in self._weights]
+        self._before = [(_some(weight), _writes(weight)) for weight in self._weights]
 
     def found(self) -> bool:
         """Whether most of the weights have changed since; with a learning rate of 0, whether they were written."""
         still = not any(group.get("lr") for group in self._groups)
         changed = [
-            weight._version != version if still else not torch.equal(_some(weight), values)
-            for weight, (values, version) in zip(self._weights, self._before, strict=False)
+            _writes(weight) != writes if still else not torch.equal(_some(weight), values)
+            for weight, (values, writes) in zip(self._weights, self._before, strict=False)
         ]
         # A program may itself write single weights, as one that keeps some at norm 1.
         return sum(changed) * 2 > len(changed)
+
+
+def _writes(weight: Tensor) -> tuple[int, int]:
+    """What changes when a weight is written, or given other memory, whatever the values are."""
+    return weight._version, local(weight.detach()).data_ptr()
 
 
 def _some(weight: Tensor) -> Tensor:

@@ -206,8 +206,12 @@ def test_an_update_that_the_loss_scaler_skips_is_not_counted(make: Callable[[Any
 @pytest.mark.parametrize(
     "recipe", [Recipe(learning_rate=LinearDecay("100%")), Recipe(learning_rate=Warmup("6 updates"))]
 )
-def test_an_update_that_cannot_be_counted_stops_training_at_once(recipe: Recipe) -> None:
+@pytest.mark.parametrize("replaces", [False, True])
+def test_an_update_that_cannot_be_counted_stops_training_at_once(
+    recipe: Recipe, replaces: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the learning rate begins at 0, so that the weights stay as they are."""
+    monkeypatch.setattr(ByItself, "replaces", replaces)
     module = Moving(functools.partial(ByItself, lr=0.8), second_step)
     with pytest.raises(ValueError, match="weights of the optimizer ByItself that were updated without") as caught:
         train(module, driver(module, recipe))
