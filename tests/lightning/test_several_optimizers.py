@@ -218,8 +218,9 @@ def failing(epoch: int, learning_rate: float) -> float:
 
 
 def test_the_users_own_error_is_not_hidden_by_an_optimizer_that_did_not_begin() -> None:
-    with pytest.raises(RuntimeError, match="own failure"):
+    with pytest.raises(ValueError, match="own failure") as caught:
         train(None, LearningRateScheduler(failing), module=Gan(built))
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_optimizers_that_have_no_part_of_their_own_are_named_by_their_numbers() -> None:

@@ -103,7 +103,7 @@ class RecipePolicy(Policy):
         ]
         plan = self._whole
         if plan is not None and plan.clock.length() is not None:
-            found += [sentence for sentence in lint(plan, kept=False) if sentence not in found]
+            found += [sentence for sentence in lint(plan, remarks=False) if sentence not in found]
             found += self._beyond(plan, training)
         return found
 

@@ -20,13 +20,14 @@ from .zeros import zeros
 _SAMPLES = 1000
 
 
-def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None, *, kept: bool = True) -> list[str]:
+def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None, *, remarks: bool = True) -> list[str]:
     """The findings, hyperparameter by hyperparameter.
 
     Args:
         plan: The plan.
         looks: What was seen of each hyperparameter, if it was looked at before.
-        kept: Whether to say that a ramp keeps its end value until the run's end, which is often meant.
+        remarks: Whether to say what is often meant: a ramp keeps its end value until the run's end, or a long one changes
+            by less than float32 can hold.
     """
     total = plan.updates("lint()")
     found = []
@@ -38,11 +39,12 @@ def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None, *, kept: boo
         sentences = list(_percents(plan, name))
         for uses in places.values():
             sentences += [*_never(uses, total), *_unreached(uses, total)]
-            if kept:
+            if remarks:
                 sentences += _kept(plan, uses, total)
         if name == "learning_rate":  # a weight decay or a momentum of 0 leaves an update something to do
             sentences += zeros(plan, seen, total)
-        sentences += _lost(plan, name, total)
+        if remarks:
+            sentences += _lost(plan, name, total)
         found += [f"{name}: {sentence}" for sentence in dict.fromkeys(sentences)]
         found += _unusable(plan, name, seen)
     return found
