@@ -26,8 +26,8 @@ def lint(plan: PlanValues, looks: Mapping[str, Look] | None = None, *, remarks: 
     Args:
         plan: The plan.
         looks: What was seen of each hyperparameter, if it was looked at before.
-        remarks: Whether to say what is often meant: a ramp keeps its end value until the run's end, or a long one changes
-            by less than float32 can hold.
+        remarks: Whether to say what is often meant: a ramp keeps its end value until the run's end, or changes by less
+            than float32 can hold.
     """
     total = plan.updates("lint()")
     found = []
