@@ -49,7 +49,7 @@ ALIASES: dict[str, Alias] = {
     "learning_rate": Alias(("base",), "", "set it in a recipe, as in Recipe(AdamW(learning_rate=...))"),
     "weight_decay": Alias((), "", "set it in a recipe, as in Recipe(AdamW(weight_decay=...))"),
     **_each(
-        "lr initial_lr init_lr base_lr initial_learning_rate learningrate",
+        "lr eta initial_lr init_lr base_lr initial_learning_rate learningrate",
         Alias(("learning_rate", "base"), "", _SPEC.format("learning_rate")),
     ),
     **_each(
@@ -59,9 +59,12 @@ ALIASES: dict[str, Alias] = {
     **_each("peak_value max_value", Alias(("top",), MULTIPLIER, _SPEC.format("learning_rate"), "")),
     **_each("wd weight_decay_rate weightdecay l2", Alias(("weight_decay",), "", _SPEC.format("weight_decay"))),
     **_each("eps adam_epsilon", Alias(("epsilon",), "", _SPEC.format("epsilon"))),
-    **_each("beta_1 beta1 b1 adam_beta1", Alias(("betas",), "", _SPEC.format("betas"), "(beta_1, beta_2)")),
-    **_each("beta_2 beta2 b2 adam_beta2", Alias(("betas",), "", _SPEC.format("betas"), "(beta_1, beta_2)")),
-    "momentum": Alias(("betas",), "", _SGDW.format("momentum"), "({0}, 0.999)"),
+    **_each(
+        "beta_1 beta1 b1 adam_beta1 beta_2 beta2 b2 adam_beta2",
+        Alias(("betas",), "", _SPEC.format("betas")),
+    ),
+    "momentum": Alias(("betas",), "", _SGDW.format("momentum")),
+    "schedule_decay": Alias(("momentum_decay",)),
     "use_nesterov": Alias(("nesterov",), "", "for Nesterov momentum write NAdamW"),
     "nesterov": Alias((), "", "for Nesterov momentum write NAdamW"),
     "dampening": Alias((), "", "leave it out: there is none"),
@@ -89,7 +92,23 @@ ALIASES: dict[str, Alias] = {
         "Plateau.eps ReduceOnPlateau.eps ReduceOnPlateau.like_torch.eps",
         Alias((), "", "leave it out: no reduction is too small to be made"),
     ),
-    # A rule's.
+    # A rule's, whose numbers are multipliers: in a parameter group of torch they are values.
+    **_each(
+        "ParameterRule.lr ParameterRule.base_lr ParameterRule.initial_lr ParameterRule.max_lr",
+        Alias(("learning_rate",), MULTIPLIER, "", ""),
+    ),
+    **_each(
+        "ParameterRule.wd ParameterRule.decay ParameterRule.weight_decay_rate ParameterRule.l2",
+        Alias(("weight_decay",), MULTIPLIER, "", ""),
+    ),
+    **_each(
+        "ParameterRule.layer_decay ParameterRule.lr_decay ParameterRule.decay_rate",
+        Alias(("learning_rate",), "the factor from one depth to the next"),
+    ),
+    **_each(
+        "ParameterRule.name ParameterRule.names ParameterRule.params ParameterRule.layer ParameterRule.module",
+        Alias(("path",), "a pattern of '/'-separated parts, such as 'encoder/**'", "", ""),
+    ),
     **_each("lr_mult lr_multiplier lr_scale lr_factor", Alias(("learning_rate",), MULTIPLIER, "", "")),
     **_each("wd_mult decay_mult weight_decay_multiplier", Alias(("weight_decay",), MULTIPLIER, "", "")),
     **_each(
@@ -136,7 +155,11 @@ ALIASES: dict[str, Alias] = {
         Alias(_OVER),
     ),
     **_each("num_epochs max_epochs n_epochs nb_epochs total_epochs", Alias(("epochs", "over"))),
-    **_each("steps_per_epoch batches_per_epoch num_batches", Alias(("updates_per_epoch",))),
+    **_each(
+        "steps_per_epoch batches_per_epoch num_batches",
+        Alias(("updates_per_epoch",), "", "leave it out: the callback knows, and durations can be in epochs"),
+    ),
+    "epochs": Alias(("over", "every")),
     **_each("T_0 first_decay_steps cycle_length", Alias(("every", "over"))),
     **_each("T_mult t_mul t_mult cycle_mul", Alias(("growth",), "", "write .repeat(every, growth=...)")),
     **_each("m_mul cycle_decay", Alias(("decay",), "", "write .repeat(every, decay=...)")),

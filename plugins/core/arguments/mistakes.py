@@ -62,7 +62,11 @@ def unknown_error(
         names = [each.removeprefix(f"{who}.") for each in alias.names]
         meant = [each for each in names if each in known] or ([] if alias.elsewhere else nearest(name, known))
         free = [each for each in meant if each not in given]
-        if free:
+        if free and alias.elsewhere and _is_number(value) and _wants(parameters[free[0]], "Schedule"):
+            hints.append(alias.elsewhere.format(name))
+        elif free == ["betas"]:
+            writes.append(f"betas={_betas(unknown)}")
+        elif free:
             writes.append(_written(name, value, parameters[free[0]], free[0], alias))
         elif meant:
             hints.append(f"leave {_name(name)}= out beside {meant[0]}=")
@@ -101,21 +105,35 @@ def meant_by(name: str, known: Collection[str]) -> str | None:
 
 def _written(name: str, value: Any, parameter: Any, target: str, alias: Alias) -> str:
     """An argument as it should be written."""
-    if "Duration" in str(getattr(parameter, "annotation", "")):
+    if _wants(parameter, "Duration"):
         durations = _durations(name, value)
         if durations:
             return f"{target}={' or '.join(map(repr, durations))}"
-    if name.startswith("beta") and target == "betas":
-        return f"{target}={(value, 0.999) if '1' in name else (0.9, value)!r}"
     if target in ("start", "end") and alias.value == "{0}":
         alias = Alias(alias.names, MULTIPLIER, value="")
     note = f" ({alias.note})" if alias.note else ""
     return f"{target}={alias.value.format(_shown(value))}{note}"
 
 
+def _wants(parameter: Any, kind: str) -> bool:
+    """Whether a parameter is annotated as one of this kind."""
+    return kind in str(getattr(parameter, "annotation", ""))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _betas(unknown: Mapping[str, Any]) -> str:
+    """Both betas, of which some were given each by a name of its own."""
+    given = {name[-1]: value for name, value in unknown.items() if ALIASES.get(name, Alias(())).names == ("betas",)}
+    first, second = given.get("1", given.get("m", 0.9)), given.get("2", 0.999)
+    return f"({_shown(first)}, {_shown(second)})"
+
+
 def _durations(name: str, value: Any) -> list[str]:
     """The texts of the durations that a number can mean."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not _is_number(value):
         return []
     if (0 < value < 1 and isinstance(value, float)) or any(part in name for part in SHARES):
         return [f"{100 * value if value < 1 else value:.10g}%"]
