@@ -96,7 +96,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
         """What samestep's callbacks share in this training; the first of them to begin makes it."""
         drivers = [each for each in callbacks_of(trainer) if isinstance(each, _Driver)]
         if drivers[0] is self or self._training is None:
-            training = Training(trainer, pl_module, drivers, self._configured)
+            training = Training(trainer, pl_module, drivers, self._configured, self._later_before(trainer))
             reducers = [each for each in drivers if isinstance(each, ReduceOnPlateau)]
             for driver in drivers:
                 driver._training, driver._reducers = training, reducers
@@ -152,6 +152,7 @@ class _Driver(ScheduleCallback, ResumeFixes, Unfreezes):
             unseen=training.unseen_updates(optimizer),
             later=later,
             elsewhere=training.elsewhere,
+            is_trial=bool(trainer.fast_dev_run),  # type: ignore[attr-defined]  # set by Lightning's connector
         )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -94,6 +94,11 @@ class ProgressKeeper(Callback):
         if trainer.ckpt_path is not None:
             return self._restored
         return self._ended.get(trainer) if trainer.current_epoch else None
+
+    def _later_before(self, trainer: Trainer) -> dict[int, Collection[int]]:
+        """By optimizer, the numbers of the parameter groups that a resumed run had added before."""
+        saved = None if trainer.ckpt_path is None else self._restored
+        return {} if saved is None else {number: progress.later for number, progress in saved.optimizers.items()}
 
     def _made_before(self, trainer: Trainer, number: int) -> int | None:
         """The updates that an optimizer made in this epoch before training began; None if unknown.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -110,7 +111,26 @@ def refuse_other_optimizers(trainer: Trainer, started: Sequence[torch.optim.Opti
         raise other_optimizer_error(who, trainer.current_epoch)
 
 
-def paths_of(module: torch.nn.Module, found: Sequence[torch.optim.Optimizer]) -> list[list[str]]:
-    """The paths of each optimizer's parameters."""
+def paths_of(
+    module: torch.nn.Module,
+    found: Sequence[torch.optim.Optimizer],
+    later: Mapping[int, Collection[int]] = MappingProxyType({}),
+) -> list[list[str]]:
+    """The paths of each optimizer's parameters.
+
+    Args:
+        module: The module.
+        found: The optimizers.
+        later: By the number of an optimizer, the groups that the run added while it trained, which do not count: an
+            optimizer has the same name in a resumed run.
+    """
     path = paths(module)
-    return [[path[p] for group in optimizer.param_groups for p in group["params"] if p in path] for optimizer in found]
+    return [
+        [
+            path[parameter]
+            for index, group in enumerate(optimizer.param_groups)
+            for parameter in group["params"]
+            if index not in later.get(number, ()) and parameter in path
+        ]
+        for number, optimizer in enumerate(found)
+    ]

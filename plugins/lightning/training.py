@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +39,7 @@ class Training:
         module: The module it trains.
         drivers: samestep's scheduling callbacks.
         configured: What each optimizer holds as configured.
+        later: By the number of an optimizer, the parameter groups that a resumed run had added before.
 
     Attributes:
         groups: What the parameter groups of each optimizer hold as configured.
@@ -54,12 +55,13 @@ class Training:
         module: LightningModule,
         drivers: Sequence[ScheduleCallback],
         configured: Sequence[Configured],
+        later: Mapping[int, Collection[int]],
     ) -> None:
         self.optimizers = optimizers_of(trainer, drivers[0]._who)
         if len(configured) != len(self.optimizers):
             raise super_error(drivers[0]._who, "on_fit_start")
         self.groups = [each.groups() for each in configured]
-        self.matching = Matching(drivers, paths_of(module, self.optimizers))
+        self.matching = Matching(drivers, paths_of(module, self.optimizers, later))
         self._skips = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.by_hand = not module.automatic_optimization
         self.updates = updates_per_epoch(trainer, trainer.current_epoch)

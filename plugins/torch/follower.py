@@ -52,6 +52,7 @@ class TorchFollower(Follower):
         unseen: Notices updates that cannot be counted; None where there is no telling.
         later: By number, the groups that the run had added before, with their own base values.
         elsewhere: The ids of the parameters whose learning rate something else drives; see `LaterGroups`.
+        is_trial: Whether this is a trial of some batches, whose length says nothing of the run's.
 
     Raises:
         ValueError: The policy cannot drive this optimizer.
@@ -69,8 +70,10 @@ class TorchFollower(Follower):
         unseen: UnseenUpdates | None = None,
         later: Mapping[int, Mapping[str, float]] = MappingProxyType({}),
         elsewhere: Collection[int] = (),
+        is_trial: bool = False,
     ) -> None:
         super().__init__(started, label)
+        self._is_trial = is_trial
         self.optimizer = optimizer
         self._verifies, self._by_hand, self._others = verify, by_hand, others
         # Other values are noticed before each of these updates of an epoch, and at its end.
@@ -88,6 +91,10 @@ class TorchFollower(Follower):
         before = self._before_update if by_hand else self._before_step
         self.count = UpdateCount(optimizer, 0, self._after_update, before)
         base_values.keep(optimizer, self.bases)
+
+    def _warn_of_possible_mistakes(self, bases: Mapping[str, Sequence[float]]) -> None:
+        if not self._is_trial:
+            super()._warn_of_possible_mistakes(bases)
 
     @property
     def bases(self) -> Bases:

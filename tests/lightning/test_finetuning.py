@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import BackboneFinetuning, BaseFinetuning
+from pytorch_lightning.callbacks import BackboneFinetuning, BaseFinetuning, ModelCheckpoint
 from torch import nn
 
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, StepDecay, epochs, updates
@@ -288,7 +288,7 @@ def test_a_hand_over_takes_groups_of_the_recipes_numbers_alone(tmp_path: Path) -
         export_state(tmp_path / "run.npz", other.module)
 
 
-def test_two_optimizers_each_get_groups() -> None:
+def test_two_optimizers_each_get_groups_and_keep_their_names(tmp_path: Path) -> None:
     class Two(Network):
         def __init__(self) -> None:
             super().__init__(lambda module: None)
@@ -315,12 +315,22 @@ def test_two_optimizers_each_get_groups() -> None:
             if trainer.current_epoch == 2:
                 pl_module.optimizers()[1].add_param_group({"params": [pl_module.backbone[0].bias], "lr": 0.125})
 
-    recorder = TraceRecorder()
-    scheduler = HyperparameterScheduler(
-        {0: Recipe(learning_rate=HALVED), 1: Recipe(learning_rate=StepDecay(0.5, updates(2)))}, verify=True
-    )
-    trainer = pl.Trainer(callbacks=[scheduler, Adds(), recorder], max_epochs=3, **QUIET)
-    trainer.fit(Two(), torch.utils.data.DataLoader(torch.ones(4, 3), 2))
-    first, second = recorder.traces.values()
-    assert [entry.values.get("learning_rate/1") for entry in first.entries] == [None, None, 0.25, 0.25, 0.125, 0.125]
-    assert [entry.values.get("learning_rate/1") for entry in second.entries] == [None] * 4 + [0.125 / 4] * 2
+    def run(path: Path | None = None) -> dict[str, Any]:
+        recorder = TraceRecorder()
+        recipes = {"backbone": Recipe(learning_rate=HALVED), "head": Recipe(learning_rate=StepDecay(0.5, updates(2)))}
+        callbacks = [HyperparameterScheduler(recipes, verify=True), Adds(), recorder]
+        saves = [ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1)] if path is None else []
+        options = {**QUIET, "enable_checkpointing": path is None}
+        trainer = pl.Trainer(callbacks=[*callbacks, *saves], max_epochs=4, **options)
+        trainer.fit(Two(), torch.utils.data.DataLoader(torch.ones(4, 3), 2), ckpt_path=path)
+        return recorder.traces
+
+    whole = run()
+    assert list(whole) == ["backbone", "head"]
+    first, second = ([entry.values.get("learning_rate/1") for entry in trace.entries] for trace in whole.values())
+    assert first == [None, None, 0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625]
+    assert second == [None] * 4 + [0.125 / 4] * 2 + [0.125 / 8] * 2
+    resumed = run(tmp_path / "epoch=2.ckpt")  # the head's optimizer has a part of the backbone, and its name still
+    assert {name: trace.entries for name, trace in resumed.items()} == {
+        name: trace.entries[6:] for name, trace in whole.items()
+    }

@@ -51,6 +51,12 @@ def test_a_possible_mistake_is_said_when_training_starts(optimizer: Any, callbac
     assert said.count("\n") == 0
 
 
+def test_a_trial_of_some_batches_is_not_the_run() -> None:
+    """pytest makes an error of a warning."""
+    run = train(sgd(1.0), HyperparameterScheduler(Recipe(learning_rate=LATE)), fast_dev_run=2)
+    assert run.learning_rates() == [1.0, 1.0]
+
+
 def test_the_spec_s_zeros_are_said_with_all_that_lint_finds() -> None:
     recipe = Recipe(SGDW(1.0, momentum=0.0), learning_rate=LATE, momentum=StepDecay(0.1, epochs(1)))
     with pytest.warns(UserWarning, match="never reached") as caught:
