@@ -33,7 +33,8 @@ class HyperparameterScheduler(ScheduleCallback):
             and with "use_saved", percentages are of the length that the run had at its start, so that adding epochs
             does not stretch the schedule already trained.
         verify: Check that the optimizer holds the planned values, at every update (Lightning) or epoch (Keras), and
-            stop with an error that says what was written last, and by whom, if it does not.
+            stop with an error that says what was written last, and by whom, if it does not. Without it, Lightning
+            checks before the first two updates of an epoch and at its end.
 
     Raises:
         TypeError: `recipe` is not a recipe or a mapping of recipes.
