@@ -59,8 +59,6 @@ class ProgressKeeper(Callback):
             self._restored = Saved.from_dict(checkpoint[KEY])
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
-        for number, count in self._counts.items():  # a tool of Lightning takes back the updates that it has tried
-            count.made = self._restored.position(number).update
 
     def _begin(self, trainer: Trainer) -> None:
         """Begin a training; raises ValueError if another one has not ended."""
