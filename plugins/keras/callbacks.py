@@ -117,6 +117,7 @@ class _Driver(ScheduleCallback, _Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if not batch:  # any callback may have changed it when the epoch began
+            self._training.check_started(self._who)
             check_trainable(self._who, self._training.model)
             self._training.check_optimizers(self._who)
         if self._each_batch:

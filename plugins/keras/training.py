@@ -149,6 +149,14 @@ class Training:
         """Whether to start the followers at this epoch: the first one, or again if an optimizer was loaded in it."""
         return self._started is None or (self._started == epoch and not all(run.is_driven for run in self._driven))
 
+    def check_started(self, who: str) -> None:
+        """Raise ValueError if no epoch has begun before the first batch, as in a loop of the user's own."""
+        if self._started is None:
+            raise ValueError(
+                f"{who}: found on_train_batch_begin before on_epoch_begin; in a loop of your own, call on_epoch_begin "
+                f"at the start of each epoch, and on_epoch_end at its end."
+            )
+
     def has_started(self, epoch: int) -> None:
         """Note that the followers start at this epoch."""
         self._started, self._driven = epoch, [each.run for each in self.scheduled if each.run.is_driven]

@@ -127,3 +127,10 @@ def test_a_loop_without_a_compiled_model(model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         listed(model, scheduler(SCHEDULES[0])).on_train_begin()
     assert message in str(caught.value)
+
+
+def test_a_loop_without_epochs() -> None:
+    callbacks = listed(compiled(), scheduler(SCHEDULES[0]))
+    callbacks.on_train_begin()
+    with pytest.raises(ValueError, match="HyperparameterScheduler: found on_train_batch_begin before on_epoch_begin; "):
+        callbacks.on_train_batch_begin(0)
