@@ -112,9 +112,9 @@ def saved_bases(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[
 
 
 def keep(optimizer: torch.optim.Optimizer, bases: Bases) -> None:
-    """Leave the base values in the groups, for a later training."""
+    """Leave the base values in the groups, for a later training; those of a new group are still to come."""
     for name, values in bases.items():
-        for group, value in zip(optimizer.param_groups, values, strict=True):
+        for group, value in zip(optimizer.param_groups, values, strict=False):
             group[base_key(name)] = value
 
 

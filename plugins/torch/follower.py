@@ -29,6 +29,7 @@ from ..core.schedules.clock import Position
 from . import base_values, param_groups
 from .build import spec_difference
 from .later_groups import LaterGroups
+from .optimizers.built_optimizer import BuiltOptimizer
 from .unseen_updates import UnseenUpdates
 from .update_count import UpdateCount
 from .wrapped_steps import members, shares_groups
@@ -90,6 +91,9 @@ class TorchFollower(Follower):
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]
         before = self._before_update if by_hand else self._before_step
         self.count = UpdateCount(optimizer, 0, self._after_update, before)
+        self._built = [each for each in members(optimizer) if isinstance(each, BuiltOptimizer)]
+        for each in self._built:
+            each.after_reset = (*each.after_reset, self._write_again)
         base_values.keep(optimizer, self.bases)
 
     def _warn_of_possible_mistakes(self, bases: Mapping[str, Sequence[float]]) -> None:
@@ -122,6 +126,8 @@ class TorchFollower(Follower):
 
     def end(self) -> None:
         self.count.remove()
+        for each in self._built:
+            each.after_reset = tuple(other for other in each.after_reset if other != self._write_again)
         base_values.remember_written(self.optimizer)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -243,13 +249,24 @@ class TorchFollower(Follower):
             self._compute(self._epoch, update)
             index = update - self._first if self._varies else 0
         self._index, self._is_written = index, True
+        self._put(index)
+
+    def _put(self, index: int) -> None:
+        """Put values that have been computed into the parameter groups."""
+        every = self.optimizer.param_groups
         if self._stored is not None:
             for number, key, values in self._stored:
                 every[number][key] = values[index]
             return
         for name, columns in self._columns:
-            for group, column in zip(every, columns, strict=True):
+            for group, column in zip(every, columns, strict=False):  # a group may be new
                 param_groups.write(group, name, column[index])
+
+    def _write_again(self) -> None:
+        """The optimizer was reset: it has its own numbers in the groups, and no others' base values."""
+        base_values.keep(self.optimizer, self.bases)
+        if self._is_written:
+            self._put(self._index)
 
     def _take_new_groups(self) -> None:
         """Follow groups that were added since."""

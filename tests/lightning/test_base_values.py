@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LearningRateFinder
 
-from samestep import AdamW, ParameterRule, Recipe, StepDecay, epochs
+from samestep import SGDW, AdamW, ParameterRule, Recipe, StepDecay, epochs
 from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -42,6 +42,31 @@ class Decaying(pl.Callback):
             group["lr"] = 0.8 * 0.5**trainer.current_epoch
             group["weight_decay"] = 0.5 * 0.25**trainer.current_epoch
             group["betas"] = (0.125, 0.999)
+
+
+class Resets(pl.Callback):
+    """Resets the optimizer at the start of the second epoch."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 1:
+            trainer.optimizers[0].reset()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("rules", [(), (ParameterRule(path="weights/1", learning_rate=0.5),)])
+@pytest.mark.parametrize("before", [True, False])
+def test_the_schedule_continues_after_a_reset(rules: Any, before: bool) -> None:
+    recipe = Recipe(SGDW(1.0, momentum=0.5, parameters=rules), learning_rate=HALVING)
+    module = Ramp(None, weights=2)
+    optimizer = build_optimizer(recipe, module)
+    module.build = lambda _: optimizer
+    for training in range(2):
+        callbacks = [HyperparameterScheduler(recipe, verify=True), Resets()][:: -1 if before else 1]
+        run = train(None, *callbacks, module=module, batches=2, epochs=2)
+        # The buffer is 1 and 1.5 again.
+        assert run.learning_rates()[4 * training :] == [1.0, 1.5, 0.5, 0.75], training
+        assert run.learning_rates(1)[4 * training :] == [(0.5 if rules else 1) * x for x in (1.0, 1.5, 0.5, 0.75)]
+        optimizer.reset()
+        assert optimizer.param_groups[0]["lr"] == 1.0
 
 
 def one_cycle(module: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -26,6 +26,7 @@ class BuiltOptimizer(torch.optim.Optimizer):
         assigned: The multipliers of each parameter of its model, frozen ones included.
         multipliers: The multipliers of each parameter group.
         built: The number of groups that it was built with; those after them were added later.
+        after_reset: Called after `reset`, by what drives the optimizer.
     """
 
     record: ClassVar[Any]  # of its kind
@@ -33,6 +34,7 @@ class BuiltOptimizer(torch.optim.Optimizer):
     assigned: Mapping[Any, Multipliers]
     multipliers: list[Multipliers]
     built: int
+    after_reset: tuple[Callable[[], None], ...] = ()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, with the numbers of the spec and what its rules say of them.
@@ -135,7 +137,7 @@ class BuiltOptimizer(torch.optim.Optimizer):
         """Put the optimizer into the state that it had when it was built, as for another fold of a cross-validation.
 
         It has no moments and has made no updates, and the parameter groups have the spec's base values; a group that
-        was added later has its own. The weights stay as they are.
+        was added later has its own. The weights stay as they are. During training the schedule continues.
         """
         self.state.clear()
         self.find_multipliers()
@@ -145,6 +147,8 @@ class BuiltOptimizer(torch.optim.Optimizer):
             for name in own[index]:
                 write(group, name, group[base_key(name)])
         self.record.write(self.spec, self.param_groups, self.multipliers, own)
+        for write_again in self.after_reset:
+            write_again()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # torch ends here when it loads a state. For what an older one lacks, it would take its class's first meaning.
