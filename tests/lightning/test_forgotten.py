@@ -64,12 +64,16 @@ def test_without_a_schedule_nothing_is_due() -> None:
 
 def test_a_loop_of_one_s_own_is_warned_too() -> None:
     model = torch.nn.Linear(1, 1)
-    optimizer = build_optimizer(Recipe(AdamW(1e-3), momentum=DROPS), model)
-    with pytest.warns(UserWarning, match="whose momentum should follow"):
+    recipe = Recipe(AdamW(1e-3), momentum=DROPS)
+    optimizer = build_optimizer(recipe, model)
+    with pytest.warns(
+        UserWarning, match=r"whose momentum should follow .* build_optimizer\(recipe\.optimizer, model\)"
+    ):
         optimizer.step()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         optimizer.step()
+        build_optimizer(recipe.optimizer, model).step()  # type: ignore[arg-type]
 
 
 def test_a_recipe_without_an_optimizer_cannot_build_one() -> None:

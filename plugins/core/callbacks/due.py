@@ -65,8 +65,8 @@ class Due:
         names, self.names = " and ".join(self.names), ()
         warnings.warn(
             f"found an update with an optimizer of build_optimizer whose {names} should follow a schedule, but no "
-            f"callback of samestep drives it, so the base value is used; give HyperparameterScheduler(recipe) to the "
-            f"trainer, or build the optimizer from the spec alone.",
+            f"callback of samestep drives it; give HyperparameterScheduler(recipe) to the trainer, or, if your own "
+            f"loop writes the values, write build_optimizer(recipe.optimizer, model).",
             stacklevel=3,
         )
 
