@@ -51,6 +51,9 @@ class TwoGroups(pl.LightningModule):
         self.trainer.should_stop = batch_index == STOPPED_AT
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
         self.followers = [follower for callback in callbacks for follower in getattr(callback, "_followers", ())]
+        self.training = next((each._training for each in callbacks if hasattr(each, "_training")), None)
+        optimizer: Any = self.trainer.optimizers[0]
+        self.hooks = [*optimizer._optimizer_step_pre_hooks.values(), *optimizer._optimizer_step_post_hooks.values()]
         return torch.stack([weight.sum() for weight in self.weights]).sum()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -65,7 +68,9 @@ def samestep_loops(recipe: Recipe) -> tuple[Loop, Loop]:
     data = torch.utils.data.TensorDataset(torch.zeros(UPDATES))
     trainer.fit(module, torch.utils.data.DataLoader(data))
     groups = trainer.optimizers[0].param_groups
-    (follower,) = callback._followers = module.followers  # which the end of training has taken from it
+    # The end of training has taken them from it.
+    (follower,), callback._training = module.followers, module.training
+    callback._followers = module.followers
     write, numbers = follower._write, count()
 
     def value_and_write(calls: int) -> None:
@@ -75,7 +80,8 @@ def samestep_loops(recipe: Recipe) -> tuple[Loop, Loop]:
     def whole_update(calls: int) -> None:
         for _ in range(calls):
             callback.on_train_batch_start(trainer, module, None, STOPPED_AT)
-            follower.count._count(trainer.optimizers[0])
+            for hook in module.hooks:
+                hook(trainer.optimizers[0], (), {})
             callback.on_train_batch_end(trainer, module, None, None, STOPPED_AT)
 
     for loop in (value_and_write, whole_update):
