@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -52,8 +53,9 @@ def test_a_possible_mistake_is_said_when_training_starts(optimizer: Any, callbac
 
 
 def test_a_trial_of_some_batches_is_not_the_run() -> None:
-    """pytest makes an error of a warning."""
-    run = train(sgd(1.0), HyperparameterScheduler(Recipe(learning_rate=LATE)), fast_dev_run=2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "[^:]*: possible mistakes")
+        run = train(sgd(1.0), HyperparameterScheduler(Recipe(learning_rate=LATE)), fast_dev_run=2)
     assert run.learning_rates() == [1.0, 1.0]
 
 
