@@ -88,6 +88,9 @@ class _Driver(ScheduleCallback, _Callback):
         for reducer in self._training.reducers:
             reducer._take_score()
         self._start(epoch)
+        self._begin_followers(epoch)
+
+    def _begin_followers(self, epoch: int) -> None:
         for follower in self._followers:
             follower.begin_epoch(epoch)
 
@@ -116,10 +119,14 @@ class _Driver(ScheduleCallback, _Callback):
         training.has_started(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if not batch:  # any callback may have changed it when the epoch began
+        if not batch:  # any callback may have changed or loaded it when the epoch began
             self._training.check_started(self._who)
             check_trainable(self._who, self._training.model)
             self._training.check_optimizers(self._who)
+            if self._training.was_loaded:
+                self._start(self._training.first_epoch)
+                for driver in self._training.drivers:
+                    driver._begin_followers(self._training.first_epoch)
         if self._each_batch:
             _ = self.model  # on jax, this access syncs the variables and makes the step read them again
             for follower in self._each_batch:

@@ -145,9 +145,19 @@ class Training:
         if not self.together.in_fit and any(each.table.is_of_another_epoch() for each in self.scheduled):
             raise ValueError(f"{who}: found optimizer.variables from before epoch {epoch}; {STATELESS}.")
 
+    @property
+    def first_epoch(self) -> int:
+        """The epoch at which the followers have started."""
+        return self._started or 0
+
     def is_to_start(self, epoch: int) -> bool:
         """Whether to start the followers at this epoch: the first one, or again if an optimizer was loaded in it."""
-        return self._started is None or (self._started == epoch and not all(run.is_driven for run in self._driven))
+        return self._started is None or (self._started == epoch and self.was_loaded)
+
+    @property
+    def was_loaded(self) -> bool:
+        """Whether an optimizer was loaded since the followers started, before any update."""
+        return not all(run.is_driven for run in self._driven)
 
     def check_started(self, who: str) -> None:
         """Raise ValueError if no epoch has begun before the first batch, as in a loop of the user's own."""

@@ -34,13 +34,14 @@ class RunState:
         self._driving: dict[Hashable, Callable[[], Sequence[Driver]]] = {}
         self._epoch: int | None = None
         self._has_ended = False  # the epoch
+        self._has_trained = False  # whether an epoch of the present training has ended
         self._before_loading = 0  # updates of the epoch, before a checkpoint that was loaded within it
 
     def begin(self) -> None:
         """Training begins."""
         if not self.loaded:
             self.end()
-        self._driving = {}
+        self._driving, self._has_trained = {}, False
 
     def end(self) -> None:
         """Training has ended: what drove it has seen what it has, whatever it sees in other trainings."""
@@ -60,13 +61,17 @@ class RunState:
         """Whether something drives it in this training, and no checkpoint has been loaded since."""
         return bool(self._driving)
 
+    def goes_on(self, made: int) -> bool:
+        """Whether a training that has made updates, `made` of them in this epoch, drives it: its own position holds."""
+        return self.is_driven and (self._has_trained or made > 0)
+
     def begin_epoch(self, epoch: int) -> None:
         """The next update is the first of an epoch."""
         self._epoch, self._has_ended, self._before_loading = epoch, False, 0
 
     def end_epoch(self, epoch: int) -> None:
         """An epoch has ended."""
-        self._epoch, self._has_ended, self.loaded = epoch + 1, True, False
+        self._epoch, self._has_ended, self._has_trained, self.loaded = epoch + 1, True, True, False
 
     @property
     def position(self) -> Position:

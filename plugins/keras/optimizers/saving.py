@@ -38,6 +38,7 @@ def load(optimizer: Any, store: Any) -> None:
 
     An optimizer that is not built yet is built for the model that it was made for. One whose config was loaded too, but
     whose model trains other variables than when it was saved, starts from scratch with a warning, as Keras' own do.
+    Within a training that has made updates, only the variables are read: the training keeps its own position.
 
     Raises:
         ValueError: The state is another optimizer's, or damaged. Nothing is changed.
@@ -68,8 +69,12 @@ def load(optimizer: Any, store: Any) -> None:
         run = read(store[KEY]) if KEY in names else None
     except ValueError as error:
         raise ValueError(f"{optimizer.name}: {error}") from None
+    made = optimizer.count.made
     for variable, value in zip(variables, saved, strict=True):
         variable.assign(value)
+    if optimizer.run.goes_on(made):
+        optimizer.stay(made)
+        return
     optimizer.run.forget()
     if run is not None:
         optimizer.run.load(run)
@@ -92,8 +97,11 @@ def set_weights(optimizer: Any, weights: Sequence[Any]) -> None:
             f"{optimizer.name}: found weights of another number or other shapes, or an optimizer that is not built; "
             f"expected arrays like those of optimizer.variables, after optimizer.build(model.trainable_variables)."
         )
+    made = optimizer.count.made
     for variable, weight in pairs:
         variable.assign(weight)
+    if optimizer.run.is_driven:
+        optimizer.stay(made)
 
 
 def built_to_load(optimizer: Any, saved: int | None) -> None:

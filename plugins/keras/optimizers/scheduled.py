@@ -286,11 +286,15 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
             variable.assign(np.zeros(variable.shape, variable.dtype))
         self.set_product(None)
         if self.run.is_driven:
-            self.count.start = -made  # the next update's position in the epoch stays the same
-            self.table.count_anew()
+            self.stay(made)
         else:
             self.run.forget()
             self.table.reset()
+
+    def stay(self, made: int) -> None:
+        """Keep the next update's position in the epoch, after `made` updates, where the number of updates was set."""
+        self.count.start = self.count.total - made
+        self.table.count_anew()
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Assign arrays to `variables`, apart from the table's, which are ignored.
