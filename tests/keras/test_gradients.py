@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -43,6 +44,15 @@ def float64() -> Any:
     return DENSE.astype("float64") if BACKEND == "jax" else ops.convert_to_tensor(DENSE.astype("float64"))
 
 
+def x64() -> AbstractContextManager[Any]:
+    if BACKEND != "jax":
+        return nullcontext()
+    import jax
+
+    context: AbstractContextManager[Any] = jax.enable_x64(True)
+    return context
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "".join(options) or "plain")
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
 def test_the_updates_are_those_of_dense_gradients(spec: Spec, options: dict[str, Any]) -> None:
@@ -57,3 +67,14 @@ def test_the_updates_are_those_of_dense_gradients(spec: Spec, options: dict[str,
     dense, *others = found
     assert not np.any(dense == START)
     assert all(np.array_equal(dense, other) for other in others)
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_weights_in_float64_are_clipped_in_float64(clip: str) -> None:
+    with x64():
+        optimizer = build_optimizer(SGDW(1.0, 0.0, **{clip: 0.5}), keras.Sequential([keras.layers.Dense(1)]))
+        weights = keras.Variable(START.astype("float64"), dtype="float64")
+        optimizer.build([weights])
+        optimizer.apply([ops.convert_to_tensor(DENSE.astype("float64"))], [weights])
+        expected = START - DENSE.astype("float64") * 0.5 / (np.sqrt(np.square(DENSE.astype("float64")).sum()) + 1e-6)
+        assert np.abs(ops.convert_to_numpy(weights) - expected).max() < 1e-14

@@ -32,9 +32,14 @@ def clipped(spec: Spec, grads: list[Any]) -> list[Any]:
     if kind == "clipvalue":
         grads = [ops.clip(gradient, -bound, bound) for gradient in grads]
     else:
-        norms = [ops.norm(ops.reshape(gradient, (-1,))) for gradient in grads]
+        norms = [_norm(gradient) for gradient in grads]
         if kind == "global_clipnorm":
-            norms = [ops.norm(ops.stack([ops.cast(norm, norms[0].dtype) for norm in norms]))] * len(grads)
+            norms = [_norm(ops.stack([ops.cast(norm, norms[0].dtype) for norm in norms]))] * len(grads)
         factors = [ops.minimum(bound / (norm + CLIP_EPSILON), 1.0) for norm in norms]
         grads = [gradient * ops.cast(factor, gradient.dtype) for gradient, factor in zip(grads, factors, strict=True)]
     return grads if replicas == 1 else [gradient / replicas for gradient in grads]
+
+
+def _norm(of: Any) -> Any:
+    """The 2-norm of all elements, in their dtype: `ops.norm` gives float32 on jax, whatever it is given."""
+    return ops.sqrt(ops.sum(ops.square(of)))
