@@ -78,8 +78,9 @@ def set_back_start(tamper: Tamper) -> None:
 
 
 def set_back(tamper: Tamper) -> None:
-    """All variables, as they were in the first epoch."""
-    tamper.model.optimizer.set_weights(tamper.kept)
+    """All variables, one by one, as they were in the first epoch."""
+    for variable, value in zip(tamper.model.optimizer.variables, tamper.kept, strict=True):
+        variable.assign(value)
 
 
 @pytest.fixture
