@@ -120,7 +120,7 @@ def test_data_with_a_bad_rule_is_a_value_error() -> None:
         ({"type": "Rule"}, r"found the rule type 'Rule'; expected one of ParameterRule"),
         ({"type": "AdamW"}, r"found the rule type 'AdamW'"),
         ({"type": "ParameterRule", "role": [], "path": None}, r"found ParameterRule\(\), which sets nothing"),
-        ({**data["parameters"][0], "names": 1}, r"ParameterRule: found names=1; expected some of role, path, "),
+        ({**data["parameters"][0], "colour": 1}, r"ParameterRule: found colour=1; expected some of role, path, "),
         ("bias", r"found 'bias'; expected a dictionary with a 'type'"),
     ):
         with pytest.raises(ValueError, match=words):
