@@ -51,7 +51,7 @@ class TwoGroups(pl.LightningModule):
         self.trainer.should_stop = batch_index == STOPPED_AT
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
         self.followers = [follower for callback in callbacks for follower in getattr(callback, "_followers", ())]
-        self.training = next((each._training for each in callbacks if hasattr(each, "_training")), None)
+        self.shared = next((each._training for each in callbacks if hasattr(each, "_training")), None)
         optimizer: Any = self.trainer.optimizers[0]
         self.hooks = [*optimizer._optimizer_step_pre_hooks.values(), *optimizer._optimizer_step_post_hooks.values()]
         return torch.stack([weight.sum() for weight in self.weights]).sum()
@@ -69,7 +69,7 @@ def samestep_loops(recipe: Recipe) -> tuple[Loop, Loop]:
     trainer.fit(module, torch.utils.data.DataLoader(data))
     groups = trainer.optimizers[0].param_groups
     # The end of training has taken them from it.
-    (follower,), callback._training = module.followers, module.training
+    (follower,), callback._training = module.followers, module.shared
     callback._followers = module.followers
     write, numbers = follower._write, count()
 
