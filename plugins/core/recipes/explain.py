@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..specs.spec import HYPERPARAMETERS
 from .changes import changes
 from .lint import lint
-from .looking import look
+from .looking import look, parting
 from .plan_values import PlanValues
 from .shrink import shrink
 from .words import apart, text, when
@@ -81,9 +81,9 @@ def _difference(plan: PlanValues, other: PlanValues, name: str, total: int) -> I
     i, j = next(i for i, gap in enumerate(gaps) if gap), gaps.index(max(gaps))
     first, most = numbers[i], numbers[j]
     every = all(seen.every for seen in looks)
-    if not every and i and first > numbers[i - 1] + 1:
-        first = _first(plan, other, name, numbers[i - 1], first)
-    ours, theirs = (each.looked_at(name, [first])[0] for each in (plan, other))
+    if not every and i:
+        first = parting(numbers[i - 1], first, 1, lambda number: not _gap(*_at(plan, other, name, number)))
+    ours, theirs = _at(plan, other, name, first)
     furthest = f"; furthest apart {'at' if every else 'near'} {when(plan, most)}: {_pair(a[j], b[j])}"
     yield (
         f"{name}: the first difference is at {when(plan, first)}: {_pair(ours, theirs)}"
@@ -91,13 +91,9 @@ def _difference(plan: PlanValues, other: PlanValues, name: str, total: int) -> I
     )
 
 
-def _first(plan: PlanValues, other: PlanValues, name: str, alike: int, apart: int) -> int:
-    """The first update at which plans differ that do from there on, after one at which they do not."""
-    while apart > alike + 1:
-        middle = (alike + apart) // 2
-        ours, theirs = (each.looked_at(name, [middle])[0] for each in (plan, other))
-        alike, apart = (alike, middle) if _gap(ours, theirs) else (middle, apart)
-    return apart
+def _at(plan: PlanValues, other: PlanValues, name: str, number: int) -> tuple[float, float]:
+    """Both plans' values at an update."""
+    return plan.looked_at(name, [number])[0], other.looked_at(name, [number])[0]
 
 
 def _gap(a: float, b: float) -> float:

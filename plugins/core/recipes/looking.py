@@ -55,9 +55,14 @@ def edge(plan: PlanValues, name: str, begin: int, end: int, each: int, alike: Ca
 
     Of a stretch in which the values go one way, that is exact.
     """
+    return parting(begin, end, each, lambda number: alike(plan.looked_at(name, [number])[0]))
+
+
+def parting(begin: int, end: int, each: int, alike: Callable[[int], bool]) -> int:
+    """As `edge`, where `alike` is asked for the number of an update."""
     while abs(end - begin) > each:
         middle = (begin + end) // (2 * each) * each
-        if alike(plan.looked_at(name, [middle])[0]):
+        if alike(middle):
             begin = middle
         else:
             end = middle
