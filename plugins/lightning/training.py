@@ -28,12 +28,6 @@ _OTHER_DRIVERS = ("StochasticWeightAveraging",)
 class Training:
     """The optimizers of a training, the policies they follow, and the run's length as far as the trainer knows it.
 
-    Attributes:
-        elsewhere: The ids of the parameters whose learning rate another callback drives.
-        updates: The number of updates in an epoch, as the trainer counts its batches; None if it does not know.
-        leaves_out: Whether the module may make fewer of them.
-        paths: The name of each parameter in the module, by its id.
-
     Args:
         trainer: The Trainer.
         module: The module it trains.
@@ -42,6 +36,10 @@ class Training:
         later: By the number of an optimizer, the parameter groups that a resumed run had added before.
 
     Attributes:
+        elsewhere: The ids of the parameters whose learning rate another callback drives.
+        updates: The number of updates in an epoch, as the trainer counts its batches; None if it does not know.
+        leaves_out: Whether the module may make fewer of them.
+        paths: The name of each parameter in the module, by its id.
         groups: What the parameter groups of each optimizer hold as configured.
 
     Raises:

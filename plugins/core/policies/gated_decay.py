@@ -74,12 +74,11 @@ class GatedDecayPolicy(RecipePolicy):
             return []
         if start >= last:
             return [f"start_epoch={start} is never reached: the last epoch is {last - 1}"]
-        zero = [
-            epoch
-            for epoch in range(start, last)
-            if not any(float32(self.value("learning_rate", base, Position(epoch))) for base in bases["learning_rate"])
-        ]
-        return [f"learning_rate is 0 from epoch {zero[0]} on: write a floor="] if zero else []
+        for epoch in range(start, last):
+            values = (self.value("learning_rate", base, Position(epoch)) for base in bases["learning_rate"])
+            if not any(map(float32, values)):
+                return [f"learning_rate is 0 from epoch {epoch} on: write a floor="]
+        return []
 
     def check_bases(self, bases: Mapping[str, Sequence[float]]) -> None:
         super().check_bases(bases)

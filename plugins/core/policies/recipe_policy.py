@@ -103,8 +103,7 @@ class RecipePolicy(Policy):
         ]
         plan = self._whole
         if plan is not None and plan.clock.length() is not None:
-            found += [sentence for sentence in lint(plan, remarks=False) if sentence not in found]
-            found += self._beyond(plan, training)
+            found += [*lint(plan, remarks=False), *self._beyond(plan, training)]
         return found
 
     def _beyond(self, plan: PlanValues, training: Clock) -> Iterator[str]:
