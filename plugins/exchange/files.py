@@ -17,7 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ..core.checkpoints.saved import Saved, seal, unseal
+from ..core.checkpoints.saved import Saved
+from ..core.checkpoints.sealing import seal, unseal
 from ..core.specs.shared_layout import Layout
 from ..core.specs.spec import Spec
 from .layouts import from_plain, to_plain

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from samestep import SGDW, Clock, CosineDecay, Position, Recipe, StepDecay, epochs, percent
-from samestep.core.checkpoints.saved import Driver, Progress, Saved, seal
+from samestep.core.checkpoints.saved import Driver, Progress, Saved
+from samestep.core.checkpoints.sealing import seal
 
 RECIPE = Recipe(SGDW(0.1), CosineDecay(over=percent(100)))
 DRIVER = Driver(

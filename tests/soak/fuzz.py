@@ -34,7 +34,8 @@ from samestep import (
     percent,
 )
 from samestep.core.checkpoints.resuming import check_loaded, driver_before, resumed
-from samestep.core.checkpoints.saved import Driver, Saved, seal
+from samestep.core.checkpoints.saved import Driver, Saved
+from samestep.core.checkpoints.sealing import seal
 from samestep.core.policies.plateau_policy import PlateauPolicy
 from samestep.core.policies.recipe_policy import RecipePolicy
 from samestep.core.schedules.durations import updates

@@ -1,11 +1,10 @@
 """What a checkpoint carries: each optimizer's progress and what drove it, but no values of the plan.
 
-It is plain data, so that it loads where nothing may be executed. A digest seals it, so that damage is noticed.
+It is plain data, so that it loads where nothing may be executed, and is sealed, so that damage is noticed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..schedules.clock import Clock, Position
 from ..specs.spec import HYPERPARAMETERS
+from .sealing import canonical, seal, unseal
 
 KEY = "samestep"
 """Its key in a checkpoint."""
@@ -253,7 +253,7 @@ class Saved:
 
     def to_text(self) -> str:
         """This as one line of JSON."""
-        return _canonical(self.to_dict())
+        return canonical(self.to_dict())
 
     @classmethod
     def from_text(cls, text: str | bytes) -> Saved:
@@ -263,23 +263,6 @@ class Saved:
         except (RecursionError, ValueError):
             raise _damaged(ValueError("it is not JSON")) from None
         return cls.from_dict(data)
-
-
-def seal(data: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-ready data with its digest."""
-    return {**data, "digest": _digest(data)}
-
-
-def unseal(data: Any) -> dict[str, Any]:
-    """The data that `seal` was given.
-
-    Raises:
-        ValueError: It has changed since.
-    """
-    inner = {key: value for key, value in data.items() if key != "digest"}
-    if data.get("digest") != _digest(inner):
-        raise ValueError("it has changed since it was written")
-    return inner
 
 
 def _damaged(error: Exception) -> ValueError:
@@ -311,11 +294,3 @@ def _are_bases(value: Any) -> bool:
 def _shown(value: Any) -> str:
     text = repr(list(value) if isinstance(value, Mapping) else value)
     return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-def _canonical(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"))
-
-
-def _digest(data: Any) -> str:
-    return hashlib.sha256(_canonical(data).encode()).hexdigest()
