@@ -1,0 +1,83 @@
+"""docs/versions.md, from what was found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from math import nan
+from pathlib import Path
+from typing import NamedTuple
+
+from environments import PACKAGES, ROOT
+from parts import Outcome
+
+PAGE = ROOT / "docs" / "versions.md"
+BETWEEN = Path(__file__).with_name("between.json")
+
+HEAD = """# Versions
+
+samestep supports Python 3.11 and later, and the versions of the frameworks of about the last two years. A floor is raised
+rather than a third workaround kept for one library. There are no upper bounds: every run of CI tries the newest releases.
+
+`make test-versions` makes two environments, runs a part of the tests in both, and writes this page. *Oldest* has every floor
+of `pyproject.toml` at once (`tests/versions/oldest.txt`). *Newest* has what the package index offers, on the newest Python of
+the machine for which every framework is published.
+"""
+
+
+class Matrix(NamedTuple):
+    """What came of one set of versions."""
+
+    name: str
+    versions: dict[str, str]
+    outcomes: Sequence[Outcome]
+    distances: dict[str, float]
+
+
+def page(matrices: Sequence[Matrix]) -> str:
+    """The whole page."""
+    names = [matrix.name for matrix in matrices]
+    versions = [[package, *(matrix.versions[package] for matrix in matrices)] for package in ("Python", *PACKAGES)]
+    lines = [HEAD, *_table(["", *names], versions), "", f"Tests that passed on {date.today()}:", ""]
+    by_place = zip(*(matrix.outcomes for matrix in matrices), strict=True)
+    lines += _table(["", *names], (row for outcomes in by_place for row in _rows(outcomes)))
+    lines += [
+        "",
+        "Distance of the demonstration's final weights from Lightning's, relative to the way that they travelled:",
+        "",
+    ]
+    frameworks = list(dict.fromkeys(name for matrix in matrices for name in matrix.distances))
+    lines += _table(
+        ["", *names], ([name, *(f"{m.distances.get(name, nan):.1e}" for m in matrices)] for name in frameworks)
+    )
+    for matrix in matrices:
+        skipped = sum((Counter(outcome.skipped) for outcome in matrix.outcomes), Counter[str]())
+        lines += ["", f"Skipped on the {matrix.name} set:", ""] if skipped else []
+        lines += [f"- {count} {'test' if count == 1 else 'tests'}: {reason}" for reason, count in skipped.items()]
+    return "\n".join([*lines, "", *_between()]) + "\n"
+
+
+def _rows(outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
+    """The rows of one suite: a row per part, a column per set."""
+    for part in dict.fromkeys(name for outcome in outcomes for name in (*outcome.passed, *outcome.failed)):
+        yield [f"{outcomes[0].where}: {part}", *(_cell(outcome, part) for outcome in outcomes)]
+
+
+def _cell(outcome: Outcome, part: str) -> str:
+    failed = outcome.failed.get(part, 0)
+    return f"{outcome.passed.get(part, 0):,}" + f", **{failed:,} failed**" * bool(failed)
+
+
+def _between() -> Iterator[str]:
+    """The sets that were tried by hand."""
+    found = json.loads(BETWEEN.read_text())
+    yield from ("## Between", "", f"Tried once, on {found['date']}. {found['parts']}", "")
+    yield from _table(found["columns"], found["rows"])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)

@@ -1,0 +1,124 @@
+"""The stated part of the tests that every set of versions must pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from environments import ROOT
+
+BACKENDS = ("tensorflow", "jax", "torch")
+CORE = {"schedules, plans, recipes": ("core", "exchange")}
+TORCH = {"conformance": ("conformance/torch",)}
+LIGHTNING = {
+    "golden tables": ("lightning/test_golden.py",),
+    "plans followed": tuple(f"lightning/test_{name}.py" for name in ("plan_followed", "epoch_callbacks", "plateau")),
+    "parameters": tuple(f"lightning/test_{name}.py" for name in ("parameters", "extract_weight_decay", "layouts")),
+    "kernels": ("lightning/test_kinds.py", "lightning/test_oracle.py", "lightning/test_build_optimizer.py"),
+    "resume": tuple(f"lightning/test_{name}.py" for name in ("resume", "on_change", "old_states")),
+    "trainer matrix": ("lightning/test_trainer_configurations.py",),
+    "private names": ("lightning/test_private_names.py",),
+}
+KERAS = {
+    "golden tables": ("keras/test_golden.py",),
+    "plans followed": tuple(f"keras/test_{name}.py" for name in ("plan_followed", "epoch_callbacks", "plateau")),
+    "parameters": tuple(f"keras/test_{name}.py" for name in ("parameters", "extract_weight_decay", "layouts")),
+    "kernels": ("keras/test_kinds.py", "keras/test_oracle.py", "keras/test_numerics.py"),
+    "resume": tuple(f"keras/test_{name}.py" for name in ("checkpoints", "on_change", "old_states")),
+    "hand-over": ("keras/test_handover.py",),
+    "trainer matrix": ("keras/test_trainer_configurations.py",),
+    "private names": ("keras/test_private_names.py",),
+    "conformance": ("conformance/keras",),  # last: Keras' own tests leave stand-ins behind
+}
+
+
+class Suite(NamedTuple):
+    """What one process runs: the test files of each part, of one framework, with Keras' backend."""
+
+    where: str
+    parts: dict[str, tuple[str, ...]]
+    backend: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What came of a suite: the tests of each part that passed and that failed, and why others were skipped."""
+
+    where: str
+    passed: dict[str, int]
+    failed: dict[str, int]
+    skipped: dict[str, int]
+    seconds: float
+
+    def __str__(self) -> str:
+        counts = (sum(count.values()) for count in (self.passed, self.failed, self.skipped))
+        return "{} passed, {} failed, {} skipped".format(*counts)
+
+
+def suites() -> Iterator[Suite]:
+    """Every suite, the longest first."""
+    for backend in BACKENDS:
+        yield Suite(f"Keras on {backend}", KERAS, backend)
+    yield Suite("Lightning", LIGHTNING)
+    yield Suite("core", CORE)
+    yield Suite("torch", TORCH)
+
+
+def run(suite: Suite, python: Path, folder: Path) -> Outcome:
+    """Run a suite in an environment; what it prints, and pytest's report, go to the folder. Seconds are the CPU's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = suite.where.replace(" ", "-").lower()
+    report = folder / f"{stem}.xml"
+    report.unlink(missing_ok=True)
+    files = [f"tests/{file}" for part in suite.parts.values() for file in part]
+    options = ["-q", "-o", "junit_family=xunit1", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    backend = {"KERAS_BACKEND": suite.backend} if suite.backend else {}
+    status, seconds = execute([python, "-m", "pytest", *options, *files], folder / f"{stem}.log", backend)
+    return _outcome(suite, report, status, seconds)
+
+
+def execute(command: Sequence[str | Path], log: Path, environment: dict[str, str]) -> tuple[int, float]:
+    """The exit status of a command on one core, and its seconds of CPU time, those of its own processes included."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    environment.pop("PYTHONPATH", None)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, used.ru_utime + used.ru_stime
+
+
+def parity(python: Path, folder: Path) -> tuple[dict[str, float], float]:
+    """The demonstration: how far the weights of each framework end from Lightning's, relative to the way travelled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    status, seconds = execute([python, "-m", "samestep.parity", "--out", folder], folder / "parity.log", {})
+    if status:
+        return {}, seconds
+    rows = json.loads((folder / "parity.json").read_text())["rows"]
+    return {row["framework"]: row["from_lightning"] for row in rows if not row["stock"]}, seconds
+
+
+def _outcome(suite: Suite, report: Path, status: int, seconds: float) -> Outcome:
+    passed, failed, skipped = Counter[str](), Counter[str](), Counter[str]()
+    for case in ElementTree.parse(report).iter("testcase") if report.exists() else ():
+        reason = case.find("skipped")
+        if reason is not None:
+            skipped[reason.get("message", "")] += 1
+        elif case.find("failure") is not None or case.find("error") is not None:
+            failed[_part(suite, case)] += 1
+        else:
+            passed[_part(suite, case)] += 1
+    if status and not failed:
+        failed["the process itself"] += 1
+    return Outcome(suite.where, dict(passed), dict(failed), dict(skipped), seconds)
+
+
+def _part(suite: Suite, case: ElementTree.Element) -> str:
+    """The part that a test belongs to, by its file."""
+    file = case.attrib["file"].removeprefix("tests/")
+    return next(name for name, files in suite.parts.items() if file.startswith(files))
