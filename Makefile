@@ -6,7 +6,7 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test test-core test-lightning test-parity test-conformance-torch soak lint bench docs clean
+.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch soak lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -16,7 +16,7 @@ test: .venv/installed
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
 test-core:
-	$(BIN)/python -m pytest -q tests/core tests/exchange
+	$(BIN)/python -m pytest -q tests/core tests/exchange tests/versions
 test-lightning:
 	$(BIN)/python -m pytest -q tests/lightning
 test-parity:
@@ -25,6 +25,10 @@ test-conformance-torch:
 	$(BIN)/python -m pytest -q tests/conformance/torch
 test-keras-%:
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras tests/conformance/keras
+
+# A part of the tests in two more environments, of the oldest and of the newest versions; writes docs/versions.md.
+test-versions: .venv/installed
+	$(BIN)/python tests/versions
 
 # The sweeps of which the tests run a sample; they take a quarter of an hour and write docs/soak.md.
 soak: .venv/installed

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -53,9 +54,11 @@ def make(name: str) -> Path:
 def lock() -> None:
     """Write the oldest versions, as pyproject names them, with the newest of what else they need and tests need."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    floors = BUILD / "floors.txt"
+    tests = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
+    lightning, floors = BUILD / "lightning.in", BUILD / "floors.txt"
+    lightning.write_text(next(requirement for requirement in tests if requirement.startswith("lightning")))
     compile_ = ("pip", "compile", "pyproject.toml", "--python-version", "3.11", "--no-header", "--no-annotate")
-    uv(*compile_, "--resolution", "lowest-direct", "--extra", "all", "-o", floors)
+    uv(*compile_, lightning, "--resolution", "lowest-direct", "--extra", "all", "-o", floors)
     uv(*compile_, "--extra", "test", "-c", floors, "-o", FLOORS)
 
 

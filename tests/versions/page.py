@@ -18,43 +18,36 @@ BETWEEN = Path(__file__).with_name("between.json")
 
 HEAD = """# Versions
 
-samestep supports Python 3.11 and later, and the versions of the frameworks of about the last two years. A floor is raised
-rather than a third workaround kept for one library. There are no upper bounds: every run of CI tries the newest releases.
+samestep supports Python 3.11 and later, and the versions of the frameworks of about the last two years. A floor is
+raised rather than a third workaround kept for one library. There are no upper bounds: every run of CI tries the newest
+releases.
 
-`make test-versions` makes two environments, runs a part of the tests in both, and writes this page. *Oldest* has every floor
-of `pyproject.toml` at once (`tests/versions/oldest.txt`). *Newest* has what the package index offers, on the newest Python of
-the machine for which every framework is published.
+`make test-versions` makes two environments, runs a part of the tests in both, and writes this page. *Oldest* has every
+floor of `pyproject.toml` at once (`tests/versions/oldest.txt`). *Newest* has what the package index offers, on the
+newest Python of the machine for which every framework is published.
 """
 
 
-class Matrix(NamedTuple):
-    """What came of one set of versions."""
+class Set(NamedTuple):
+    """One set of versions, and what came of each suite."""
 
     name: str
     versions: dict[str, str]
     outcomes: Sequence[Outcome]
-    distances: dict[str, float]
 
 
-def page(matrices: Sequence[Matrix]) -> str:
+def page(sets: Sequence[Set]) -> str:
     """The whole page."""
-    names = [matrix.name for matrix in matrices]
-    versions = [[package, *(matrix.versions[package] for matrix in matrices)] for package in ("Python", *PACKAGES)]
+    names = [each.name for each in sets]
+    versions = [[package, *(each.versions[package] for each in sets)] for package in ("Python", *PACKAGES)]
     lines = [HEAD, *_table(["", *names], versions), "", f"Tests that passed on {date.today()}:", ""]
-    by_place = zip(*(matrix.outcomes for matrix in matrices), strict=True)
-    lines += _table(["", *names], (row for outcomes in by_place for row in _rows(outcomes)))
-    lines += [
-        "",
-        "Distance of the demonstration's final weights from Lightning's, relative to the way that they travelled:",
-        "",
-    ]
-    frameworks = list(dict.fromkeys(name for matrix in matrices for name in matrix.distances))
-    lines += _table(
-        ["", *names], ([name, *(f"{m.distances.get(name, nan):.1e}" for m in matrices)] for name in frameworks)
-    )
-    for matrix in matrices:
-        skipped = sum((Counter(outcome.skipped) for outcome in matrix.outcomes), Counter[str]())
-        lines += ["", f"Skipped on the {matrix.name} set:", ""] if skipped else []
+    by_suite = list(zip(*(each.outcomes for each in sets), strict=True))
+    lines += _table(["", *names], (row for outcomes in by_suite for row in _rows(outcomes)))
+    lines += ["", "Distance of the demo's final weights from Lightning's, relative to the distance travelled:", ""]
+    lines += _table(["", *names], (row for outcomes in by_suite for row in _distances(outcomes)))
+    for each in sets:
+        skipped = sum((Counter(outcome.skipped) for outcome in each.outcomes), Counter[str]())
+        lines += ["", f"Skipped on the {each.name} set:", ""] if skipped else []
         lines += [f"- {count} {'test' if count == 1 else 'tests'}: {reason}" for reason, count in skipped.items()]
     return "\n".join([*lines, "", *_between()]) + "\n"
 
@@ -63,6 +56,12 @@ def _rows(outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
     """The rows of one suite: a row per part, a column per set."""
     for part in dict.fromkeys(name for outcome in outcomes for name in (*outcome.passed, *outcome.failed)):
         yield [f"{outcomes[0].where}: {part}", *(_cell(outcome, part) for outcome in outcomes)]
+
+
+def _distances(outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
+    """The rows of the demonstration: a row per framework, a column per set."""
+    for framework in dict.fromkeys(name for outcome in outcomes for name in outcome.distances):
+        yield [framework, *(f"{outcome.distances.get(framework, nan):.1e}" for outcome in outcomes)]
 
 
 def _cell(outcome: Outcome, part: str) -> str:

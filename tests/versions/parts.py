@@ -46,6 +46,9 @@ class Suite(NamedTuple):
     backend: str | None = None
 
 
+DEMO = Suite("demo", {})
+
+
 class Outcome(NamedTuple):
     """What came of a suite: the tests of each part that passed and that failed, and why others were skipped."""
 
@@ -54,6 +57,7 @@ class Outcome(NamedTuple):
     failed: dict[str, int]
     skipped: dict[str, int]
     seconds: float
+    distances: dict[str, float] = {}  # noqa: RUF012 - of the demonstration: weights, relative to the way travelled
 
     def __str__(self) -> str:
         counts = (sum(count.values()) for count in (self.passed, self.failed, self.skipped))
@@ -67,11 +71,14 @@ def suites() -> Iterator[Suite]:
     yield Suite("Lightning", LIGHTNING)
     yield Suite("core", CORE)
     yield Suite("torch", TORCH)
+    yield DEMO
 
 
 def run(suite: Suite, python: Path, folder: Path) -> Outcome:
     """Run a suite in an environment; what it prints, and pytest's report, go to the folder. Seconds are the CPU's."""
     folder.mkdir(parents=True, exist_ok=True)
+    if suite is DEMO:
+        return _demonstration(suite, python, folder)
     stem = suite.where.replace(" ", "-").lower()
     report = folder / f"{stem}.xml"
     report.unlink(missing_ok=True)
@@ -93,14 +100,13 @@ def execute(command: Sequence[str | Path], log: Path, environment: dict[str, str
     return process.returncode, used.ru_utime + used.ru_stime
 
 
-def parity(python: Path, folder: Path) -> tuple[dict[str, float], float]:
-    """The demonstration: how far the weights of each framework end from Lightning's, relative to the way travelled."""
-    folder.mkdir(parents=True, exist_ok=True)
-    status, seconds = execute([python, "-m", "samestep.parity", "--out", folder], folder / "parity.log", {})
+def _demonstration(suite: Suite, python: Path, folder: Path) -> Outcome:
+    status, seconds = execute([python, "-m", "samestep.parity", "--out", folder], folder / "demo.log", {})
     if status:
-        return {}, seconds
+        return Outcome(suite.where, {}, {"the same step": 1}, {}, seconds)
     rows = json.loads((folder / "parity.json").read_text())["rows"]
-    return {row["framework"]: row["from_lightning"] for row in rows if not row["stock"]}, seconds
+    distances = {row["framework"]: row["from_lightning"] for row in rows if not row["stock"]}
+    return Outcome(suite.where, {"the same step": len(distances)}, {}, {}, seconds, distances)
 
 
 def _outcome(suite: Suite, report: Path, status: int, seconds: float) -> Outcome:
