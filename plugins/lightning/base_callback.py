@@ -22,11 +22,6 @@ for _name in ("pytorch_lightning", "lightning.pytorch"):
         # If an installed package lacks one of its own requirements, let the error show.
         if error.name not in ("pytorch_lightning", "lightning", "lightning.pytorch"):
             raise
-if not modules:
-    raise ModuleNotFoundError(
-        "samestep.lightning: found neither pytorch_lightning nor lightning; run pip install 'samestep[lightning]'.",
-        name="pytorch_lightning",
-    )
 _TRAINERS = tuple(module.Trainer for module in modules)
 
 
