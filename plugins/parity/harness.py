@@ -57,12 +57,18 @@ def check(
         The comparison: print it, or call its `assert_same()`.
 
     Raises:
-        ValueError: The recipe has no spec or cannot be sent to another process, or a framework is not installed.
+        ValueError: The recipe has no spec or cannot be sent to another process, or a framework is not installed, or
+            none is.
         RuntimeError: A framework's process failed; the message has its output.
     """
     if not isinstance(recipe.optimizer, Spec):
         raise ValueError(f"check: found a recipe without an optimizer; give it one, such as {Spec._example}.")
     installed = installed_frameworks()
+    if not installed:
+        raise ValueError(
+            "check: found no framework to train in; run pip install 'samestep[lightning]', or "
+            "'samestep[keras,jax]', or with tensorflow or torch in place of jax."
+        )
     names = list(installed if frameworks is None else frameworks)
     missing = [name for name in names if name not in installed]
     if missing or not names:
