@@ -10,7 +10,7 @@ from fractions import Fraction
 import mpmath
 import pytest
 
-from samestep import CosineDecay, LinearDecay, PolynomialDecay, Ramp, Recipe, RexDecay, Schedule, Warmup
+from samestep import CosineDecay, LinearDecay, PolynomialDecay, Ramp, Recipe, RexDecay, Schedule, TanhDecay, Warmup
 
 Formula = Callable[[Fraction], Fraction]
 
@@ -70,6 +70,20 @@ def test_every_update_in_between_has_all_digits(schedule: Schedule, formula: For
     found = Recipe(learning_rate=schedule).plan(total, 1).multipliers("learning_rate", 0, total, every=97)
     exact = [formula(Fraction(t, total)) for t in range(0, total, 97)]
     assert all(abs(Fraction(eta) - value) <= value / 10**15 for eta, value in zip(found, exact, strict=True))
+
+
+@pytest.mark.parametrize("end", [0.0, 0.25])
+@pytest.mark.parametrize("bounds", [(-7.0, 3.0), (-4.0, 4.0), (-10.0, 18.0)])
+def test_a_tangent_has_its_digits_to_its_end(bounds: tuple[float, float], end: float) -> None:
+    (lower, upper), total = bounds, 10**4
+    found = (
+        Recipe(learning_rate=TanhDecay("100%", end, lower, upper)).plan(total, 1).multipliers("learning_rate", 0, total)
+    )
+    with mpmath.workdps(50):
+        angles = [lower + (upper - lower) * mpmath.mpf(t) / total for t in range(total)]
+        exact = [end + (1 - end) * (1 - mpmath.tanh(angle)) / 2 for angle in angles]
+        # The angle, which is at most 18, is rounded three times.
+        assert max(abs(eta / value - 1) for eta, value in zip(found, exact, strict=True)) < 2e-14
 
 
 @dataclass(frozen=True, repr=False)

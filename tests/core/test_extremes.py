@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,15 @@ def test_a_product_is_too_large_only_if_its_value_is(schedule: Schedule, update:
         with pytest.raises(ValueError, match="too large for a float"):
             at(schedule, update)
     else:
-        assert at(schedule, update) == pytest.approx(expected, rel=1e-12, abs=0.0)
+        assert at(schedule, update) == pytest.approx(expected, rel=1e-14, abs=0.0)
+
+
+@pytest.mark.parametrize("update", [2000, 14_001])
+def test_a_product_has_its_digits_although_no_float_holds_its_factors(update: int) -> None:
+    down, up = 0.7, 1.428
+    product = StepDecay(down, UPDATE) * StepDecay(up, UPDATE)
+    exact = (Fraction(down) * Fraction(up)) ** update
+    assert abs(Fraction(at(product, update)) / exact - 1) < 2e-16
 
 
 @pytest.mark.parametrize(

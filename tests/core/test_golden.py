@@ -30,6 +30,14 @@ def cosine(t: float, length: float, start: float = 1.0, end: float = 0.0) -> flo
     return mixed(sine * sine, start, end) if 2 * t > length else mixed(sine * sine, end, start)
 
 
+def tangent(tau: float) -> float:
+    """(1 - tanh(-7 + 10 * tau)) / 2 as a logistic function, which has its digits near the end."""
+    angle = -7 + 10 * tau
+    small = math.exp(-2 * abs(angle))
+    small /= 1 + small
+    return mixed(small if angle > 0 else 1 - small, end=0.1)
+
+
 def line(t: int, length: int, start: float, end: float) -> float:
     return start * ((length - t) / length) + end * (t / length)
 
@@ -68,7 +76,7 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "cosine": lambda t: cosine(t, 24, end=0.1),
     "cosine_inclusive": lambda t: cosine(t, 23),
     "cosine_k_decay": lambda t: cosine(t**2, 400),
-    "tanh": lambda t: mixed((1 - math.tanh(-7 + 10 * (t / 24))) / 2, end=0.1),
+    "tanh": lambda t: tangent(t / 24),
     "rex": lambda t: (20 - t) / 20 / (1 - t / 20 / 2) if t < 20 else 0.0,
     "warmup": lambda t: line(t, 5, 0.2, 1.0) if t < 5 else 1.0,
     "triangular": lambda t: 0.1 + (1 - 0.1) * triangle(t, 3, 5),

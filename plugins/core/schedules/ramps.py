@@ -234,8 +234,10 @@ class TanhDecay(Ramp):
 
     def between(self, tau: float, left: float) -> float:
         angle = self.lower + (self.upper - self.lower) * tau
-        share = (1.0 - math.tanh(angle)) / 2.0
-        return _mixed(1.0, self.end, share, 1.0 - share)
+        # (1 - tanh(angle)) / 2 is 1 / (1 + exp(2 * angle)), which has its digits near the end too.
+        small = math.exp(-2.0 * abs(angle))
+        small /= 1.0 + small
+        return _mixed(1.0, self.end, small, 1.0 - small) if angle > 0 else _mixed(1.0, self.end, 1.0 - small, small)
 
 
 @dataclass(frozen=True, repr=False)
