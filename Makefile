@@ -6,7 +6,7 @@ BACKENDS := tensorflow jax torch
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch soak lint bench docs clean
+.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch other-libm soak lint bench docs clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -29,6 +29,10 @@ test-keras-%:
 # A part of the tests in two more environments, of the oldest and of the newest versions; writes docs/versions.md.
 test-versions: .venv/installed
 	$(BIN)/python tests/versions
+
+# The core's values again under another C library: musl, in Pyodide. Needs Node.js, and installs Pyodide into build/.
+other-libm: .venv/installed
+	$(BIN)/python tests/other_libm
 
 # The sweeps of which the tests run a sample; they take a quarter of an hour and write docs/soak.md.
 soak: .venv/installed

@@ -39,18 +39,10 @@ from samestep import (
     warmup_stable_decay,
 )
 
+from .epoch_functions import FUNCTIONS, by_fold, by_table
 
-def by_table(epoch: int) -> float:
-    return (1.0, 0.5, 2.0)[epoch % 3]
-
-
-def by_fold(epoch: int, eta: float) -> float:
-    return eta * 0.75 if epoch % 2 else eta
-
-
-FUNCTIONS = {f"{f.__module__}:{f.__qualname__}": f for f in (by_table, by_fold)}
 NAMES: dict[str, Any] = {name: getattr(samestep, name) for name in samestep.__all__}
-NAMES |= {f.__name__: f for f in (by_table, by_fold)}
+NAMES |= {f.__name__: f for f in FUNCTIONS.values()}
 
 
 def amounts(least: Fraction, most: int) -> st.SearchStrategy[Fraction]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from samestep import Clock, Constant, Duration, Plan, Recipe, Schedule, sequence, updates
 
-from .strategies import FUNCTIONS, NAMES, clocks, decays, durations, growths, multipliers, ramps, schedules
+from .epoch_functions import FUNCTIONS
+from .strategies import NAMES, clocks, decays, durations, growths, multipliers, ramps, schedules
 
 # The same examples in every run: a property that fails here fails for everybody.
 FEW = settings(deadline=None, max_examples=120, derandomize=True)

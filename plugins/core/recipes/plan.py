@@ -10,7 +10,8 @@ class Plan(PlanValues):
     """The values of a recipe's hyperparameters at every position of a run.
 
     A value depends on the position alone: the same position gives the same bits in any order of asking, in another
-    process and after a resume. Positions past the end of the run are allowed and follow the same schedules.
+    process and after a resume. With another C library, the last bits of a float64 may be others. Positions past the end
+    of the run are allowed and follow the same schedules.
 
     Raises:
         TypeError: `clock` is not a `Clock`.
