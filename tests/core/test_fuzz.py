@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,18 @@ def test_data_that_is_nested_too_deeply_is_refused_in_a_sentence(place: str | No
     data = deep if place is None else {**KNOWN["recipe"], place: deep}
     with pytest.raises(ValueError, match=r"found data that is nested too deeply; expected what to_dict\(\) writes\.$"):
         fuzz.recipe_of(data)
+
+
+@pytest.mark.parametrize("depth", [499, 5_000])  # of which Python compares the former, and Python 3.13 writes both
+def test_a_sealed_state_that_is_nested_too_deeply_is_refused_in_a_sentence(depth: int) -> None:
+    data = copy.deepcopy(KNOWN["saved"].to_dict())
+    deep: Any = {}
+    for _ in range(depth):
+        deep = {"type": "Product", "left": deep, "right": {}}
+    driver = data["optimizers"]["0"]["drivers"][0]
+    driver["settings"]["recipe"]["learning_rate"] = deep
+    with pytest.raises(ValueError, match=r"^found a damaged samestep state: it is nested too deeply; use another"):
+        Saved.from_dict(data)
 
 
 def test_damaged_text_is_read_or_refused_in_a_sentence() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..arguments.depth import is_too_deep
 from ..schedules.clock import Clock, Position
 from ..specs.spec import HYPERPARAMETERS
 from .sealing import canonical, seal, unseal
@@ -220,6 +221,8 @@ class Saved:
         Raises:
             ValueError: A newer version wrote it, or it has changed since it was written.
         """
+        if is_too_deep(data):
+            raise _damaged(ValueError("it is nested too deeply"))
         version = data.get("version") if isinstance(data, Mapping) else None
         if version == _FIRST and not isinstance(version, bool):
             return cls._from_first_version(data)
@@ -240,7 +243,7 @@ class Saved:
                 later = {_count(int(index)): LaterGroup.from_dict(group) for index, group in groups.items()}
                 progress[_count(int(number))] = Progress(_count(update), tuple(map(read, drivers)), later)
             return cls(_count(epoch), progress)
-        except (AttributeError, RecursionError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise _damaged(error) from None
 
     @classmethod

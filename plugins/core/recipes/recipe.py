@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arguments.check import ChecksArguments, check, checks_arguments, parameters_of
+from ..arguments.depth import is_too_deep
 from ..arguments.given import hook_error
 from ..arguments.mistakes import meant_by
 from ..schedules.clock import Clock
@@ -151,13 +152,8 @@ class Recipe(ChecksArguments):
             ValueError: Another version; fields that are unknown or invalid; or data that is nested too deeply. A field
                 that is missing has its default.
         """
-        try:
-            return cls._from_dict(data, functions)
-        except RecursionError:
-            raise ValueError("Recipe: found data that is nested too deeply; expected what to_dict() writes.") from None
-
-    @classmethod
-    def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Recipe:
+        if is_too_deep(data):
+            raise ValueError("Recipe: found data that is nested too deeply; expected what to_dict() writes.")
         if not isinstance(data, Mapping):
             raise ValueError(f"Recipe: found {data!r}; expected a dictionary, as written by to_dict().")
         version = data.get("version", _VERSION)

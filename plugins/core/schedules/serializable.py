@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self, TypeGuard, get_origin, get_type
 
 from ..arguments.check import ChecksArguments, check, parameters_of
 from ..arguments.counterparts import mistaken
+from ..arguments.depth import is_too_deep
 from ..arguments.mistakes import nearest
 from .durations import Duration, as_duration
 
@@ -84,17 +85,19 @@ class Value(ChecksArguments):
             ValueError: The type is unknown or ambiguous; a field is unknown, invalid or, unless it has a default,
                 missing; or the data is nested too deeply.
         """
+        if is_too_deep(data):
+            raise _depth_error()
         try:
-            return cls._from_dict(data, functions)
+            return cls._from_dict(data, functions or {})
         except RecursionError:
-            raise ValueError("found data that is nested too deeply; expected what to_dict() writes.") from None
+            raise _depth_error() from None
 
     @classmethod
-    def _from_dict(cls, data: Mapping[str, Any], functions: Functions | None) -> Self:
+    def _from_dict(cls, data: Mapping[str, Any], functions: Functions) -> Self:
         if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
             raise ValueError(f"found {data!r}; expected a dictionary with a 'type', as written by to_dict().")
         found = cls._named(data["type"])
-        return found._from_fields({k: v for k, v in data.items() if k != "type"}, functions or {})
+        return found._from_fields({k: v for k, v in data.items() if k != "type"}, functions)
 
     @classmethod
     def _named(cls, name: str) -> type[Self]:
@@ -135,10 +138,14 @@ class Value(ChecksArguments):
     @classmethod
     def _decode(cls, value: Any, functions: Functions) -> Any:
         if isinstance(value, Mapping):
-            return cls._family.from_dict(value, functions)
+            return cls._family._from_dict(value, functions)
         if is_listing(value):
             return tuple(cls._decode(item, functions) for item in value)
         return value
+
+
+def _depth_error() -> ValueError:
+    return ValueError("found data that is nested too deeply; expected what to_dict() writes.")
 
 
 def _qualified(kind: type) -> str:
