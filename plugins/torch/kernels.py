@@ -11,6 +11,7 @@ from torch.optim.optimizer import _default_to_fused_or_foreach
 
 from ..core.specs.parameter_rules import Multipliers, Parameter
 from ..core.specs.spec import CLIP_EPSILON, Spec
+from .versions import total_norm
 
 
 class Settings(NamedTuple):
@@ -66,7 +67,7 @@ def clip_gradients(spec: Spec, gradients: list[Tensor]) -> None:
         torch._foreach_clamp_min_(gradients, -bound)
         torch._foreach_clamp_max_(gradients, bound)
     elif kind == "global_clipnorm":
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = total_norm(gradients)
         factor = torch.clamp(bound / (norm + CLIP_EPSILON), max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.to(gradient.device))

@@ -14,6 +14,7 @@ from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
 from .module_paths import paths
 from .roles import places, role_of
+from .versions import dtensor, fully_shard
 
 # Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
 _COUPLED = (
@@ -63,11 +64,7 @@ def checked_model(model: object, who: str) -> nn.Module:
 
 def is_sharded(parameter: torch.Tensor) -> bool:
     """Whether it is a DTensor, as after `fully_shard`: each device has a part, but the shape is the whole's."""
-    if not torch.distributed.is_available():
-        return False
-    from torch.distributed.tensor import DTensor
-
-    return isinstance(parameter, DTensor)
+    return torch.distributed.is_available() and isinstance(parameter, dtensor())
 
 
 def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> None:
@@ -85,7 +82,7 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
         raise ValueError(
             f"{where}: found {asking[0]}={getattr(spec, asking[0])!r} for a model in FullyShardedDataParallel, which "
             f"flattens its parameters: their roles and norms are unknown; shard the model with "
-            f"torch.distributed.fsdp.fully_shard instead."
+            f"{fully_shard()} instead."
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import ModelParallelStrategy, Strategy
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
@@ -28,6 +28,11 @@ from samestep.lightning import (
     build_optimizer,
 )
 from samestep.lightning.resume_fixes import GRADIENTS
+
+try:
+    from torch.distributed.fsdp import fully_shard
+except ImportError:  # until torch 2.6
+    from torch.distributed._composable.fsdp import fully_shard
 
 RANK = int(os.environ.get("LOCAL_RANK", "-1"))
 EPOCHS, BATCHES, BATCH = 3, 4, 16

@@ -11,6 +11,7 @@ from torch.optim.adamw import adamw as torch_adamw
 from ...core.specs import adamw as specs
 from ..kernels import Settings, decay
 from ..layouts import by_layout, pick
+from ..versions import init_adam_group
 from . import native
 from .record import TorchRecord
 from .spec_optimizer import SpecOptimizer
@@ -80,7 +81,9 @@ class AdamW(SpecOptimizer, torch.optim.AdamW):
     """torch's AdamW with everything that `samestep.AdamW` adds."""
 
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
-        update(self.spec, settings, *self._state_of(group))
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        init_adam_group(self, group, lists)
+        update(self.spec, settings, *lists)
 
 
 RECORD = TorchRecord(

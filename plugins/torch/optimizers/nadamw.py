@@ -63,7 +63,9 @@ class NAdamW(SpecOptimizer, torch.optim.NAdam):
     """torch's NAdam with decoupled weight decay and everything that `samestep.NAdamW` adds."""
 
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
-        update(self.spec, settings, *self._state_of(group))
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._init_group(group, *lists)
+        update(self.spec, settings, *lists)
 
 
 RECORD = TorchRecord(

@@ -10,6 +10,7 @@ from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.optimizer import _use_grad_for_differentiable
 
 from ..layouts import by_layout
+from ..versions import check_capture, init_adam_group
 from .built_optimizer import BuiltOptimizer
 
 
@@ -22,14 +23,14 @@ class AdamW(BuiltOptimizer, torch.optim.AdamW):
     @_use_grad_for_differentiable  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Make an update; the body is torch 2.13's except for the memory layouts."""
-        self._accelerator_graph_capture_health_check()  # type: ignore[no-untyped-call]
+        check_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
             lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
-            has_complex = self._init_group(group, *lists)
+            has_complex = init_adam_group(self, group, lists)
             for fused, (weights, gradients, firsts, seconds, largest, counts) in by_layout(
                 group["fused"], lists[:-1], lists[-1:]
             ):

@@ -40,9 +40,3 @@ class SpecOptimizer(BuiltOptimizer, ABC):
     @abstractmethod
     def _update(self, group: dict[str, Any], settings: Settings) -> None:
         """Update those parameters of one group that have a gradient."""
-
-    def _state_of(self, group: dict[str, Any]) -> tuple[list[Any], ...]:
-        """The lists that torch's class passes to its kernel for the parameters of a group that have a gradient."""
-        lists: tuple[list[Any], ...] = ([], [], [], [], [], [])
-        self._init_group(group, *lists)  # type: ignore[attr-defined]  # of torch's class
-        return lists
