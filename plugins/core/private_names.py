@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from .version_numbers import is_older
+
 
 class PrivateName(NamedTuple):
     """A name that its framework may change at any time.
@@ -16,12 +18,23 @@ class PrivateName(NamedTuple):
         name: An attribute of the owner, or one that the class sets on its instances.
         seen: The package and version in which it was seen.
         why: What samestep needs it for.
+        since: The first version that has it; "" for all that samestep supports.
+        until: The first version for which samestep does without it; "" for none.
     """
 
     owner: str
     name: str
     seen: str
     why: str
+    since: str = ""
+    until: str = ""
+
+    def is_needed(self) -> bool:
+        """Whether samestep needs it of the version of the framework that is installed."""
+        if not self.since and not self.until:
+            return True
+        installed = str(import_module(self.owner.partition(".")[0]).__version__)
+        return not is_older(installed, self.since) and (not self.until or is_older(installed, self.until))
 
     def is_there(self) -> bool:
         """Whether the installed framework still has it."""
@@ -33,11 +46,11 @@ class PrivateName(NamedTuple):
 
 
 def missing(names: Iterable[PrivateName]) -> list[str]:
-    """A sentence for each name that the installed framework no longer has."""
+    """A sentence for each name that samestep needs and that the installed framework does not have."""
     return [
         f"found no {each.owner}.{each.name}, which {each.seen} had; samestep needs it for this: {each.why}"
         for each in names
-        if not each.is_there()
+        if each.is_needed() and not each.is_there()
     ]
 
 

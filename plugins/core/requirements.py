@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from .private_names import missing
+from .version_numbers import is_older
 
 
 class Package(NamedTuple):
@@ -80,20 +80,6 @@ def is_installed(module: str) -> bool:
     except ModuleNotFoundError:  # by a finder that hides it
         return False
     return spec is not None and spec.origin is not None
-
-
-def is_older(version: str, floor: str) -> bool:
-    """Whether a version comes before another one, by the numbers that they begin with.
-
-    >>> is_older("2.9.1+cpu", "2.10"), is_older("2.10.0rc1", "2.10"), is_older("3", "2.10")
-    (True, False, False)
-    """
-    return _numbers(version) < _numbers(floor)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    begin = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, begin.group().split("."))) if begin else ()
 
 
 def _gone(room: str, says: str) -> str:

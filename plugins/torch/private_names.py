@@ -6,11 +6,14 @@ from ..core.private_names import PrivateName
 
 _SEEN = "torch 2.13"
 
+_SINCE = "2.11"  # the check of a captured graph is not for CUDA alone, and has another name
+
 PRIVATE_NAMES = tuple(
-    PrivateName(owner, name, "Lightning 2.6.6" if owner.startswith("lightning") else _SEEN, why)
-    for owner, name, why in (
+    PrivateName(owner, name, "Lightning 2.6.6" if owner.startswith("lightning") else _SEEN, why, *versions)
+    for owner, name, why, *versions in (
         ("torch", "_foreach_mul", "updates of many tensors at once"),
         ("torch", "_foreach_mul_", "likewise"),
+        ("torch", "_foreach_norm", "clipping by the norm of all gradients", "", "2.6"),
         ("torch", "_foreach_clamp_min_", "clipping by value"),
         ("torch", "_foreach_clamp_max_", "likewise"),
         ("torch.nn.modules.batchnorm", "_NormBase", "the role of a normalization's parameters"),
@@ -19,7 +22,8 @@ PRIVATE_NAMES = tuple(
         ("torch.distributed.fsdp._common_utils", "FSDP_FLATTENED", "flattened parameters are refused"),
         ("torch.optim.optimizer", "_default_to_fused_or_foreach", "whether fused kernels take some weights"),
         ("torch.optim.optimizer", "_use_grad_for_differentiable", "AdamW.step is torch's but for memory layouts"),
-        ("torch.optim.Optimizer", "_accelerator_graph_capture_health_check", "likewise"),
+        ("torch.optim.Optimizer", "_accelerator_graph_capture_health_check", "likewise", _SINCE),
+        ("torch.optim.Optimizer", "_cuda_graph_capture_health_check", "likewise", "", _SINCE),
         ("torch.optim.Optimizer", "_optimizer_step_pre_hooks", "a wrapper that lacks them is given them"),
         ("torch.optim.Optimizer", "_optimizer_step_post_hooks", "likewise"),
         ("torch.Tensor", "_version", "weights that were written by no counted update are noticed"),

@@ -24,7 +24,7 @@ def check_capture(optimizer: Any) -> None:
     """Have torch check whether a graph of this update is being captured."""
     if hasattr(Optimizer, "_accelerator_graph_capture_health_check"):
         optimizer._accelerator_graph_capture_health_check()
-    else:  # until torch 2.?: only for CUDA, by another name
+    else:  # until torch 2.11: only for CUDA, by another name
         optimizer._cuda_graph_capture_health_check()
 
 
