@@ -37,7 +37,7 @@ class Due:
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self.names = tuple(names)
+        self.names: tuple[str, ...] = tuple(names)
 
     @classmethod
     def of(cls, found: Spec | Recipe) -> Due:
@@ -62,7 +62,8 @@ class Due:
 
     def warn(self) -> None:
         """Warn, once, of an update that nothing drives."""
-        names, self.names = " and ".join(self.names), ()
+        names = " and ".join(self.names)
+        self.names = ()
         warnings.warn(
             f"found an update with an optimizer of build_optimizer whose {names} should follow a schedule, but no "
             f"callback of samestep drives it; give HyperparameterScheduler(recipe) to the trainer, or, if your own "

@@ -34,11 +34,11 @@ class EpochGatedDecay(ScheduleCallback):
     EpochGatedDecay(factor=0.1, start_epoch=5, every_epochs=5, floor=0.0, base=None)
     """
 
-    factor = Argument[float]()
-    start_epoch = Argument[int]()
-    every_epochs = Argument[int]()
-    floor = Argument[float]()
-    base = Argument[float | None]()
+    factor: Argument[float] = Argument()
+    start_epoch: Argument[int] = Argument()
+    every_epochs: Argument[int] = Argument()
+    floor: Argument[float] = Argument()
+    base: Argument[float | None] = Argument()
 
     def __init__(
         self,
@@ -86,9 +86,9 @@ class LearningRateScheduler(ScheduleCallback):
     True
     """
 
-    schedule = Argument[EpochCallable]()
-    verbose = Argument[int]()
-    base = Argument[float | None]()
+    schedule: Argument[EpochCallable] = Argument()
+    verbose: Argument[int] = Argument()
+    base: Argument[float | None] = Argument()
 
     def __init__(self, schedule: EpochCallable, verbose: int = 0, *, base: float | None = None) -> None:
         policy = FunctionPolicy(schedule, base=base, who=self._who)

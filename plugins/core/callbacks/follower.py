@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ..checkpoints.resuming import Bases, driver_of
 from ..checkpoints.saved import Driver
-from ..schedules.clock import Position
+from ..policies.policy import Policy
+from ..schedules.clock import Clock, Position
 from .errors import longer_epoch_error, warn_of_possible_mistakes, warn_of_shorter_epoch
 from .optimizer_matching import log_name
 from .start import StartedPolicy
@@ -22,7 +23,8 @@ class Follower(ABC):
     """
 
     def __init__(self, started: StartedPolicy, label: str) -> None:
-        self.policy, self.clock = started.policy, started.clock
+        self.policy: Policy = started.policy
+        self.clock: Clock = started.clock
         self._training = started.training
         self._label = label
         self._varies = self.policy.varies_within_epochs()

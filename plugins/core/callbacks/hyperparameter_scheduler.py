@@ -51,11 +51,11 @@ class HyperparameterScheduler(ScheduleCallback):
     'update'
     """
 
-    recipe = Argument[Recipe | Mapping[OptimizerKey, Recipe]]()
-    resolution = Argument[Resolution]()
-    updates_per_epoch = Argument[int | Mapping[OptimizerKey, int] | None]()
-    on_change = Argument[OnChange]()
-    verify = Argument[bool]()
+    recipe: Argument[Recipe | Mapping[OptimizerKey, Recipe]] = Argument()
+    resolution: Argument[Resolution] = Argument()
+    updates_per_epoch: Argument[int | Mapping[OptimizerKey, int] | None] = Argument()
+    on_change: Argument[OnChange] = Argument()
+    verify: Argument[bool] = Argument()
 
     def __init__(
         self,

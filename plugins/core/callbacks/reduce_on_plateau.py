@@ -52,7 +52,7 @@ class ReduceOnPlateau(ScheduleCallback):
     2
     """
 
-    on_change = Argument[OnChange]()
+    on_change: Argument[OnChange] = Argument()
     _told = -1  # the last epoch whose reduction was printed
     _prints = True  # whether this process is the one that prints
 

@@ -52,7 +52,7 @@ class TraceRecorder(ChecksArguments):
             )
         updates = int(self._every.updates)
         self._interval = Interval(1, updates) if updates else Interval(int(self._every.epochs), None)
-        self.traces = {"": Trace()}
+        self.traces: dict[str, Trace] = {"": Trace()}
 
     @property
     def every(self) -> Duration:

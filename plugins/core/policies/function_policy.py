@@ -23,7 +23,7 @@ class FunctionPolicy(Policy):
     """
 
     kind: ClassVar[str] = "function"
-    driven = ("learning_rate",)
+    driven: tuple[str, ...] = ("learning_rate",)
 
     def __init__(self, function: EpochCallable, *, base: float | None = None, who: str) -> None:
         super().__init__(who)
@@ -32,7 +32,7 @@ class FunctionPolicy(Policy):
         except TypeError as error:
             raise TypeError(f"{who}: {error}") from None
         self.function = function
-        self.base = self._checked_base(base)
+        self.base: float | None = self._checked_base(base)
         self._epochs = 0
         self._by_base: dict[float, EpochValues] = {}
 

@@ -45,12 +45,12 @@ class GatedDecayPolicy(RecipePolicy):
         if real(factor, f"{who}: factor") < 0:
             raise self.error(f"factor={factor!r}", "write a multiplier of at least 0")
         self.start_epoch = start_epoch
-        self.floor = real(floor, f"{who}: floor")
+        self.floor: float = real(floor, f"{who}: floor")
         if self.floor < 0:
             raise self.error(f"floor={floor!r}", "write a learning rate of at least 0")
         decay = StepDecay(factor, every=epochs(every_epochs), first=epochs(start_epoch))
         super().__init__(Recipe(learning_rate=decay), who=who)
-        self.base = self._checked_base(base)
+        self.base: float | None = self._checked_base(base)
         self._settings = {
             "factor": decay.factor,
             "start_epoch": start_epoch,

@@ -52,11 +52,12 @@ class PlateauPolicy(Policy):
         if base is not None and hyperparameter != "learning_rate":
             raise self.error(f"base={base!r} for the {hyperparameter}", "leave base= out: it is a learning rate")
         try:
-            self.plateau = Plateau(**plateau)
+            self.plateau: Plateau = Plateau(**plateau)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{who}: {str(error).removeprefix('Plateau.')}") from None
-        self.monitor, self.driven = monitor, (hyperparameter,)
-        self.base = self._checked_base(base)
+        self.monitor: str = monitor
+        self.driven: tuple[str, ...] = (hyperparameter,)
+        self.base: float | None = self._checked_base(base)
         self._set_log([], [])
 
     def prepare(self, clock: Clock) -> None:

@@ -43,8 +43,9 @@ class Policy(ABC):
     spec: Spec | None = None
     base: float | None = None
     reduced_by: Sequence[Reducer] = ()
-    streams = False
-    begun = made = 0
+    streams: bool = False
+    begun: int = 0
+    made: int = 0
     first_epoch: int = 0
 
     def __init__(self, who: str) -> None:

@@ -10,6 +10,7 @@ from ..recipes.plan_values import PlanValues
 from ..recipes.recipe import UNCHANGED, Recipe
 from ..schedules.clock import Clock, Position
 from ..schedules.epoch_function import function_error
+from ..specs.spec import Spec
 from .policy import Policy
 from .streams import Part, stream_clock, streamed_names
 
@@ -31,8 +32,10 @@ class RecipePolicy(Policy):
         super().__init__(who)
         if resolution not in get_args(Resolution):
             raise self.error(f"resolution={resolution!r}", "write resolution='update' or resolution='epoch'")
-        self.recipe, self.resolution = recipe, resolution
-        self.spec, self.driven = recipe.optimizer, recipe.driven
+        self.recipe: Recipe = recipe
+        self.resolution: Resolution = resolution
+        self.spec: Spec | None = recipe.optimizer
+        self.driven: tuple[str, ...] = recipe.driven
 
     def prepare(self, clock: Clock) -> None:
         self._streamed = streamed_names(self.recipe, clock)

@@ -7,11 +7,13 @@ takes the whole run as one epoch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from ..recipes.recipe import Recipe
 from ..schedules.clock import Clock
 from ..schedules.schedule import Constant, Schedule
+from ..specs.spec import Spec
 
 _ENDLESS = 2**62  # updates
 
@@ -42,7 +44,9 @@ class Part:
 
     def __init__(self, recipe: Recipe, names: AbstractSet[str]) -> None:
         self._recipe, self._names = recipe, names
-        self.optimizer, self.driven, self.base = recipe.optimizer, recipe.driven, recipe.base
+        self.optimizer: Spec | None = recipe.optimizer
+        self.driven: tuple[str, ...] = recipe.driven
+        self.base: Callable[[str], float | None] = recipe.base
 
     def schedule(self, hyperparameter: str) -> Schedule:
         """The schedule of a hyperparameter."""

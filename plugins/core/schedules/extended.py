@@ -18,7 +18,7 @@ class Extended:
     """
 
     def __init__(self, value: float | Decimal) -> None:
-        self.decimal = Decimal(value)
+        self.decimal: Decimal = Decimal(value)
 
     def __pow__(self, exponent: float) -> Extended:
         return Extended(_DIGITS.power(self.decimal, Decimal(exponent)) if exponent else 1.0)

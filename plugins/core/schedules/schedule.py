@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, ClassVar, NoReturn
@@ -211,12 +211,15 @@ class Schedule(Value, ABC, family=True):
             f"sequence(first, (time, second)) for one after the other."
         )
 
-    __radd__ = __sub__ = __rsub__ = __add__
+    __radd__: ClassVar[Callable[[Schedule, object], NoReturn]] = __add__
+    __sub__: ClassVar[Callable[[Schedule, object], NoReturn]] = __add__
+    __rsub__: ClassVar[Callable[[Schedule, object], NoReturn]] = __add__
 
     def __truediv__(self, other: object) -> NoReturn:
         raise TypeError(f"found {type(self).__name__} and {other!r} divided; write schedule * 0.5 to halve it.")
 
-    __rtruediv__ = __pow__ = __truediv__
+    __rtruediv__: ClassVar[Callable[[Schedule, object], NoReturn]] = __truediv__
+    __pow__: ClassVar[Callable[[Schedule, object], NoReturn]] = __truediv__
 
     def __call__(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError(
