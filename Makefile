@@ -20,7 +20,7 @@ test-core:
 test-lightning:
 	$(BIN)/python -m pytest -q tests/lightning
 test-parity:
-	$(BIN)/python -m pytest -q tests/parity tests/examples
+	$(BIN)/python -m pytest -q tests/parity tests/examples tests/api
 test-conformance-torch:
 	$(BIN)/python -m pytest -q tests/conformance/torch
 test-keras-%:
