@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -65,10 +66,24 @@ def test_a_shared_weight_is_read_by_its_first_path(model: Any) -> None:
     "decoupled",
     [
         lambda model: torch.optim.AdamW(model.parameters(), weight_decay=0.5),
-        lambda model: torch.optim.Adam(model.parameters(), weight_decay=0.5, decoupled_weight_decay=True),
+        pytest.param(
+            lambda model: torch.optim.Adam(model.parameters(), weight_decay=0.5, decoupled_weight_decay=True),
+            marks=pytest.mark.skipif(
+                "decoupled_weight_decay" not in inspect.signature(torch.optim.Adam).parameters,
+                reason="needs torch >= 2.7: Adam(decoupled_weight_decay=)",
+            ),
+        ),
         lambda model: torch.optim.NAdam(model.parameters(), weight_decay=0.5, decoupled_weight_decay=True),
-        lambda model: torch.optim.Adafactor(model.parameters(), weight_decay=0.5),
-        lambda model: torch.optim.Muon([model[0].weight], weight_decay=0.5),
+        pytest.param(
+            lambda model: torch.optim.Adafactor(model.parameters(), weight_decay=0.5),
+            marks=pytest.mark.skipif(
+                not hasattr(torch.optim, "Adafactor"), reason="needs torch >= 2.5: torch.optim.Adafactor"
+            ),
+        ),
+        pytest.param(
+            lambda model: torch.optim.Muon([model[0].weight], weight_decay=0.5),
+            marks=pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch >= 2.9: torch.optim.Muon"),
+        ),
         lambda model: build_optimizer(AdamW(0.1, 0.5), model),
         lambda model: build_optimizer(AdamW(0.1, 0.5, weight_decay_basis="update"), model),
         lambda model: build_optimizer(NAdamW(0.1, 0.5), model),

@@ -38,7 +38,7 @@ from samestep.lightning import (
 )
 
 from ..states import runs
-from .tiny_training import trainer
+from .tiny_training import SAFELY, trainer
 
 STATES = Path(__file__).parents[1] / "states"
 RECIPE = Recipe(
@@ -65,7 +65,7 @@ class Module(pl.LightningModule):
 def train(recipe: Recipe, path: Path | None = None) -> tuple[Trace, dict[str, torch.Tensor]]:
     module, recorder = Module(), TraceRecorder()
     data = torch.utils.data.DataLoader(torch.ones(4, 2))
-    options = {"ckpt_path": None if path is None else str(path), "weights_only": path and True}
+    options: dict[str, Any] = {} if path is None else {"ckpt_path": str(path), **SAFELY}
     trainer(HyperparameterScheduler(recipe), recorder).fit(module, data, **options)
     return recorder.trace, copy.deepcopy(module.state_dict())
 
@@ -169,7 +169,7 @@ CONFIGURE = {"gated": stock, "function": stock, "two_optimizers": two}
 def drive(name: str, callbacks: list[Any], path: Path | None) -> tuple[Mapping[str, Trace], dict[str, torch.Tensor]]:
     layers = ("generator", "discriminator") if name == "two_optimizers" else ("layer",)
     module, recorder = Driven(CONFIGURE.get(name, ours), *layers), TraceRecorder()
-    options: dict[str, Any] = {"ckpt_path": None if path is None else str(path), "weights_only": path and True}
+    options: dict[str, Any] = {} if path is None else {"ckpt_path": str(path), **SAFELY}
     fitting = trainer(*callbacks, recorder, max_epochs=runs.EPOCHS)
     fitting.fit(module, torch.utils.data.DataLoader(torch.full((4, 2), 0.25)), **options)
     return recorder.traces, copy.deepcopy(module.state_dict())

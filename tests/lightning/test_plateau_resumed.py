@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from samestep import CosineDecay, Recipe, percent
 from samestep.lightning import HyperparameterScheduler, ReduceOnPlateau
 
-from .tiny_training import Scored, refusal, sgd, train
+from .tiny_training import SAFELY, Scored, refusal, sgd, train
 
 SCORES = [1.0, 0.5, 0.5, 0.25, 0.75, 0.5]
 EPOCHS, BATCHES = len(SCORES), 2
@@ -110,9 +108,8 @@ def test_any_score_is_in_a_checkpoint_that_loads_with_weights_only(tmp_path: Pat
     run = train(None, *alone(), module=Scored(sgd(1.0), [0.0, value]), batches=1, epochs=2)
     run.trainer.save_checkpoint(tmp_path / "saved.ckpt")
     torch.load(tmp_path / "saved.ckpt", weights_only=True)
-    fit = {"weights_only": True} if "weights_only" in inspect.signature(pl.Trainer.fit).parameters else {}
     callbacks = alone()
-    rest_of(tmp_path / "saved.ckpt", Scored(sgd(1.0), [1.0] * 3), *callbacks, epochs=3, fit=fit)
+    rest_of(tmp_path / "saved.ckpt", Scored(sgd(1.0), [1.0] * 3), *callbacks, epochs=3, fit=SAFELY)
     assert repr(callbacks[0].scores) == repr({0: 0.0, 1: run.trainer.callback_metrics["val_loss"].item(), 2: 1.0})
 
 

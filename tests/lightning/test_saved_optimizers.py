@@ -6,6 +6,7 @@ Run as a program, this file is that other process.
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from samestep.core.specs.spec import Spec
 from samestep.lightning import HyperparameterScheduler, build_optimizer
 
 BATCHES, EPOCHS = 20, 6
+SAFELY = dict.fromkeys({"weights_only"} & {*inspect.signature(pl.Trainer.fit).parameters}, True)  # Lightning >= 2.6
 RULES = [
     ParameterRule(role=["bias", "norm"], weight_decay=0),
     ParameterRule(depth=["0/*", "2/*"], learning_rate=0.5),
@@ -80,7 +82,7 @@ def train(name: str, folder: Path, resume: bool) -> list[torch.Tensor]:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    checkpoint = {"ckpt_path": folder / f"{name}-epoch=0.ckpt", "weights_only": True} if resume else {}
+    checkpoint = {"ckpt_path": folder / f"{name}-epoch=0.ckpt", **SAFELY} if resume else {}
     trainer.fit(network, loader, **checkpoint)
     assert trainer.global_step == BATCHES * EPOCHS
     return [parameter.detach() for parameter in network.parameters()]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,9 @@ QUIET = {
     "enable_model_summary": False,
     "enable_checkpointing": False,
 }
+
+SAFELY = dict.fromkeys({"weights_only"} & {*inspect.signature(pl.Trainer.fit).parameters}, True)  # Lightning >= 2.6
+"""What `fit` is given, so that it executes nothing that a checkpoint has."""
 
 
 class Ramp(pl.LightningModule):
