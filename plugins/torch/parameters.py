@@ -14,7 +14,6 @@ from ..core.specs.parameter_table import ParameterTable, extraction_error
 from ..core.specs.spec import Spec
 from .module_paths import paths
 from .roles import places, role_of
-from .versions import dtensor, fully_shard
 
 # Their weight decay goes into the gradient. AdamW is an Adam too; its groups say that it is decoupled.
 _COUPLED = (
@@ -64,7 +63,7 @@ def checked_model(model: object, who: str) -> nn.Module:
 
 def is_sharded(parameter: torch.Tensor) -> bool:
     """Whether it is a DTensor, as after `fully_shard`: each device has a part, but the shape is the whole's."""
-    return torch.distributed.is_available() and isinstance(parameter, dtensor())
+    return hasattr(parameter, "to_local")
 
 
 def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> None:
@@ -81,8 +80,8 @@ def refuse_flattened(spec: Spec, found: Sequence[torch.Tensor], where: str) -> N
     if asking:
         raise ValueError(
             f"{where}: found {asking[0]}={getattr(spec, asking[0])!r} for a model in FullyShardedDataParallel, which "
-            f"flattens its parameters: their roles and norms are unknown; shard the model with "
-            f"{fully_shard()} instead."
+            f"flattens its parameters: their roles and norms are unknown; shard the model with torch's fully_shard "
+            f"instead."
         )
 
 

@@ -35,20 +35,3 @@ def total_norm(gradients: list[Tensor]) -> Tensor:
     # until torch 2.6: it is a part of clip_grad_norm_
     norms = torch._foreach_norm(gradients)
     return torch.linalg.vector_norm(torch.stack([norm.to(gradients[0].device) for norm in norms]))
-
-
-def dtensor() -> type[Tensor]:
-    """torch's class of tensors of which each device has a part."""
-    try:
-        from torch.distributed.tensor import DTensor
-    except ImportError:  # until torch 2.5
-        from torch.distributed._tensor import DTensor
-    return DTensor
-
-
-def fully_shard() -> str:
-    """Where torch has the function that shards a module parameter by parameter."""
-    from torch.distributed import fsdp
-
-    # until torch 2.6: it is not public
-    return f"torch.distributed.{'fsdp' if hasattr(fsdp, 'fully_shard') else '_composable.fsdp'}.fully_shard"

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -161,6 +160,5 @@ def test_what_asks_for_roles_or_norms_is_refused_where_torch_flattens_the_parame
         message = outcome[process]["flattened"][f"{asking} {use_orig_params}"]
         assert message.startswith(f"build_optimizer: found {asking}=")
         assert "for a model in FullyShardedDataParallel, which flattens its parameters" in message
-        advised = message.rpartition("; shard the model with ")[2].removesuffix(" instead.").rpartition(".")
-        assert getattr(import_module(advised[0]), advised[2]) is two_processes.fully_shard
+        assert message.endswith("shard the model with torch's fully_shard instead.")
         assert "\n" not in message
