@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
-from keras.optimizers import MultiOptimizer, Optimizer
+from keras.optimizers import Optimizer
 
 from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import parameters
+from .versions import MULTI_OPTIMIZER
 
 _TENSORFLOWS = "_self_unconditional_dependency_names"  # where tensorflow keeps all attributes a second time
 
@@ -50,7 +51,7 @@ def optimizers_of(model: keras.Model, who: str) -> list[Trained]:
     if outer != [model.optimizer] and keras.backend.backend() == "jax":
         raise ValueError(
             f"{who}: found optimizers other than that of compile(), whose variables a train step on jax does not get; "
-            f"give compile() a keras.optimizers.MultiOptimizer of them."
+            f"give compile() a keras.optimizers.MultiOptimizer of them, which needs Keras >= 3.15."
         )
     if len(outer) == 1 and not _is_multi(_unscaled(outer[0])):
         if not outer[0].built and model.built and isinstance(_unscaled(outer[0]), ScheduledOptimizer):
@@ -119,7 +120,7 @@ def _unscaled(optimizer: Optimizer) -> Optimizer:
 
 
 def _is_multi(optimizer: Optimizer) -> bool:
-    return isinstance(optimizer, MultiOptimizer)
+    return isinstance(optimizer, MULTI_OPTIMIZER)
 
 
 def _is_default(optimizer: Optimizer) -> bool:

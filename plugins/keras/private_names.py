@@ -7,10 +7,11 @@ from ..core.private_names import PrivateName
 _KERAS, _TENSORFLOW = "Keras 3.15.1", "tensorflow 2.21"
 _LIST, _MODEL, _OPTIMIZER = "keras.callbacks.CallbackList", "keras.Model", "keras.optimizers.Optimizer"
 _VARIABLE, _ON_TENSORFLOW = "keras.Variable", "keras.src.backend.tensorflow.core.Variable"
+_ON_JAX = "keras.src.backend.jax.core.Variable"
 
 PRIVATE_NAMES = tuple(
-    PrivateName(owner, name, seen, why)
-    for owner, name, seen, why in (
+    PrivateName(owner, name, seen, why, *versions)
+    for owner, name, seen, why, *versions in (
         (_LIST, "callbacks", _KERAS, "which callbacks train together, and to be called first at the end of an epoch"),
         (_LIST, "on_train_begin", _KERAS, "the list is looked up among the callers: a callback is not given it"),
         (_MODEL, "_flatten_layers", _KERAS, "the layers within a layer, for the paths of parameters"),
@@ -35,13 +36,13 @@ PRIVATE_NAMES = tuple(
         (_OPTIMIZER, "_backend_update_step", _KERAS, "the values of an update are read once, for all variables"),
         (_OPTIMIZER, "_apply_weight_decay", _KERAS, "the update decays the weights itself"),
         ("keras.optimizers.LossScaleOptimizer", "inner_optimizer", _KERAS, "the optimizer inside of loss scaling"),
-        ("keras.optimizers.MultiOptimizer", "optimizers", _KERAS, "the optimizers inside of one for several"),
+        ("keras.optimizers.MultiOptimizer", "optimizers", _KERAS, "the optimizers inside of one for several", "3.15"),
         (_VARIABLE, "_initialize", _KERAS, "the length of the table may change after a step was traced"),
         (_VARIABLE, "_validate_shape", _KERAS, "likewise"),
         (_VARIABLE, "_shape", _KERAS, "likewise"),
         (_VARIABLE, "_value", _KERAS, "likewise"),
         (_VARIABLE, "_dtype", _KERAS, "likewise"),
-        (_VARIABLE, "_layout", _KERAS, "whether a variable of the table is distributed over devices"),
+        (_ON_JAX, "_layout", _KERAS, "whether a variable of the table is distributed over devices"),
         (_VARIABLE, "_convert_to_tensor", _KERAS, "likewise"),
         (_ON_TENSORFLOW, "_restore_from_tensors", _KERAS, "a tf.train.Checkpoint does not restore the table"),
         (_ON_TENSORFLOW, "_map_aggregation", _KERAS, "likewise, under a distribution strategy"),

@@ -15,9 +15,7 @@ from .models import has_own_train_step, optimizers_within
 from .optimizers.changes import became, changed_error
 from .optimizers.scheduled import ScheduledOptimizer
 from .parameters import paths_of
-
-# By class in keras.callbacks; older versions of Keras lack some.
-_SAVERS_OF_VARIABLES = ("OrbaxCheckpoint",)
+from .versions import SAVERS_OF_VARIABLES
 
 
 def check_training(who: str, model: keras.Model, callbacks: Sequence[Any]) -> None:
@@ -66,7 +64,9 @@ def check_trainable(who: str, model: keras.Model) -> None:
     optimizer = model.optimizer
     if optimizer is None or not optimizer.built or has_own_train_step(model):
         return
-    built, now = optimizer._trainable_variables, model.trainable_variables
+    # Loss scaling has none of its own until Keras 3.12.
+    built = [variable for each in optimizers_within(optimizer) for variable in each._trainable_variables]
+    now = model.trainable_variables
     known, present = {id(each) for each in built}, {id(each) for each in now}
     if known == present:
         return
@@ -80,10 +80,10 @@ def check_trainable(who: str, model: keras.Model) -> None:
 
 
 def _check_savers(who: str, callbacks: Sequence[Any]) -> None:
-    for name in _SAVERS_OF_VARIABLES:
-        kind = getattr(keras.callbacks, name, None)
-        if kind is None or not any(isinstance(each, kind) for each in callbacks):
+    for kind in SAVERS_OF_VARIABLES:
+        if not any(isinstance(each, kind) for each in callbacks):
             continue
+        name = kind.__name__
         if any(isinstance(each, ReduceOnPlateau) for each in callbacks):
             raise ValueError(
                 f"{who}: found {name}, whose checkpoints lack the scores of ReduceOnPlateau; use "

@@ -14,6 +14,8 @@ from keras import ops
 from samestep import SGDW, AdamW, LinearDecay, NAdamW, ParameterRule, Recipe, Spec, StepDecay, epochs, percent
 from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimizer
 
+from .versions import exports_torch, multi_optimizer
+
 BACKEND = keras.backend.backend()
 X, Y = np.random.default_rng(0).standard_normal((8, 2)).astype("float32"), np.zeros((8, 1), "float32")
 RULES = [ParameterRule(role="bias", weight_decay=0), ParameterRule(path="last/kernel", learning_rate=0.5)]
@@ -28,9 +30,7 @@ SPECS: dict[str, Spec] = {
 
 
 def multi(optimizer: Any) -> Any:
-    return keras.optimizers.MultiOptimizer(
-        keras.optimizers.OptimizerMap(optimizer, {".*last/.*": keras.optimizers.SGD(0.01)})
-    )
+    return multi_optimizer(optimizer, {".*last/.*": keras.optimizers.SGD(0.01)})
 
 
 WRAPPED: dict[str, Callable[[Any], Any]] = {
@@ -52,7 +52,7 @@ def fit(model: keras.Model, spec: Spec, batch_size: int = 4, begin: int = 0) -> 
     """An epoch of 8 / batch_size updates, by a schedule, and recorded."""
     recipe = Recipe(spec, learning_rate=LinearDecay(over=percent(100)), weight_decay=StepDecay(0.5, every=epochs(1)))
     recorder = TraceRecorder()
-    several = isinstance(model.optimizer, keras.optimizers.MultiOptimizer)
+    several = hasattr(model.optimizer, "optimizers")
     scheduler = HyperparameterScheduler({"first": recipe} if several else recipe, on_change="use_new")
     options: dict[str, Any] = {"verbose": 0, "shuffle": False, "initial_epoch": begin, "epochs": begin + 1}
     model.fit(X, Y, batch_size, callbacks=[scheduler, recorder], **options)
@@ -99,6 +99,7 @@ def exported(model: keras.Model, path: Path) -> np.ndarray:
     return np.asarray(loaded.serve(X))
 
 
+@exports_torch
 @pytest.mark.parametrize(
     ("name", "wrapped"),
     [*((name, "alone") for name in SPECS), ("adamw", "scaled"), ("adamw", "multi"), ("rules", "multi")],

@@ -16,6 +16,7 @@ from samestep.keras import HyperparameterScheduler, TraceRecorder, build_optimiz
 
 from ..recipe_changes import SPEC, STEPS
 from .tiny_training import X, Y, built, every_epoch, fit, left, mean_prediction
+from .versions import multi_optimizer
 
 COSINE = Recipe(SPEC, CosineDecay(over=percent(100), end=0.1))
 BY_UPDATES = Recipe(SPEC, LinearDecay(over=updates(12), end=0.25))
@@ -124,8 +125,7 @@ def gan() -> keras.Model:
         f"{name}/.*|.*{name}.*": build_optimizer(recipe.optimizer, model)  # type: ignore[arg-type]
         for name, recipe in zip(parts, recipes, strict=True)
     }
-    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(), chosen)
-    model.compile(keras.optimizers.MultiOptimizer(optimizers), loss=mean_prediction, run_eagerly=True)
+    model.compile(multi_optimizer(keras.optimizers.SGD(), chosen), loss=mean_prediction, run_eagerly=True)
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -13,6 +12,8 @@ from keras import ops
 from samestep import SGDW, AdamW, NAdamW
 from samestep.core.specs.spec import Spec
 from samestep.keras import build_optimizer
+
+from .versions import x64
 
 BACKEND = keras.backend.backend()
 START = np.ones((4, 2), "float32")
@@ -44,15 +45,6 @@ def float64() -> Any:
     return DENSE.astype("float64") if BACKEND == "jax" else ops.convert_to_tensor(DENSE.astype("float64"))
 
 
-def x64() -> AbstractContextManager[Any]:
-    if BACKEND != "jax":
-        return nullcontext()
-    import jax
-
-    context: AbstractContextManager[Any] = jax.enable_x64(True)
-    return context
-
-
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "".join(options) or "plain")
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
 def test_the_updates_are_those_of_dense_gradients(spec: Spec, options: dict[str, Any]) -> None:
@@ -71,7 +63,7 @@ def test_the_updates_are_those_of_dense_gradients(spec: Spec, options: dict[str,
 
 @pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
 def test_weights_in_float64_are_clipped_in_float64(clip: str) -> None:
-    with x64():
+    with x64(True):
         optimizer = build_optimizer(SGDW(1.0, 0.0, **{clip: 0.5}), keras.Sequential([keras.layers.Dense(1)]))
         weights = keras.Variable(START.astype("float64"), dtype="float64")
         optimizer.build([weights])

@@ -27,6 +27,7 @@ from samestep.keras import (
 )
 
 from ..states import runs
+from .versions import load_model, multi_optimizer
 
 STATES = Path(__file__).parents[1] / "states"
 SPEC = AdamW(learning_rate=0.1, weight_decay=0.05)
@@ -42,7 +43,7 @@ X, Y = np.ones((4, 2), "float32"), np.zeros((4, 1), "float32")
 def load(version: int, ending: str) -> keras.Model:
     path = STATES / f"keras_{version}.{ending}"
     if ending == "keras":
-        model = keras.models.load_model(path)
+        model = load_model(path)
         model.jit_compile = keras.backend.backend() == "jax"  # the file has it, and torch would take most of a minute
         return model
     with h5py.File(path) as file:
@@ -139,8 +140,8 @@ def two() -> keras.Model:
         f"{name}/.*": build_optimizer(each.optimizer, model)  # type: ignore[arg-type]
         for name, each in runs.two_optimizers().items()
     }
-    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(), chosen)
-    model.compile(keras.optimizers.MultiOptimizer(optimizers), "mse", jit_compile=keras.backend.backend() == "jax")
+    optimizer = multi_optimizer(keras.optimizers.SGD(), chosen)
+    model.compile(optimizer, "mse", jit_compile=keras.backend.backend() == "jax")
     return model
 
 
@@ -170,7 +171,7 @@ def older(name: str) -> keras.Model:
     """The model of a file."""
     path = STATES / f"keras_2_{name}"
     if path.suffix == ".keras":
-        model = keras.models.load_model(path)
+        model = load_model(path)
         model.jit_compile = keras.backend.backend() == "jax"
         return model
     model = two() if "two" in name else one()

@@ -23,6 +23,7 @@ from samestep.keras import (
 
 from ..recipe_changes import CHANGES, FOUND, SPEC, STEPS, Change, stepped
 from .tiny_training import built, every_epoch, fit, go_on, left, trained
+from .versions import multi_optimizer
 
 RECIPE, OTHER, NUMBERS = Recipe(SPEC, STEPS), CHANGES["factor"].new, CHANGES["numbers"]
 TRACED = {"jit_compile": keras.backend.backend() == "jax"}
@@ -114,8 +115,7 @@ def in_memory(folder: Path, before: Any, new: Any, scheduler: Any, *drivers: Any
 
 def multi(spec: AdamW) -> keras.Model:
     model = built()
-    optimizers = keras.optimizers.OptimizerMap(build_optimizer(spec, model))
-    model.compile(keras.optimizers.MultiOptimizer(optimizers), model.loss, **TRACED)
+    model.compile(multi_optimizer(build_optimizer(spec, model)), model.loss, **TRACED)
     return model
 
 

@@ -23,6 +23,7 @@ from samestep.keras import (
 )
 
 from .tiny_training import kernel, probe, train
+from .versions import multi_optimizer
 
 SCORES = [1.0, 0.5, 0.5, 0.25, 0.75, 0.5]  # those of the epochs 2, 4 and 5 are bad
 REDUCED = [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]  # what is left in each epoch, with a factor of a half and no patience
@@ -208,8 +209,9 @@ def test_of_several_optimizers_each_is_reduced_whether_it_is_scheduled_or_not(
     ]
     model = keras.Model(inputs, keras.layers.add([part(inputs) for part in parts]))
     chosen = {"generator/.*": build_optimizer(SGDW(1.0, 0.0), model), "discriminator/.*": discriminator(model)}
-    optimizer = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(keras.optimizers.SGD(), chosen))
-    model.compile(optimizer, loss=lambda _, predicted: keras.ops.mean(predicted, axis=-1))
+    model.compile(
+        multi_optimizer(keras.optimizers.SGD(), chosen), loss=lambda _, predicted: keras.ops.mean(predicted, axis=-1)
+    )
     scheduler = HyperparameterScheduler({"generator": Recipe(learning_rate=StepDecay(0.5, "1 epoch"))}, verify=True)
     callbacks, moved = [scheduler, halving()], []
     read = keras.callbacks.LambdaCallback(

@@ -24,7 +24,16 @@ def test_the_installed_framework_has_it(each: PrivateName) -> None:
     assert missing([each]) == []
 
 
-@pytest.mark.parametrize("each", PRIVATE_NAMES, ids=lambda each: f"{each.owner}.{each.name}")
+@pytest.mark.parametrize(
+    "each", [each for each in PRIVATE_NAMES if each.since], ids=lambda each: f"{each.owner}.{each.name}"
+)
+def test_one_that_is_new_is_not_in_an_older_version(each: PrivateName) -> None:
+    assert each.is_there() == each.is_needed()
+
+
+@pytest.mark.parametrize(
+    "each", [each for each in PRIVATE_NAMES if each.is_needed()], ids=lambda each: f"{each.owner}.{each.name}"
+)
 def test_one_that_is_gone_is_told_by_its_name(each: PrivateName) -> None:
     (message,) = missing([each._replace(name=f"{each.name}_of_a_framework_that_dropped_it")])
     assert f"{each.owner}.{each.name}_of_a_framework" in message

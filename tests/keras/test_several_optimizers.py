@@ -18,6 +18,8 @@ from samestep.keras import (
     build_optimizer,
 )
 
+from .versions import multi_optimizer
+
 GENERATOR = Recipe(SGDW(0.5, 0.0), learning_rate=Warmup(over=updates(4), start=0.25))
 DISCRIMINATOR = Recipe(
     SGDW(8.0, 0.5), learning_rate=LinearDecay(over=epochs(2)), weight_decay=StepDecay(0.5, "1 epoch")
@@ -62,8 +64,7 @@ def multi(generator: Any = GENERATOR.optimizer, discriminator: Any = DISCRIMINAT
         f"{name}/.*|.*{name}.*": build_optimizer(each, model) if isinstance(each, SGDW) else each
         for name, each in (("generator", generator), ("discriminator", discriminator))
     }
-    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(), chosen)
-    model.compile(keras.optimizers.MultiOptimizer(optimizers), loss=mean_prediction)
+    model.compile(multi_optimizer(keras.optimizers.SGD(), chosen), loss=mean_prediction)
     return model
 
 
@@ -274,8 +275,8 @@ def test_values_of_another_number_of_updates_of_each() -> None:
     """Warmup of 4 updates, where the epoch has 2 of one and 4 of the other, by gradient accumulation."""
     model, *_ = parts()
     slow = keras.optimizers.SGD(0.5, gradient_accumulation_steps=2)
-    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.5), {"generator/.*|.*generator.*": slow})
-    model.compile(keras.optimizers.MultiOptimizer(optimizers), loss=mean_prediction)
+    both = multi_optimizer(keras.optimizers.SGD(0.5), {"generator/.*|.*generator.*": slow})
+    model.compile(both, loss=mean_prediction)
     warmup, recorder = Recipe(learning_rate=ExponentialDecay(0.5, every=updates(1))), TraceRecorder()
     fit(model, HyperparameterScheduler({"generator": warmup, "discriminator": warmup}), recorder)
     assert recorder.traces["generator"].column("learning_rate") == [0.5 / 2**n for n in range(4)]

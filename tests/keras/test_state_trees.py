@@ -12,13 +12,16 @@ from samestep import SGDW, AdamW, NAdamW, Recipe, StepDecay, epochs
 from samestep.core.specs.spec import Spec
 from samestep.keras import HyperparameterScheduler, ReduceOnPlateau, TraceRecorder, build_optimizer
 
+from .versions import multi_optimizer, needs_orbax
+
+pytestmark = needs_orbax
 SPECS = [SGDW(0.05, 0.1, 0.9), AdamW(0.01, 0.1), NAdamW(0.01, 0.1)]
 X = np.random.default_rng(0).standard_normal((8, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 FIT: dict[str, Any] = {"x": X, "y": Y, "batch_size": 2, "shuffle": False, "verbose": 0}
 
 
-class Saver(keras.callbacks.OrbaxCheckpoint):  # type: ignore[misc]
+class Saver(getattr(keras.callbacks, "OrbaxCheckpoint", keras.callbacks.Callback)):  # type: ignore[misc]
     """Keeps in memory what Orbax writes to its files."""
 
     def __init__(self) -> None:
@@ -41,7 +44,7 @@ def made(spec: Spec, multi: bool = False) -> keras.Model:
     optimizer = build_optimizer(spec, model, name="ours")
     if multi:
         others = {"model/head/.*": build_optimizer(spec, model, name="theirs")}
-        optimizer = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, others), name="both")
+        optimizer = multi_optimizer(optimizer, others, name="both")
     model.compile(optimizer, loss="mse", run_eagerly=True)
     return model
 

@@ -18,6 +18,7 @@ import keras
 import pytest
 
 from .trainers import BACKEND, DECAY, GOLDEN, RATE, RUN, WAYS, Kernels, Setting, driven, half, precision, start
+from .versions import x64
 
 ROWS = json.loads((Path(__file__).parent / "configurations.json").read_text())
 
@@ -48,12 +49,7 @@ def of_floatx(floatx: str) -> Iterator[None]:
     before = keras.config.floatx()
     keras.config.set_floatx(floatx)
     try:
-        if BACKEND == "jax":
-            import jax
-
-            with jax.enable_x64(floatx == "float64"):
-                yield
-        else:
+        with x64(floatx == "float64"):
             yield
     finally:
         keras.config.set_floatx(before)

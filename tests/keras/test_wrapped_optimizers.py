@@ -14,20 +14,18 @@ from keras import ops
 from samestep import SGDW, LinearDecay, Recipe, StepDecay, epochs, updates
 from samestep.keras import HyperparameterScheduler, build_optimizer
 
+from .versions import multi_optimizer
+
 SPEC = SGDW(0.125, 0.1, 0.875)
 RECIPE = Recipe(SPEC, learning_rate=LinearDecay(over=updates(40)), weight_decay=StepDecay(0.5, every=epochs(1)))
 X, Y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
 
 
-def multi(optimizer: Any) -> Any:
-    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer))
-
-
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "none": lambda optimizer: optimizer,
     "LossScaleOptimizer": keras.optimizers.LossScaleOptimizer,
-    "MultiOptimizer": multi,
-    "both": lambda optimizer: keras.optimizers.LossScaleOptimizer(multi(optimizer)),
+    "MultiOptimizer": multi_optimizer,
+    "both": lambda optimizer: keras.optimizers.LossScaleOptimizer(multi_optimizer(optimizer)),
 }
 
 

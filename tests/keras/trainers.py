@@ -14,6 +14,8 @@ from keras import ops
 from samestep import SGDW, Recipe
 from samestep.keras import EpochGatedDecay, HyperparameterScheduler, build_optimizer
 
+from .versions import multi_optimizer
+
 BACKEND = keras.backend.backend()
 GOLDEN = {
     row["family"]: row for row in json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").read_text())
@@ -152,7 +154,7 @@ def compiled(setting: Setting, kind: type[keras.Model] = keras.Model) -> keras.M
     (optimizer, *others) = optimizers
     if others:
         chosen = {f"{name}/.*": each for name, each in zip(names[1:], others, strict=True)}
-        optimizer = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, chosen))
+        optimizer = multi_optimizer(optimizer, chosen)
     if setting.scaled:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer, loss=prediction, **setting.compiled)

@@ -20,6 +20,7 @@ from keras import ops
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.specs.parameter_rules import Multipliers, by_multipliers
 from ...core.specs.spec import HYPERPARAMETERS, Spec
+from ..versions import lists_variables_before_training
 from .current_value import CurrentValue
 from .resizable import Guarded, Resizable
 from .rows import Rows
@@ -210,7 +211,8 @@ class GraphTable(HyperparameterTable):
         shape = (len(self.groups), len(HYPERPARAMETERS), max(self.recorded_columns, 1))
         made = self._log is not None and (tuple(self._log.shape), self._log.dtype) == (shape, self._dtype)
         # On tensorflow always, so that a step traced now can record later.
-        if not made and (self.recorded_columns or keras.backend.backend() == "tensorflow"):
+        always = keras.backend.backend() == "tensorflow" or lists_variables_before_training()
+        if not made and (self.recorded_columns or always):
             self._log = self._sized(self._log, Resizable, np.zeros(shape), "used_hyperparameters")
 
     def _sized(self, variable: Any, kind: type[Resizable], value: np.ndarray, name: str) -> Any:
