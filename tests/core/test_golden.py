@@ -1,4 +1,4 @@
-"""The golden tables: each family's values are its formula's, written here by hand, and the plan's, to the last bit."""
+"""The golden tables: each family's values are its formula's, written here by hand, and the plan's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from samestep import Recipe
+from samestep.core.recipes.float32 import float32
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schedules.json").read_text())
 PER_EPOCH, RUN = 4, 24  # updates
@@ -96,6 +97,11 @@ FORMULAS: dict[str, Callable[[int], float]] = {
 }
 
 
+def as_golden(values: list[float], ulps: int = 8) -> Any:
+    """Equals the table's values, and those of a C library with other last bits."""
+    return [pytest.approx(value, rel=0.0, abs=ulps * math.ulp(value)) for value in values]
+
+
 def test_every_family_is_in_the_table() -> None:
     assert [row["family"] for row in GOLDEN] == list(FORMULAS)
 
@@ -106,13 +112,15 @@ def test_the_table_holds_the_values_of_the_formula(row: dict[str, Any]) -> None:
     formula = [base * FORMULAS[row["family"]](t) for t in range(RUN)]
     # 7.2 updates are no double; 1 - sqrt(tau) loses digits near its end that the plan has, and its k_decay's last bit.
     rounded = row["family"] in ("momentum", "polynomial_k_decay", "cosine_k_decay", "warmup_stable_decay")
-    assert row["values"] == (pytest.approx(formula, rel=4e-15) if rounded else formula)
+    assert row["values"] == as_golden(formula, 32 if rounded else 8)
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["family"])
 def test_the_plan_has_the_values_of_the_table(row: dict[str, Any]) -> None:
     recipe, name = Recipe.from_dict(row["recipe"]), row["hyperparameter"]
     plan = recipe.plan(**row["clock"])
-    assert plan.values(name) == row["values"]
-    assert [plan.value(name, *divmod(t, PER_EPOCH)) for t in range(RUN)] == row["values"]
-    assert [value for epoch in range(6) for value in plan.values(name, epoch)] == row["values"]
+    values = plan.values(name)
+    assert values == as_golden(row["values"])
+    assert list(map(float32, values)) == list(map(float32, row["values"]))
+    assert [plan.value(name, *divmod(t, PER_EPOCH)) for t in range(RUN)] == values
+    assert [value for epoch in range(6) for value in plan.values(name, epoch)] == values
