@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT := build/demo
 BACKENDS := tensorflow jax torch
+PYTEST := $(BIN)/python -m pytest -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch other-libm soak lint bench docs clean
+.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch other-libm soak lint bench docs mutants coverage types trust clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -16,15 +17,15 @@ test: .venv/installed
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
 test-core:
-	$(BIN)/python -m pytest -q tests/core tests/exchange tests/versions
+	$(PYTEST) tests/core tests/exchange tests/versions
 test-lightning:
-	$(BIN)/python -m pytest -q tests/lightning
+	$(PYTEST) tests/lightning
 test-parity:
-	$(BIN)/python -m pytest -q tests/parity tests/examples tests/api
+	$(PYTEST) tests/parity tests/examples tests/api
 test-conformance-torch:
-	$(BIN)/python -m pytest -q tests/conformance/torch
+	$(PYTEST) tests/conformance/torch
 test-keras-%:
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -q tests/keras tests/conformance/keras
+	KERAS_BACKEND=$* $(PYTEST) tests/keras tests/conformance/keras
 
 # A part of the tests in two more environments, of the oldest and of the newest versions; writes docs/versions.md.
 test-versions: .venv/installed
@@ -57,11 +58,37 @@ bench: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/trainers.py
 
+# The figures of docs/trust.md. `make mutants SAMPLE=3` tries at most 3 mutants of each module; all of them take hours.
+mutants: .venv/figures
+	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/mutants $(if $(SAMPLE),--sample $(SAMPLE))
+
+# All suites, under coverage.
+coverage: .venv/figures
+	rm -rf build/coverage
+	mkdir -p build/coverage build/figures
+	$(MAKE) test PYTEST='$(BIN)/coverage run -m pytest -q --junit-xml=build/figures/$$@.xml'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet -o build/figures/coverage.json
+
+# From a folder of its own, since pyright checks installed packages only.
+types: .venv/figures
+	mkdir -p build/figures/types
+	ln -sfn ../../../plugins build/figures/types/samestep
+	-cd build/figures && PYTHONPATH=$(CURDIR)/build/figures/types $(CURDIR)/$(BIN)/pyright --verifytypes samestep \
+		--ignoreexternal --pythonpath $(CURDIR)/$(BIN)/python --outputjson > types.json
+
+trust: .venv/installed
+	$(BIN)/python docs/trust.py
+
 # torch comes first and by itself: pulled in by another package, it would be a build with several GB of CUDA libraries.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/figures: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[figures]'
 	touch $@
 
 clean:
