@@ -7,7 +7,8 @@ PYTEST := $(BIN)/python -m pytest -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch other-libm soak lint bench docs mutants coverage types trust clean
+.PHONY: demo test test-versions test-core test-lightning test-parity test-conformance-torch other-libm package soak lint \
+	bench docs mutants coverage types trust clean
 demo: .venv/installed
 	$(BIN)/python -m samestep.parity --out $(OUT)
 
@@ -17,7 +18,7 @@ test: .venv/installed
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
 test-core:
-	$(PYTEST) tests/core tests/exchange tests/versions
+	$(PYTEST) tests/core tests/exchange tests/versions tests/package/test_project.py
 test-lightning:
 	$(PYTEST) tests/lightning
 test-parity:
@@ -34,6 +35,13 @@ test-versions: .venv/installed
 # The core's values again under another C library: musl, in Pyodide. Needs Node.js, and installs Pyodide into build/.
 other-libm: .venv/installed
 	$(BIN)/python tests/other_libm
+
+# What users get: dist/, its metadata, and each extra of the wheel alone in an environment of its own.
+package: .venv/installed
+	rm -rf dist
+	$(BIN)/python -m build --installer uv
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m pytest -q tests/package
 
 # The sweeps of which the tests run a sample; they take a quarter of an hour and write docs/soak.md.
 soak: .venv/installed

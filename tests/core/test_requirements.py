@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from samestep.core.requirements import Package, importing, is_installed, is_older
-
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]
 
 
 def last_line(program: str, **environment: str) -> str:
@@ -122,24 +117,3 @@ def test_versions_are_compared_by_their_numbers() -> None:
     assert not is_older("2.10.0a0+git123", "2.10")
     assert not is_older("2.4", "2.4")
     assert not is_older("0.12.0.1", "0.4.38")
-
-
-FLOORS = {
-    "torch": {"torch": ["torch"]},
-    "lightning": {"torch": ["torch"], "numpy": ["lightning"], "pytorch-lightning": ["lightning"]},
-    "keras": {"keras": ["keras"], "tensorflow": ["tensorflow"], "jax": ["jax"], "torch": ["torch"]},
-    "exchange": {"numpy": ["lightning", "keras"]},
-    "parity": {"numpy": ["parity"]},
-}
-"""For each room its packages, and the extras that install them."""
-
-
-@pytest.mark.parametrize("room", FLOORS)
-def test_the_floors_of_a_room_are_those_of_its_extra(room: str) -> None:
-    files = [ROOT / "plugins" / room / name for name in ("__init__.py", "backend.py")]
-    source = " ".join("\n".join(file.read_text() for file in files if file.exists()).split())
-    for package, extras in FLOORS[room].items():
-        for extra in extras:
-            (required,) = [each for each in EXTRAS[extra] if each.startswith(package)]
-            floor = required.removeprefix(f"{package}>=").split(",")[0]
-            assert f'Package("{package}", "{floor}"' in source
