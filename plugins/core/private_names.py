@@ -45,6 +45,14 @@ class PrivateName(NamedTuple):
         return hasattr(owner, self.name) or (isinstance(owner, type) and _is_set(owner, self.name))
 
 
+def listed(names: Iterable[PrivateName]) -> tuple[PrivateName, ...]:
+    """A table of names, in which "likewise" stands for the reason of the name before."""
+    table: list[PrivateName] = []
+    for each in names:
+        table.append(each._replace(why=table[-1].why) if each.why == "likewise" else each)
+    return tuple(table)
+
+
 def missing(names: Iterable[PrivateName]) -> list[str]:
     """A sentence for each name that samestep needs and that the installed framework does not have."""
     return [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..core.private_names import PrivateName
+from ..core.private_names import PrivateName, listed
 
 _KERAS, _TENSORFLOW = "Keras 3.15.1", "tensorflow 2.21"
 _LIST, _MODEL, _OPTIMIZER = "keras.callbacks.CallbackList", "keras.Model", "keras.optimizers.Optimizer"
 _VARIABLE, _ON_TENSORFLOW = "keras.Variable", "keras.src.backend.tensorflow.core.Variable"
 _ON_JAX = "keras.src.backend.jax.core.Variable"
 
-PRIVATE_NAMES = tuple(
+PRIVATE_NAMES = listed(
     PrivateName(owner, name, seen, why, *versions)
     for owner, name, seen, why, *versions in (
         (_LIST, "callbacks", _KERAS, "which callbacks train together, and to be called first at the end of an epoch"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.private_names import PrivateName
+from ..core.private_names import PrivateName, listed
 from .base_callback import modules
 
 _SEEN = "Lightning 2.6.6"
@@ -11,7 +11,7 @@ _FIT, _EPOCH = f"{_LOOPS}.fit_loop._FitLoop", f"{_LOOPS}.training_epoch_loop._Tr
 _PROGRESS = f"{_LOOPS}.progress"
 _RESULT = f"{modules[0].__name__}.trainer.connectors.logger_connector.result._ResultMetric"
 
-PRIVATE_NAMES = tuple(
+PRIVATE_NAMES = listed(
     PrivateName(owner, name, _SEEN, why)
     for owner, name, why in (
         (f"{modules[0].__name__}.LightningModule", "_trainer", "export_state asks which Trainer trained a model"),

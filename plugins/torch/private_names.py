@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..core.private_names import PrivateName
+from ..core.private_names import PrivateName, listed
 
 _SEEN = "torch 2.13"
 
 _SINCE = "2.11"  # the check of a captured graph is not for CUDA alone, and has another name
 
-PRIVATE_NAMES = tuple(
+PRIVATE_NAMES = listed(
     PrivateName(owner, name, "Lightning 2.6.6" if owner.startswith("lightning") else _SEEN, why, *versions)
     for owner, name, why, *versions in (
         ("torch", "_foreach_mul", "updates of many tensors at once"),

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from samestep.core.requirements import Package, importing, is_installed, is_older
+from samestep.core.private_names import PrivateName, listed
+from samestep.core.requirements import Package, importing, is_installed
+from samestep.core.version_numbers import is_older
 
 
 def last_line(program: str, **environment: str) -> str:
@@ -117,3 +119,8 @@ def test_versions_are_compared_by_their_numbers() -> None:
     assert not is_older("2.10.0a0+git123", "2.10")
     assert not is_older("2.4", "2.4")
     assert not is_older("0.12.0.1", "0.4.38")
+
+
+def test_a_private_name_that_is_listed_likewise_has_the_reason_of_the_name_before() -> None:
+    names = [PrivateName("math", "pi", "math 3", "circles"), PrivateName("math", "tau", "math 3", "likewise")]
+    assert [each.why for each in listed(names)] == ["circles", "circles"]
