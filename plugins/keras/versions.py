@@ -23,7 +23,10 @@ SAVERS_OF_VARIABLES = _known(keras.callbacks, "OrbaxCheckpoint")
 """Keras' callbacks whose checkpoints have variables alone."""
 
 
-def lists_variables_before_training() -> bool:
-    """Whether `fit` lists an optimizer's variables before on_train_begin, and leaves out those that are made there."""
-    # until Keras 3.12, on jax: it lists the shardings of all variables
+def asks_for_shardings() -> bool:
+    """Whether `fit` asks an optimizer's variables for their shardings before on_train_begin.
+
+    Those that are made there are left out later, and an array of NumPy has none.
+    """
+    # until Keras 3.12, on jax
     return keras.backend.backend() == "jax" and is_older(keras.__version__, "3.12")

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..versions import asks_for_shardings
+
 
 def refuse_others(optimizer: keras.optimizers.Optimizer, values: Sequence[Any]) -> None:
     """Refuse values of an optimizer's variables that were taken before the table got its present shape.
@@ -121,7 +123,7 @@ class Guarded(Resizable):
         traced = isinstance(value, jax.core.Tracer)
         if not traced:
             self._returned = value
-        if self._layout is None:
+        if self._layout is None and not asks_for_shardings():
             self._value = self._own  # a step takes it as it is; to make an array of it each time would be slow
         elif not traced:
             super().assign(self._own)

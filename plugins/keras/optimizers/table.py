@@ -20,7 +20,7 @@ from keras import ops
 from ...core.callbacks.optimizer_matching import log_name
 from ...core.specs.parameter_rules import Multipliers, by_multipliers
 from ...core.specs.spec import HYPERPARAMETERS, Spec
-from ..versions import lists_variables_before_training
+from ..versions import asks_for_shardings
 from .current_value import CurrentValue
 from .resizable import Guarded, Resizable
 from .rows import Rows
@@ -211,7 +211,7 @@ class GraphTable(HyperparameterTable):
         shape = (len(self.groups), len(HYPERPARAMETERS), max(self.recorded_columns, 1))
         made = self._log is not None and (tuple(self._log.shape), self._log.dtype) == (shape, self._dtype)
         # On tensorflow always, so that a step traced now can record later.
-        always = keras.backend.backend() == "tensorflow" or lists_variables_before_training()
+        always = keras.backend.backend() == "tensorflow" or asks_for_shardings()
         if not made and (self.recorded_columns or always):
             self._log = self._sized(self._log, Resizable, np.zeros(shape), "used_hyperparameters")
 
@@ -234,7 +234,8 @@ class GraphTable(HyperparameterTable):
         return self._start.was_other or self._table.was_other
 
     def held(self) -> tuple[np.ndarray, int]:
-        return ops.convert_to_numpy(self._table), int(ops.convert_to_numpy(self._start))
+        found = ops.convert_to_numpy(self._table)  # float64 with NumPy 1, where a variable keeps an array of NumPy
+        return found.astype(self._dtype, copy=False), int(ops.convert_to_numpy(self._start))
 
     def column(self) -> Any:
         return ops.take(self._table, ops.clip(self._index(), 0, ops.shape(self._table.value)[2] - 1), axis=2)
