@@ -38,7 +38,7 @@ other-libm: .venv/installed
 
 # What users get: dist/, its metadata, and each extra of the wheel alone in an environment of its own.
 package: .venv/installed
-	rm -rf dist
+	rm -rf dist samestep.egg-info  # whose list of files an earlier build has left
 	$(BIN)/python -m build --installer uv
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python -m pytest -q tests/package
