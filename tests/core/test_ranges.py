@@ -11,6 +11,7 @@ from samestep import (
     SGDW,
     AdamW,
     Clock,
+    Constant,
     CosineDecay,
     LinearDecay,
     NAdamW,
@@ -28,6 +29,7 @@ from samestep import (
 from samestep.core.callbacks import EpochGatedDecay, ReduceOnPlateau
 from samestep.core.policies.function_policy import FunctionPolicy
 from samestep.core.policies.recipe_policy import RecipePolicy
+from samestep.core.policies.streams import streamed_names
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,52 @@ def test_a_column_has_a_value_for_each_base_at_each_update() -> None:
     policy.prepare(Clock(3, 4))
     columns = policy.reduced_columns("learning_rate", [1.0, 3.0], Position(1, 1), 2)
     assert columns == [[1 / 2] * 2, [3 / 2] * 2]
+
+
+class Counting(FunctionPolicy):
+    """A policy of one's own, whose values tell what was asked for."""
+
+    def value(self, hyperparameter: str, base: float, position: Position) -> float:
+        return base * (10 * position.epoch + position.update + len(hyperparameter) / 100)
+
+
+def test_a_column_asks_for_each_update_by_its_position_and_name() -> None:
+    policy = Counting(lambda epoch: 1.0, who="LearningRateScheduler")
+    assert policy.reduced_columns("momentum", [1.0, 2.0], Position(1, 1), 2) == [[11.08, 12.08], [22.16, 24.16]]
+
+
+def test_a_function_is_called_for_epochs_to_come_and_not_for_those_before() -> None:
+    policy = FunctionPolicy(lambda epoch: [1.0, -1.0, 1.0, 1.0, -1.0][epoch], who="LearningRateScheduler")
+    policy.prepare(Clock(1, 4))
+    policy.first_epoch = 2
+    policy.check_bases({"learning_rate": [1.0]})
+    policy.prepare(Clock(1, 5))
+    with pytest.raises(ValueError, match="epoch 4"):
+        policy.check_bases({"learning_rate": [1.0]})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "clock", "names"),
+    [
+        (Recipe(learning_rate=LinearDecay(percent(100))), Clock(None, 3, 10), set()),
+        (Recipe(learning_rate=LinearDecay(percent(100))), Clock(None, None, 10), {"learning_rate"}),
+        (Recipe(AdamW(), learning_rate=LinearDecay(updates(4))), Clock(3, 3), set()),
+        (Recipe(AdamW(), learning_rate=LinearDecay(epochs(2)), weight_decay=Constant()), Clock(None, 3), set()),
+        (
+            Recipe(AdamW(), learning_rate=LinearDecay(updates(2)), weight_decay=Constant()),
+            Clock(None, 3),
+            {"learning_rate", "weight_decay"},
+        ),
+    ],
+)
+def test_which_schedules_need_the_number_of_updates_alone(recipe: Recipe, clock: Clock, names: set[str]) -> None:
+    assert streamed_names(recipe, clock) >= names
+    assert names or not streamed_names(recipe, clock)
+
+
+def test_a_policy_of_a_recipe_saves_it_by_name() -> None:
+    recipe = Recipe(AdamW(), learning_rate=LinearDecay(epochs(2)))
+    assert RecipePolicy(recipe, who="").settings() == {"recipe": recipe.to_dict(), "resolution": "update"}
 
 
 @pytest.mark.parametrize(
