@@ -31,9 +31,20 @@ def read(name: str) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def note(found: Any) -> str:
+    """What else is to be said of these figures, if their file has a note."""
+    return f" {found['note']}" if "note" in found else ""
+
+
 def percent(part: int, whole: int) -> str:
     """A share, rounded down, so that 100 % is all."""
     return f"{math.floor(1000 * part / whole) / 10} %" if whole else "-"
+
+
+def shortened(code: str) -> str:
+    """Code in a line."""
+    line = " ".join(code.split())
+    return line if len(line) <= 100 else f"{line[:97]}..."
 
 
 def interval(part: int, whole: int) -> str:
@@ -48,6 +59,7 @@ def tests() -> Iterator[str]:
     """The tests that ran, by suite."""
     paths = sorted(FIGURES.glob("test-*.xml"))
     if not paths:
+        yield from ("## Tests", "", "Not counted yet: `make coverage`.", "")
         return
     yield from ("## Tests", "", "`make test` runs them, `make coverage` too and counts.", "")
     yield from ("| suite | passed | skipped | failed |", "|---|---:|---:|---:|")
@@ -84,8 +96,8 @@ def mutants() -> Iterator[str]:
         "",
         f"{killed + left:,} mutants tried, {killed:,} killed: {percent(killed, killed + left)} "
         f"(95 % interval: {interval(killed, killed + left)}). {total['timeout']} of them by running too long. "
-        f"{total['equivalent']} more change nothing that a user could see; `tests/mutants/equivalent.toml` says why. "
-        f"{total['unreached']} are on lines that only the suites that train reach, or none; they are not counted.",
+        f"{total['equivalent']} more no test can kill; `tests/mutants/equivalent.toml` says why. {total['unreached']} are "
+        f"on lines that only the suites that train reach, or none; they are not counted.{note(found)}",
         "",
         "Not mutated: module and class level, default values, decorators, wording of messages. Left out of the tests: "
         "the comparisons with other libraries.",
@@ -101,7 +113,7 @@ def mutants() -> Iterator[str]:
     if found["survivors"]:
         yield from ("Survivors:", "")
         yield from (
-            f"- `{file}`, `{function}`: `{' '.join(was.split())}` -> `{' '.join(becomes.split())}`"
+            f"- `{file}`, `{function}`: `{shortened(was)}` -> `{shortened(becomes)}`"
             for file, function, was, becomes, _ in found["survivors"]
         )
         yield ""
@@ -122,12 +134,14 @@ def coverage() -> Iterator[str]:
         "## Coverage",
         "",
         f"`make coverage` runs all suites, Keras once per backend, and the processes that they start. coverage "
-        f"{found['meta']['version']}, {found['meta']['timestamp'][:10]}.",
+        f"{found['meta']['version']}, {found['meta']['timestamp'][:10]}.{note(found)}",
         "",
         "| room | branches | reached | | lines | reached | |",
         "|---|---:|---:|---:|---:|---:|---:|",
     )
     for room, row in count.items():
+        if not row:
+            continue
         branches, lines = (row["covered_branches"], row["num_branches"]), (row["covered_lines"], row["num_statements"])
         cells = (f"{whole:,} | {part:,} | {percent(part, whole)}" for part, whole in (branches, lines))
         yield f"| {room} | {' | '.join(cells)} |"
@@ -147,7 +161,7 @@ def types() -> Iterator[str]:
         "",
         f"`make types` asks pyright {found['version']}: {100 * complete['completenessScore']:.1f} % of the "
         f"{sum(known.values()):,} symbols of all modules have a known type, {known['withAmbiguousType']} an inferred "
-        f"one, {known['withUnknownType']} depend on a framework's unknown types. `mypy --strict` passes on `core/`.",
+        f"one, {known['withUnknownType']} a partly unknown one. `mypy --strict` passes on `core/`.",
         "",
     )
 
