@@ -96,8 +96,9 @@ def mutants() -> Iterator[str]:
         "",
         f"{killed + left:,} mutants tried, {killed:,} killed: {percent(killed, killed + left)} "
         f"(95 % interval: {interval(killed, killed + left)}). {total['timeout']} of them by running too long. "
-        f"{total['equivalent']} more no test can kill; `tests/mutants/equivalent.toml` says why. {total['unreached']} are "
-        f"on lines that only the suites that train reach, or none; they are not counted.{note(found)}",
+        f"{total['equivalent']} more no test can kill; `tests/mutants/equivalent.toml` says why. "
+        f"{total['unreached']} are on lines that only the suites that train reach, or none; they are not counted."
+        f"{note(found)}",
         "",
         "Not mutated: module and class level, default values, decorators, wording of messages. Left out of the tests: "
         "the comparisons with other libraries.",
