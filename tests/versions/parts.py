@@ -21,20 +21,22 @@ LIGHTNING = {
     "plans followed": tuple(f"lightning/test_{name}.py" for name in ("plan_followed", "epoch_callbacks", "plateau")),
     "parameters": tuple(f"lightning/test_{name}.py" for name in ("parameters", "extract_weight_decay", "layouts")),
     "kernels": ("lightning/test_kinds.py", "lightning/test_oracle.py", "lightning/test_build_optimizer.py"),
-    "resume": tuple(f"lightning/test_{name}.py" for name in ("resume", "on_change", "old_states")),
+    "resume": ("lightning/test_resume.py", "lightning/test_old_states.py"),
     "trainer matrix": ("lightning/test_trainer_configurations.py",),
     "private names": ("lightning/test_private_names.py",),
 }
 KERAS = {
     "golden tables": ("keras/test_golden.py",),
     "plans followed": tuple(f"keras/test_{name}.py" for name in ("plan_followed", "epoch_callbacks", "plateau")),
-    "parameters": tuple(f"keras/test_{name}.py" for name in ("parameters", "extract_weight_decay", "layouts")),
     "kernels": ("keras/test_kinds.py", "keras/test_oracle.py", "keras/test_numerics.py"),
-    "resume": tuple(f"keras/test_{name}.py" for name in ("checkpoints", "on_change", "old_states")),
-    "hand-over": ("keras/test_handover.py",),
+    "resume": ("keras/test_checkpoints.py", "keras/test_old_states.py"),
     "trainer matrix": ("keras/test_trainer_configurations.py",),
     "private names": ("keras/test_private_names.py",),
     "conformance": ("conformance/keras",),  # last: Keras' own tests leave stand-ins behind
+}
+ON_ONE_BACKEND = {  # these depend little on the backend, and take long
+    "parameters": tuple(f"keras/test_{name}.py" for name in ("parameters", "extract_weight_decay", "layouts")),
+    "hand-over": ("keras/test_handover.py",),
 }
 
 
@@ -57,7 +59,7 @@ class Outcome(NamedTuple):
     failed: dict[str, int]
     skipped: dict[str, int]
     seconds: float
-    distances: dict[str, float] = {}  # noqa: RUF012 - of the demonstration: weights, relative to the way travelled
+    distances: dict[str, float] = {}  # noqa: RUF012 - of the demonstration
 
     def __str__(self) -> str:
         counts = (sum(count.values()) for count in (self.passed, self.failed, self.skipped))
@@ -67,7 +69,8 @@ class Outcome(NamedTuple):
 def suites() -> Iterator[Suite]:
     """Every suite, the longest first."""
     for backend in BACKENDS:
-        yield Suite(f"Keras on {backend}", KERAS, backend)
+        parts = ON_ONE_BACKEND | KERAS if backend == "tensorflow" else KERAS
+        yield Suite(f"Keras on {backend}", parts, backend)
     yield Suite("Lightning", LIGHTNING)
     yield Suite("core", CORE)
     yield Suite("torch", TORCH)
