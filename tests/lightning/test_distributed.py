@@ -24,9 +24,17 @@ assert _spec.loader is not None
 two_processes = module_from_spec(_spec)
 _spec.loader.exec_module(two_processes)
 
-WITH_US = [name for name, case in two_processes.CASES.items() if case.callback]
-SAME_BATCHES = [name for name in WITH_US if not two_processes.CASES[name].at_random]
-BY_RECIPE = [name for name in WITH_US if isinstance(two_processes.CASES[name].callback, HyperparameterScheduler)]
+CASES = two_processes.CASES
+WITH_US = [name for name, case in CASES.items() if case.callback]
+SAME_BATCHES = [name for name in WITH_US if not CASES[name].at_random]
+BY_RECIPE = [name for name in WITH_US if isinstance(CASES[name].callback, HyperparameterScheduler)]
+SHARDING = pytest.mark.skipif(not two_processes.SHARDS, reason="needs torch >= 2.6: fully_shard on a CPU")
+
+
+def each(names: list[str]) -> pytest.MarkDecorator:
+    """A test for each of these cases."""
+    marked = [pytest.param(name, marks=SHARDING) if CASES[name].how == "sharded" else name for name in names]
+    return pytest.mark.parametrize("name", marked)
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +72,22 @@ def largest_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> 
     return max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.parametrize("name", WITH_US)
+@each(WITH_US)
 def test_every_process_uses_the_same_values_at_every_update(outcome: dict[str, Any], name: str) -> None:
     traces = [Trace.from_dict(outcome[process][name]["trace"]) for process in ("single", "0", "1")]
     assert len(traces[0]) == two_processes.EPOCHS * two_processes.BATCHES
     assert traces[0] == traces[1] == traces[2]
 
 
-@pytest.mark.parametrize("name", BY_RECIPE)
+@each(BY_RECIPE)
 def test_a_percentage_is_of_the_updates_that_each_process_makes(outcome: dict[str, Any], name: str) -> None:
-    plan = two_processes.CASES[name].callback.recipe.plan(two_processes.BATCHES, two_processes.EPOCHS)
+    plan = CASES[name].callback.recipe.plan(two_processes.BATCHES, two_processes.EPOCHS)
     planned = [rate for epoch in range(two_processes.EPOCHS) for rate in plan.values("learning_rate", epoch)]
     for process in ("0", "1"):
         assert Trace.from_dict(outcome[process][name]["trace"]).column("learning_rate") == planned
 
 
-@pytest.mark.parametrize("name", SAME_BATCHES)
+@each(SAME_BATCHES)
 def test_the_weights_are_those_of_one_process_with_the_joined_batches(outcome: dict[str, Any], name: str) -> None:
     single, first, second = (outcome[process][name]["weights"] for process in ("single", "0", "1"))
     moved = largest_difference(single, [p.detach() for p in two_processes.layers().parameters()])
@@ -87,9 +95,9 @@ def test_the_weights_are_those_of_one_process_with_the_joined_batches(outcome: d
     assert largest_difference(single, first) < 2e-5 * moved  # the sum of two means is rounded otherwise than one mean
 
 
-@pytest.mark.parametrize("name", WITH_US)
+@each(WITH_US)
 def test_lightning_warns_of_nothing_that_it_does_not_warn_of_without_us(outcome: dict[str, Any], name: str) -> None:
-    how = two_processes.CASES[name].how
+    how = CASES[name].how
     for process in ("0", "1"):
         without = outcome[process][f"{how} without us"]["warnings"]
         assert set(outcome[process][name]["warnings"]) <= set(without)
@@ -115,6 +123,7 @@ def test_accumulated_gradients_are_saved_by_a_single_process_and_missed_once_by_
     assert ours == {"single": [], "0": [message], "1": []}
 
 
+@SHARDING
 @pytest.mark.parametrize("sharded", [True, False])
 @pytest.mark.parametrize("name", ["stock", "spec"])
 def test_sharded_runs_resume_from_a_sharded_and_from_a_whole_checkpoint(

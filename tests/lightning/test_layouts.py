@@ -359,11 +359,15 @@ def test_a_weight_may_change_its_layout_under_a_compiled_step(spec: Any) -> None
 @pytest.mark.parametrize("spec", [EXPRESSED[1], EXPRESSED[4], AdamW(0.1, 0.1, weight_decay_basis="update")], ids=repr)
 def test_what_a_device_has_of_a_sharded_weight_may_be_a_slice(spec: Any) -> None:
     from torch import distributed
-    from torch.distributed.tensor import DTensor, init_device_mesh
+
+    try:
+        from torch.distributed.tensor import DTensor
+    except ImportError:  # until torch 2.5
+        from torch.distributed._tensor import DTensor
 
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:
-        mesh = init_device_mesh("cpu", (1,))
+        mesh = distributed.init_device_mesh("cpu", (1,))
 
         def sharded(tensor: torch.Tensor) -> DTensor:
             return DTensor.from_local(tensor, mesh, shape=tensor.shape, stride=(3, 1))  # of the whole, which is dense

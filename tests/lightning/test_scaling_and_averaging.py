@@ -146,15 +146,30 @@ def test_in_lightning_a_skipped_update_is_no_position_of_the_plan(spec: Spec) ->
     assert all(map(torch.equal, run.module.left[1], run.module.left[2]))
 
 
+def since(version: str, name: str, *values: Any) -> Any:
+    """The parameters of a test that needs a callback which older versions of Lightning lack."""
+    reason = f"needs Lightning >= {version}: {name}"
+    return pytest.param(*values, marks=pytest.mark.skipif(not hasattr(callbacks, name), reason=reason))
+
+
 @pytest.mark.parametrize(
     ("averaging", "average"),
     [
-        (lambda: callbacks.WeightAveraging(), lambda mean, new, n: mean + (new - mean) / (n + 1)),
-        (lambda: callbacks.EMAWeightAveraging(decay=0.5), lambda mean, new, n: 0.5 * mean + 0.5 * new),
+        since(
+            "2.5.1",
+            "WeightAveraging",
+            lambda: callbacks.WeightAveraging(),
+            lambda mean, new, n: mean + (new - mean) / (n + 1),
+        ),
+        since(
+            "2.6",
+            "EMAWeightAveraging",
+            lambda: callbacks.EMAWeightAveraging(decay=0.5),
+            lambda mean, new, n: 0.5 * mean + 0.5 * new,
+        ),
     ],
     ids=["equal", "exponential"],
 )
-@pytest.mark.skipif(not hasattr(callbacks, "WeightAveraging"), reason="needs Lightning >= 2.6: WeightAveraging")
 def test_averages_of_the_weights_are_those_of_the_weights_that_the_updates_left(
     averaging: Any, average: Any, spec: Spec
 ) -> None:

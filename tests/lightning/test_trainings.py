@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder
 
 from samestep import LinearDecay, Recipe, StepDecay, epochs
+from samestep.core.version_numbers import is_older
 from samestep.lightning import (
     EpochGatedDecay,
     HyperparameterScheduler,
@@ -193,6 +195,10 @@ def test_a_warmup_by_hand_is_refused(schedule: Any) -> None:
         train(None, HyperparameterScheduler(Recipe(learning_rate=schedule)), module=module, batches=9)
 
 
+@pytest.mark.skipif(
+    is_older(pl.__version__, "2.5.5"),
+    reason="needs Lightning >= 2.5.5: an older LearningRateFinder leaves the optimizer as it was",
+)
 @pytest.mark.parametrize("listed_first", [True, False])
 def test_a_learning_rate_finder_during_training_is_refused(listed_first: bool, tmp_path: Path) -> None:
     class FineTuneLearningRateFinder(LearningRateFinder):
@@ -235,6 +241,10 @@ class Fitted(pl.LightningModule):
         return torch.utils.data.DataLoader(torch.linspace(0.0, 1.0, 8), self.batch_size)
 
 
+@pytest.mark.skipif(
+    "max_val" not in inspect.signature(BatchSizeFinder).parameters,
+    reason="needs Lightning >= 2.6: BatchSizeFinder(max_val=)",
+)
 @pytest.mark.parametrize("listed_first", [True, False])
 def test_updates_that_a_tool_tries_and_takes_back_are_not_counted(listed_first: bool, tmp_path: Path) -> None:
     class FineTuneBatchSizeFinder(BatchSizeFinder):
