@@ -1,4 +1,4 @@
-"""Fixes for what Lightning 2.6 loses when it resumes a run.
+"""Fixes for what Lightning loses when it resumes a run.
 
 Between two batches of one update, a checkpoint lacks the accumulated gradients. Lightning resumes at the right batch,
 but the update would then only use the batches after the checkpoint.
