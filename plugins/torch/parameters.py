@@ -42,7 +42,7 @@ def parameters(model: nn.Module, frozen: bool = False) -> list[tuple[Parameter, 
     """
     every = list(places(model))
     for place in every:
-        if isinstance(place.parameter, nn.parameter.UninitializedParameter):
+        if nn.parameter.is_lazy(place.parameter):
             raise ValueError(
                 f"found the parameter {place.path!r}, which a lazy module has yet to make; call the model on a batch "
                 f"first."
