@@ -11,6 +11,7 @@ import torch
 from torch.nn import Parameter
 
 from samestep import SGDW, AdamW, NAdamW
+from samestep.core.version_numbers import is_older
 from samestep.lightning import build_optimizer
 
 SHAPE = (16, 3, 4, 4)
@@ -357,13 +358,10 @@ def test_a_weight_may_change_its_layout_under_a_compiled_step(spec: Any) -> None
 
 
 @pytest.mark.parametrize("spec", [EXPRESSED[1], EXPRESSED[4], AdamW(0.1, 0.1, weight_decay_basis="update")], ids=repr)
+@pytest.mark.skipif(is_older(torch.__version__, "2.6"), reason="needs torch >= 2.6: sharded weights on a CPU")
 def test_what_a_device_has_of_a_sharded_weight_may_be_a_slice(spec: Any) -> None:
     from torch import distributed
-
-    try:
-        from torch.distributed.tensor import DTensor
-    except ImportError:  # until torch 2.5
-        from torch.distributed._tensor import DTensor
+    from torch.distributed.tensor import DTensor
 
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:
