@@ -94,7 +94,7 @@ def main() -> int:
     killing = session.Killing(CORE, [*unchanged, *judged], reach, arguments.jobs, arguments.seconds)
     session.run(killing, tests)
     status = killing.status
-    if broken := [each for each in unchanged if status[each] != session.SURVIVED]:
+    if broken := [each for each in unchanged if status[each] in (session.KILLED, session.TIMEOUT)]:
         sys.exit(f"tests fail without a mutant: {broken}")
 
     rows, survivors = {}, []
