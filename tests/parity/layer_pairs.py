@@ -174,7 +174,10 @@ PAIRS: dict[str, Pair] = {
     "bag": Pair(lambda n: nn.EmbeddingBag(n, n), lambda n: layers.Embedding(n, n), tokens, LOOKUP),
     "embedding with an output": Pair(
         lambda n: nn.ModuleList([nn.Embedding(n, n), nn.Linear(n, n, bias=False)]),
-        lambda n: layers.ReversibleEmbedding(n, n, tie_weights=False),
+        # Keras has it since 3.12.
+        (lambda n: layers.ReversibleEmbedding(n, n, tie_weights=False))
+        if hasattr(layers, "ReversibleEmbedding")
+        else None,
         tokens,
         {"embedding": "0/weight=embeddings", "kernel": "1/weight=reverse_embeddings"},
     ),
