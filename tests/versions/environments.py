@@ -48,6 +48,8 @@ def make(name: str) -> Path:
                 raise
             continue  # a framework has nothing for this Python yet
         break
+    if name == "newest":  # tensorflow 2.21 and triton 3.9, of torch's build for CUDA, abort in one process
+        uv("pip", "uninstall", "--python", environment, "triton")
     return environment / "bin" / "python"
 
 
