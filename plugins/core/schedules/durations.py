@@ -211,7 +211,7 @@ def _exact(amount: object, name: str) -> Fraction:
             if _AMOUNT.fullmatch(amount.strip()) is None:
                 raise ValueError
             exact = Fraction(amount.strip())
-        elif isinstance(amount, bool):
+        elif isinstance(amount, bool) or str(getattr(amount, "dtype", "")) == "bool":  # an integer for NumPy 1
             raise TypeError
         elif isinstance(amount, Rational):
             exact = Fraction(int(amount.numerator), int(amount.denominator))
