@@ -23,11 +23,11 @@ class TrainedTogether:
     def __init__(self, callback: keras.callbacks.Callback) -> None:
         callers = list(_callers())
         self._list, self._enclosing = _lists_that_run(callers)
-        self.in_fit = any(
+        self.in_fit: bool = any(
             name == "fit" and module.startswith("keras.") and caller is callback.model
             for name, module, caller in callers
         )
-        self.callbacks = [callback] if self._list is None else list(_flat(self._list))
+        self.callbacks: list[Any] = [callback] if self._list is None else list(_flat(self._list))
 
     def others(self, callback: keras.callbacks.Callback) -> list[str]:
         """The class names of all others, without Keras' own progress bar and history."""

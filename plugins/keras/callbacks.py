@@ -13,6 +13,7 @@ from ..core.arguments.given import on_instances
 from ..core.callbacks.errors import metric_error, second_training_error, super_error, warn_of_no_metric
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.checkpoints.resuming import driver_before
+from ..core.checkpoints.trace import Trace
 from .callback_list import Ahead, TrainedTogether
 from .followers.recordings import Recording, record
 from .followers.start import KerasFollower, follow
@@ -219,7 +220,9 @@ class TraceRecorder(shared.TraceRecorder, _Callback):
             for optimizer, count in zip(training.optimizers, training.counts, strict=True)
         ]
         self._each_batch = [recording for recording in self._recordings if recording.each_batch]
-        self.traces = {name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)}
+        self.traces: dict[str, Trace] = {
+            name: recording.trace for name, recording in zip(training.labels, self._recordings, strict=True)
+        }
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._check_is_of(self._training.ahead)

@@ -60,21 +60,23 @@ class Training:
     """
 
     def __init__(self, who: str, model: keras.Model, params: dict[str, Any], together: TrainedTogether) -> None:
-        self.model, self.together = model, together
+        self.model: Any = model
+        self.together: TrainedTogether = together
         found = optimizers_of(model, who)
         check_training(who, model, together.callbacks)
-        self.optimizers = [each.optimizer for each in found]
-        self.counts = [
+        self.optimizers: list[Any] = [each.optimizer for each in found]
+        self.counts: list[UpdateCount] = [
             each.count if isinstance(each, ScheduledOptimizer) else UpdateCount(each) for each in self.optimizers
         ]
-        self.rates = [Rate(*pair) for pair in zip(self.optimizers, self.counts, strict=True)]
+        self.rates: list[Rate] = [Rate(*pair) for pair in zip(self.optimizers, self.counts, strict=True)]
         self._all_optimizers = inner_optimizers(model)
         paths = [each.paths for each in found]
-        self.labels = labels(paths)
-        self._epochs, self.batches = params.get("epochs"), params.get("steps")
+        self.labels: list[str] = labels(paths)
+        self._epochs = params.get("epochs")
+        self.batches: int | None = params.get("steps")
         self.drivers: list[Any] = [each for each in together.callbacks if isinstance(each, ScheduleCallback)]
         self.reducers: list[Any] = [each for each in self.drivers if isinstance(each, ReduceOnPlateau)]
-        self.matching = Matching(self.drivers, paths)
+        self.matching: Matching = Matching(self.drivers, paths)
         self._refuse_other_drivers()
         aside = set_aside(model)
         self._aside = None if aside is None else UpdateCount(aside)

@@ -18,7 +18,7 @@ class UpdateCount:
 
     def __init__(self, optimizer: keras.optimizers.Optimizer) -> None:
         self._optimizer = optimizer
-        self.start = 0
+        self.start: int = 0
 
     @property
     def total(self) -> int:

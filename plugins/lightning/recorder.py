@@ -29,7 +29,9 @@ class TraceRecorder(shared.TraceRecorder, ProgressKeeper):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._optimizers = found = optimizers_of(trainer, type(self).__name__)
-        self.traces = {label: Trace() for label in labels(paths_of(pl_module, found, self._later_before(trainer)))}
+        self.traces: dict[str, Trace] = {
+            label: Trace() for label in labels(paths_of(pl_module, found, self._later_before(trainer)))
+        }
         self._counts = {
             number: self._follow(trainer, number, *pair)
             for number, pair in enumerate(zip(found, self.traces.values(), strict=True))

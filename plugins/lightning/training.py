@@ -11,7 +11,7 @@ from ..core.callbacks.errors import other_driver_error, super_error
 from ..core.callbacks.optimizer_matching import Matching
 from ..core.callbacks.schedule_callback import ScheduleCallback
 from ..core.schedules.clock import Clock
-from ..torch.base_values import Configured
+from ..torch.base_values import Configured, Snapshot
 from ..torch.unseen_updates import UnseenUpdates
 from .progress import ProgressKeeper
 from .trainer import callbacks_of, is_a, leaves_out_updates, optimizers_of, paths_of, run_length, updates_per_epoch
@@ -55,24 +55,24 @@ class Training:
         configured: Sequence[Configured],
         later: Mapping[int, Collection[int]],
     ) -> None:
-        self.optimizers = optimizers_of(trainer, drivers[0]._who)
+        self.optimizers: list[Any] = optimizers_of(trainer, drivers[0]._who)
         if len(configured) != len(self.optimizers):
             raise super_error(drivers[0]._who, "on_fit_start")
-        self.groups = [each.groups() for each in configured]
-        self.matching = Matching(drivers, paths_of(module, self.optimizers, later))
+        self.groups: list[Snapshot] = [each.groups() for each in configured]
+        self.matching: Matching = Matching(drivers, paths_of(module, self.optimizers, later))
         self._skips = getattr(trainer.precision_plugin, "scaler", None) is not None
-        self.by_hand = not module.automatic_optimization
-        self.updates = updates_per_epoch(trainer, trainer.current_epoch)
-        self.leaves_out = leaves_out_updates(module)
-        self.length = run_length(trainer, len(self.optimizers))
-        self.clock = Clock(self.updates, *self.length)
+        self.by_hand: bool = not module.automatic_optimization
+        self.updates: int | None = updates_per_epoch(trainer, trainer.current_epoch)
+        self.leaves_out: bool = leaves_out_updates(module)
+        self.length: tuple[int | None, int | None] = run_length(trainer, len(self.optimizers))
+        self.clock: Clock = Clock(self.updates, *self.length)
         beside = [each for each in callbacks_of(trainer) if not isinstance(each, ProgressKeeper)]
         # BackboneFinetuning drives the learning rate of the module's backbone itself.
         tunes = any(is_a(each, "BackboneFinetuning") for each in callbacks_of(trainer))
         backbone: Any = getattr(module, "backbone", None) if tunes else None
-        self.elsewhere = frozenset() if backbone is None else frozenset(map(id, backbone.parameters()))
-        self.paths = {id(parameter): name for name, parameter in module.named_parameters()}
-        self.others = [type(each).__name__ for each in (*beside, module)]
+        self.elsewhere: frozenset[int] = frozenset() if backbone is None else frozenset(map(id, backbone.parameters()))
+        self.paths: dict[int, str] = {id(parameter): name for name, parameter in module.named_parameters()}
+        self.others: list[str] = [type(each).__name__ for each in (*beside, module)]
         for driver in drivers:
             self._refuse_other_drivers(trainer, driver)
 

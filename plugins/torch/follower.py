@@ -79,7 +79,7 @@ class TorchFollower(Follower):
         self._verifies, self._by_hand, self._others = verify, by_hand, others
         # Other values are noticed before each of these updates of an epoch, and at its end.
         self._verified_below = math.inf if verify else _FIRST
-        self.groups = LaterGroups(self.policy, optimizer, started.bases, later, elsewhere)
+        self.groups: LaterGroups = LaterGroups(self.policy, optimizer, started.bases, later, elsewhere)
         self._is_written = self._is_new_epoch = False
         self._start_from(self.groups.driven_bases)
         for each in members(optimizer):
@@ -90,7 +90,7 @@ class TorchFollower(Follower):
         # What is written into an optimizer's groups may not reach the groups of the optimizer inside it.
         self._apart = [each for each in members(optimizer)[1:] if not shares_groups(optimizer, each)]
         before = self._before_update if by_hand else self._before_step
-        self.count = UpdateCount(optimizer, 0, self._after_update, before)
+        self.count: UpdateCount = UpdateCount(optimizer, 0, self._after_update, before)
         self._built = [each for each in members(optimizer) if isinstance(each, BuiltOptimizer)]
         for each in self._built:
             each.after_reset = (*each.after_reset, self._write_again)

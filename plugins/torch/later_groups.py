@@ -49,11 +49,13 @@ class LaterGroups:
     ) -> None:
         self._policy, self._optimizer, self._ids = policy, optimizer, elsewhere
         every = optimizer.param_groups
-        self.later = {number: dict(own) for number, own in later.items() if number < len(every)}
-        self.count = len(every)
+        self.later: dict[int, dict[str, float]] = {
+            number: dict(own) for number, own in later.items() if number < len(every)
+        }
+        self.count: int = len(every)
         self.elsewhere: list[int] = []
         self._held = 0.0
-        self.bases = {name: list(values) for name, values in bases.items()}
+        self.bases: dict[str, list[float]] = {name: list(values) for name, values in bases.items()}
         own = {id(p) for group in every for p in group["params"]}
         if elsewhere and not self.later and own.issuperset(elsewhere) and "learning_rate" in policy.driven:
             raise policy.error(

@@ -27,7 +27,7 @@ class UpdateCount:
         on_update: Callable[[], None] | None = None,
         before_update: Callable[[], None] | None = None,
     ) -> None:
-        self.made = made
+        self.made: int = made
         self._on_update, self._before_update = on_update, before_update
         self._members = members(optimizer)
         self._stop = watch(optimizer, self._begun, self._ended)

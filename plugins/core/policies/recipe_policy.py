@@ -39,7 +39,7 @@ class RecipePolicy(Policy):
 
     def prepare(self, clock: Clock) -> None:
         self._streamed = streamed_names(self.recipe, clock)
-        self.streams = bool(self._streamed)
+        self.streams: bool = bool(self._streamed)
         rest = set(self.driven) - self._streamed
         try:
             if self.streams and rest:
@@ -82,7 +82,7 @@ class RecipePolicy(Policy):
         return [self.begun + self.made] if self.streams else []
 
     def load_state(self, state: Sequence[Any]) -> None:
-        self.begun = next((made for made in state if type(made) is int), 0)
+        self.begun: int = next((made for made in state if type(made) is int), 0)
 
     def units(self) -> frozenset[str]:
         durations = (duration for name in self.driven for duration in self.recipe.schedule(name).durations())

@@ -31,7 +31,7 @@ class Rate:
     def __init__(self, optimizer: Optimizer, count: UpdateCount) -> None:
         self.base: float | None = None
         self.held: float | None = None
-        self.updates = count.total
+        self.updates: int = count.total
         if not isinstance(optimizer._learning_rate, keras.Variable):
             return
         self.held = number(optimizer._learning_rate)

@@ -58,7 +58,7 @@ class Recording(ABC):
     each_batch = False
 
     def __init__(self, interval: Interval) -> None:
-        self.trace = Trace()
+        self.trace: Trace = Trace()
         self._interval = interval
 
     @abstractmethod

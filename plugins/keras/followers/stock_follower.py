@@ -85,7 +85,7 @@ class StockFollower(Follower):
                 f"updates tensorflow counts one too many of in each epoch",
                 "build the optimizer with build_optimizer(spec, model), or give updates_per_epoch=",
             )
-        self.each_batch = self._varies
+        self.each_batch: bool = self._varies
         self._columns = (self.clock.updates_per_epoch or 1) if self._varies else 1
         self._own_base, self._written, self._update = began.base, number(rate), 0
         if began.held is not None and began.updates == count.total:

@@ -24,7 +24,9 @@ class Grouping:
     """
 
     def __init__(self, who: str, parameters: Parameters | None, saved: Sequence[Sequence[float]] | None = None) -> None:
-        self._who, self.parameters, self.saved = who, parameters, saved
+        self._who = who
+        self.parameters: Parameters | None = parameters
+        self.saved: Sequence[Sequence[float]] | None = saved
         self._unfit: str | None = None  # why the saved multipliers cannot be used
 
     def variables(self) -> list[keras.Variable]:

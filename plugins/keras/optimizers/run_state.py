@@ -30,7 +30,7 @@ class RunState:
     def forget(self) -> None:
         """There was no run."""
         self.before: Sequence[Driver] = ()
-        self.loaded = False
+        self.loaded: bool = False
         self._driving: dict[Hashable, Callable[[], Sequence[Driver]]] = {}
         self._epoch: int | None = None
         self._has_ended = False  # the epoch

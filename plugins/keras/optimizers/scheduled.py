@@ -67,13 +67,17 @@ class ScheduledOptimizer(keras.optimizers.Optimizer, ABC):
     ) -> None:
         # With a callable learning rate Keras does not make its own variable.
         super().__init__(learning_rate=self._next_learning_rate, **options)
-        self.spec = spec
-        self.foreach, self.fused = foreach, fused
-        self.plain, self.saved_for = False, saved_for
-        self.count = UpdateCount(self)
-        self.table = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(self, spec)
-        self.run = RunState(self.count)
-        self.due = Due()
+        self.spec: Spec = spec
+        self.foreach: bool | None = foreach
+        self.fused: bool | None = fused
+        self.plain: bool = False
+        self.saved_for: int | None = saved_for
+        self.count: UpdateCount = UpdateCount(self)
+        self.table: EagerTable | GraphTable = (EagerTable if keras.backend.backend() == "torch" else GraphTable)(
+            self, spec
+        )
+        self.run: RunState = RunState(self.count)
+        self.due: Due = Due()
         self._grouping = Grouping(self.name, parameters, multipliers)
 
     def build(self, variables: list[Any]) -> None:

@@ -51,10 +51,10 @@ class HyperparameterTable(ABC):
         self._sources: dict[str, Source] = dict.fromkeys(HYPERPARAMETERS, _constant)
         self.groups: list[Multipliers] = []
         self._group_of: list[int] = []
-        self.columns = 1
-        self.recorded_columns = 0
+        self.columns: int = 1
+        self.recorded_columns: int = 0
         self._set_groups([Multipliers(l1_ratio=spec.l1_ratio)])
-        self.current = {
+        self.current: dict[str, CurrentValue] = {
             name: CurrentValue(name, partial(self._next, row), refuse) for row, name in enumerate(HYPERPARAMETERS)
         }
 
@@ -83,7 +83,7 @@ class HyperparameterTable(ABC):
 
     def _set_groups(self, groups: list[Multipliers]) -> None:
         self.groups = groups
-        self.base = {
+        self.base: dict[str, list[Any]] = {
             name: [float(getattr(self._spec, name)) * getattr(multipliers, name, 1.0) for multipliers in groups]
             for name in HYPERPARAMETERS
         }

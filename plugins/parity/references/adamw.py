@@ -16,7 +16,7 @@ class AdamWReference(Reference):
 
     def __init__(self, spec: AdamW, weights: Mapping[str, Any]) -> None:
         super().__init__(spec, weights)
-        self.largest = {name: np.zeros_like(value) for name, value in weights.items()}
+        self.largest: dict[str, Any] = {name: np.zeros_like(value) for name, value in weights.items()}
 
     def step(self, name: str, g: Any, rate: float, momentum: float) -> Any:
         beta_2 = self.spec.betas[1]
