@@ -18,7 +18,7 @@ test: .venv/installed
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(SUITES:%=test-%)
 
 test-core:
-	$(PYTEST) tests/core tests/exchange tests/versions tests/package/test_project.py
+	$(PYTEST) tests/core tests/exchange tests/package/test_project.py tests/package/test_floors.py
 test-lightning:
 	$(PYTEST) tests/lightning
 test-parity:

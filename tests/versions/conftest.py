@@ -1,0 +1,3 @@
+"""This is a program, not a suite: `make test-versions`."""
+
+collect_ignore_glob = ["*"]
