@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "plugins" / "core"
 FIGURES = ROOT / "build" / "figures"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-LEAST = 0.8  # of the mutants that are tried, before their survivors are judged; the aim is 0.95 after that
+# Of the mutants that are tried, before their survivors are judged; low, so that a few mutants do not miss it by chance.
+# The aim is 0.95 after that.
+LEAST = 0.7
 # Left out: what trains in a process of its own, where no mutant is, and the comparisons with other libraries, which
 # would have to be loaded.
 LEFT_OUT = ("house", "package", "named_types", "keras_schedules", "optax_schedules", "transformers_schedules")
