@@ -7,7 +7,8 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -29,6 +30,14 @@ def read(name: str) -> Any:
     """A file of figures; None if its command has not been run."""
     path = FIGURES / name
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def section(title: str, command: str, lines: Callable[[Any], Iterator[str]]) -> Iterator[str]:
+    """A section of the page, from the figures of a command, or that it has not been run."""
+    found = read(f"{command}.json")
+    yield from (f"## {title}", "")
+    yield from lines(found) if found is not None else [f"Not measured yet: `make {command}`."]
+    yield ""
 
 
 def note(found: Any) -> str:
@@ -72,12 +81,8 @@ def tests() -> Iterator[str]:
     yield ""
 
 
-def mutants() -> Iterator[str]:
+def mutants(found: Any) -> Iterator[str]:
     """The score of each module of the core."""
-    found = read("mutants.json")
-    if found is None:
-        yield from ("## Mutants of the core", "", "Not measured yet: `make mutants`.", "")
-        return
     rows = {file: Counter(row) for file, row in found["rows"].items()}
     total = sum(rows.values(), Counter[str]())
     killed, left = (sum(total[name] for name in names) for names in (KILLED, SURVIVED))
@@ -87,8 +92,6 @@ def mutants() -> Iterator[str]:
         else f"at most {found['sample']} mutants of each module, drawn at random"
     )
     yield from (
-        "## Mutants of the core",
-        "",
         "`make mutants` changes one thing in a function of `core/` and runs the tests that reach its line. On "
         f"{found['date']}, commit {found['commit']}, with the operators of mutmut {found['mutmut']}: {how} "
         f"(seed `{found['seed']}`) of "
@@ -110,30 +113,22 @@ def mutants() -> Iterator[str]:
         killed, left = (sum(row[name] for name in names) for names in (KILLED, SURVIVED))
         cells = (file, row["mutants"], killed + left, killed, left, row["equivalent"], row["unreached"])
         yield f"| {' | '.join(map(str, cells))} |"
-    yield ""
     if found["survivors"]:
-        yield from ("Survivors:", "")
+        yield from ("", "Survivors:", "")
         yield from (
             f"- `{file}`, `{function}`: `{shortened(was)}` -> `{shortened(becomes)}`"
             for file, function, was, becomes, _ in found["survivors"]
         )
-        yield ""
 
 
-def coverage() -> Iterator[str]:
+def coverage(found: Any) -> Iterator[str]:
     """Lines and branches of each room."""
-    found = read("coverage.json")
-    if found is None:
-        yield from ("## Coverage", "", "Not measured yet: `make coverage`.", "")
-        return
     count: dict[str, Counter[str]] = {room: Counter() for room in ROOMS}
     for file, figures in found["files"].items():
         room = Path(file).parts[1]
         if room in count:
             count[room].update({name: n for name, n in figures["summary"].items() if isinstance(n, int)})
     yield from (
-        "## Coverage",
-        "",
         f"`make coverage` runs all suites, Keras once per backend, and the processes that they start. coverage "
         f"{found['meta']['version']}, {found['meta']['timestamp'][:10]}.{note(found)}",
         "",
@@ -146,24 +141,16 @@ def coverage() -> Iterator[str]:
         branches, lines = (row["covered_branches"], row["num_branches"]), (row["covered_lines"], row["num_statements"])
         cells = (f"{whole:,} | {part:,} | {percent(part, whole)}" for part, whole in (branches, lines))
         yield f"| {room} | {' | '.join(cells)} |"
-    yield ""
 
 
-def types() -> Iterator[str]:
+def types(found: Any) -> Iterator[str]:
     """How complete the types are."""
-    found = read("types.json")
-    if found is None:
-        yield from ("## Types", "", "Not measured yet: `make types`.", "")
-        return
     complete = found["typeCompleteness"]
     known = complete["exportedSymbolCounts"]
-    yield from (
-        "## Types",
-        "",
+    yield (
         f"`make types` asks pyright {found['version']}: {100 * complete['completenessScore']:.1f} % of the "
         f"{sum(known.values()):,} symbols of all modules have a known type, {known['withAmbiguousType']} an inferred "
-        f"one, {known['withUnknownType']} a partly unknown one. `mypy --strict` passes on `core/`.",
-        "",
+        f"one, {known['withUnknownType']} a partly unknown one. `mypy --strict` passes on `core/`."
     )
 
 
@@ -179,7 +166,12 @@ def sweeps() -> Iterator[str]:
 
 def page() -> str:
     """docs/trust.md."""
-    return "\n".join([HEAD, *tests(), *mutants(), *coverage(), *types(), *sweeps()]).rstrip() + "\n"
+    measured = (
+        section("Mutants of the core", "mutants", mutants),
+        section("Coverage", "coverage", coverage),
+        section("Types", "types", types),
+    )
+    return "\n".join([HEAD, *tests(), *chain.from_iterable(measured), *sweeps()]).rstrip() + "\n"
 
 
 if __name__ == "__main__":
